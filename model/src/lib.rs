@@ -1,0 +1,15 @@
+//! The words every Sextant crate shares. No Arrow, no files, no network: what stands here can be used by the terminal as
+//! well as by the store.
+
+pub mod attributes;
+pub mod clock;
+pub mod id;
+pub mod signal;
+pub mod stats;
+pub mod time;
+pub mod wire;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use id::{CorrelationId, SpanId, TraceId};
+pub use signal::Signal;
+pub use time::{TimeRange, Timestamp};
