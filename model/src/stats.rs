@@ -14,12 +14,15 @@ pub struct Stats {
     families: Arc<Mutex<BTreeMap<&'static str, Family>>>,
 }
 
+/// Names and values of the labels that tell series of one family apart.
+pub type LabelPairs = Vec<(&'static str, String)>;
+
 #[derive(Debug)]
 struct Family {
     help: &'static str,
     kind: Kind,
-    series: BTreeMap<Vec<(&'static str, String)>, Arc<AtomicU64>>,
-    histograms: BTreeMap<Vec<(&'static str, String)>, Arc<HistogramState>>,
+    series: BTreeMap<LabelPairs, Arc<AtomicU64>>,
+    histograms: BTreeMap<LabelPairs, Arc<HistogramState>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Stats {
     }
 
     /// Every series of the counters and gauges, in the order of their names: (name, labels, value).
-    pub fn values(&self) -> Vec<(&'static str, Vec<(&'static str, String)>, u64)> {
+    pub fn values(&self) -> Vec<(&'static str, LabelPairs, u64)> {
         let families = self.lock();
         let mut values = Vec::new();
         for (name, family) in families.iter() {
@@ -199,7 +202,7 @@ impl HistogramState {
     }
 }
 
-fn owned(labels: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+fn owned(labels: &[(&'static str, &str)]) -> LabelPairs {
     labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 

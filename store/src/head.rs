@@ -1,0 +1,125 @@
+//! The newest rows, in memory: one chunk per committed batch and table, queryable from the moment it is committed until
+//! the part that holds its rows is published.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
+use model::Timestamp;
+
+use crate::StoreError;
+use crate::schema::{Batch, Table, column, expanded_rows, flat_exemplars};
+
+/// The rows that one committed batch adds to one table. Immutable.
+#[derive(Debug)]
+pub struct Chunk {
+    table: Table,
+    seq_base: u64,
+    rows: usize,
+    bytes: usize,
+    time_min: Timestamp,
+    time_max: Timestamp,
+    seq_min: u64,
+    seq_max: u64,
+    batch: Arc<Batch>,
+    // Made at the first query that needs it: most heads are flushed without having been asked.
+    expanded: OnceLock<RecordBatch>,
+}
+
+impl Chunk {
+    /// The chunks of a batch that was committed with numbers from `seq_base` on: one for its items, one more for its
+    /// exemplars if it has any.
+    pub fn of_batch(batch: Batch, seq_base: u64) -> Result<Vec<Chunk>, StoreError> {
+        let table = match batch.signal {
+            model::Signal::Logs => Table::Logs,
+            model::Signal::Spans => Table::Spans,
+            model::Signal::Points => Table::Points,
+        };
+        let batch = Arc::new(batch);
+        let rows = batch.len();
+        let mut chunks = vec![Chunk {
+            table,
+            seq_base,
+            rows,
+            bytes: batch.memory_bytes(),
+            time_min: time_bound(&batch.rows, min),
+            time_max: time_bound(&batch.rows, max),
+            seq_min: seq_base,
+            seq_max: seq_base + (rows as u64).saturating_sub(1),
+            batch: Arc::clone(&batch),
+            expanded: OnceLock::new(),
+        }];
+        if let Some(exemplars) = flat_exemplars(&batch, seq_base).map_err(expand_error)? {
+            let seqs = exemplars[column::INGEST_SEQ].as_primitive::<UInt64Type>();
+            chunks.push(Chunk {
+                table: Table::Exemplars,
+                seq_base,
+                rows: exemplars.num_rows(),
+                bytes: exemplars.get_array_memory_size(),
+                time_min: time_bound(&exemplars, min),
+                time_max: time_bound(&exemplars, max),
+                seq_min: min(seqs).unwrap_or(seq_base),
+                seq_max: max(seqs).unwrap_or(seq_base),
+                batch,
+                expanded: exemplars.into(),
+            });
+        }
+        Ok(chunks)
+    }
+
+    /// The table the rows belong to.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes in memory, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Least and greatest `timestamp`.
+    pub fn time_bounds(&self) -> (Timestamp, Timestamp) {
+        (self.time_min, self.time_max)
+    }
+
+    /// Least and greatest `ingest_seq`.
+    pub fn seq_bounds(&self) -> (u64, u64) {
+        (self.seq_min, self.seq_max)
+    }
+
+    /// The number of the batch's first item.
+    pub fn seq_base(&self) -> u64 {
+        self.seq_base
+    }
+
+    /// The batch the rows came in.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The rows as queries see them.
+    pub fn expanded(&self) -> Result<&RecordBatch, StoreError> {
+        if let Some(rows) = self.expanded.get() {
+            return Ok(rows);
+        }
+        let rows = expanded_rows(&self.batch, self.seq_base).map_err(expand_error)?;
+        Ok(self.expanded.get_or_init(|| rows))
+    }
+}
+
+type Bound = fn(&arrow::array::TimestampNanosecondArray) -> Option<i64>;
+
+fn time_bound(rows: &RecordBatch, bound: Bound) -> Timestamp {
+    let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>();
+    Timestamp::from_nanos(bound(times).unwrap_or(0))
+}
+
+fn expand_error(source: arrow::error::ArrowError) -> StoreError {
+    StoreError::Columns { operation: "expand a batch of the head", source }
+}
