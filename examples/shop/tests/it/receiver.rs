@@ -1,0 +1,178 @@
+//! A collector that keeps everything in memory, flattened to what the tests ask for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::{Exemplar, Metric, metric};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+
+/// What arrived, each item with the name of its service.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    pub resources: BTreeMap<String, Resource>,
+    pub spans: Vec<(String, Span)>,
+    pub logs: Vec<(String, LogRecord)>,
+    pub metrics: Vec<(String, Metric)>,
+}
+
+impl Received {
+    /// The only span of a service with this name and kind.
+    pub fn span(&self, service: &str, name: &str, kind: SpanKind) -> &Span {
+        let is_it = |(s, span): &&(String, Span)| s == service && span.name == name && span.kind() == kind;
+        let found: Vec<_> = self.spans.iter().filter(is_it).collect();
+        assert_eq!(found.len(), 1, "spans `{name}` of {service} among {:#?}", self.span_names());
+        &found[0].1
+    }
+
+    /// The only log record of a service with this event name.
+    pub fn log(&self, service: &str, event: &str) -> &LogRecord {
+        let found: Vec<_> = self.logs.iter().filter(|(s, log)| s == service && log.event_name == event).collect();
+        assert_eq!(found.len(), 1, "`{event}` of {service} among {:#?}", self.logs);
+        &found[0].1
+    }
+
+    pub fn span_names(&self) -> Vec<(&str, &str)> {
+        self.spans.iter().map(|(service, span)| (service.as_str(), span.name.as_str())).collect()
+    }
+
+    /// Every exemplar of the order durations.
+    pub fn exemplars(&self) -> Vec<&Exemplar> {
+        let orders = self.metrics.iter().filter(|(_, metric)| metric.name == "shop.order.duration");
+        let histograms = orders.filter_map(|(_, metric)| match &metric.data {
+            Some(metric::Data::Histogram(histogram)) => Some(histogram),
+            _ => None,
+        });
+        histograms.flat_map(|histogram| &histogram.data_points).flat_map(|point| &point.exemplars).collect()
+    }
+}
+
+/// The string value of an attribute.
+pub fn attribute<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    match found.value.as_ref()?.value.as_ref()? {
+        any_value::Value::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The receiver, listening until it is dropped.
+pub struct Receiver {
+    pub endpoint: String,
+    store: Store,
+    server: JoinHandle<()>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let store = Store::default();
+        let server = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(store.clone()))
+            .add_service(LogsServiceServer::new(store.clone()))
+            .add_service(MetricsServiceServer::new(store.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        let server = tokio::spawn(async move { server.await.expect("the receiver serves") });
+        Self { endpoint, store, server }
+    }
+
+    pub fn received(&self) -> Received {
+        self.store.0.lock().expect("no test panics inside").clone()
+    }
+
+    /// Waits until what has arrived satisfies `enough`.
+    pub async fn wait_for(&self, what: &str, enough: impl Fn(&Received) -> bool) -> Received {
+        for _ in 0..300 {
+            let received = self.received();
+            if enough(&received) {
+                return received;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what} did not arrive; there are {:#?}", self.received().span_names());
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<Received>>);
+
+impl Store {
+    /// Keeps the resource and gives the service's name.
+    fn service(received: &mut Received, resource: Option<Resource>) -> String {
+        let resource = resource.expect("the SDK sends a resource");
+        let name = attribute(&resource.attributes, "service.name").expect("a service has a name").to_owned();
+        received.resources.insert(name.clone(), resource);
+        name
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut received = self.0.lock().expect("no test panics inside");
+        for of_resource in request.into_inner().resource_spans {
+            let service = Self::service(&mut received, of_resource.resource);
+            let spans = of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            received.spans.extend(spans.map(|span| (service.clone(), span)));
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let mut received = self.0.lock().expect("no test panics inside");
+        for of_resource in request.into_inner().resource_logs {
+            let service = Self::service(&mut received, of_resource.resource);
+            let logs = of_resource.scope_logs.into_iter().flat_map(|scope| scope.log_records);
+            received.logs.extend(logs.map(|log| (service.clone(), log)));
+        }
+        Ok(Response::new(ExportLogsServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Store {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let mut received = self.0.lock().expect("no test panics inside");
+        for of_resource in request.into_inner().resource_metrics {
+            let service = Self::service(&mut received, of_resource.resource);
+            let metrics = of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
+            received.metrics.extend(metrics.map(|metric| (service.clone(), metric)));
+        }
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
