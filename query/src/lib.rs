@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The read path: search over logs, spans and points, PromQL, traces, correlation, and the HTTP API in front of them.
+//!
+//! It reads the store through its snapshots only and never writes telemetry.
+
+pub mod error;
+pub mod limits;
+pub mod search;
+
+pub use error::QueryError;

@@ -1,0 +1,18 @@
+//! Search: the filter language of logs, spans and points, its plan, and the evaluation over a snapshot of the store.
+
+pub mod fields;
+pub mod grammar;
+pub mod meaning;
+pub mod number;
+pub mod plan;
+mod tokens;
+
+pub use plan::{Plan, Table};
+
+use crate::error::QueryError;
+use model::Timestamp;
+
+/// Reads a filter and gives it its meaning for `table`; times in it are relative to `now`.
+pub fn parse(text: &str, table: Table, now: Timestamp) -> Result<Plan, QueryError> {
+    meaning::plan(&grammar::parse(text)?, table, now)
+}

@@ -1,0 +1,73 @@
+//! Runs `forms.txt` and `errors.txt`: how each form of the filter language is understood, and each mistake answered.
+//!
+//! A case is a line `> query`, followed by the plan as one line, or by `! position: message | hint`. `table NAME` changes the
+//! table for the cases after it. Times are relative to 2026-01-31T12:00:00Z.
+
+use model::Timestamp;
+use query::search::{self, Table};
+
+#[test]
+fn every_form_is_understood() {
+    assert_eq!(check(include_str!("forms.txt")), (124, 0));
+}
+
+#[test]
+fn every_mistake_is_answered_with_its_position() {
+    assert_eq!(check(include_str!("errors.txt")), (0, 61));
+}
+
+#[test]
+fn sizes_are_limited() {
+    let too_deep = "(".repeat(65);
+    let long = "a".repeat(16_385);
+    let many = "a ".repeat(1_001);
+    let negations = "NOT ".repeat(4_000) + "a";
+    for (query, position, message) in [
+        (&too_deep, 64, "more than 64 parentheses or negations inside each other"),
+        (&negations, 256, "more than 64 parentheses or negations inside each other"),
+        (&long, 16_384, "the query is longer than 16384 characters"),
+        (&many, 2_000, "more than 1000 terms"),
+    ] {
+        let error = search::parse(query, Table::Logs, now()).expect_err("too much");
+        assert_eq!((error.position, error.message.as_str()), (position, message));
+    }
+    let deepest = format!("{}a{}", "(".repeat(63), ")".repeat(63));
+    assert!(search::parse(&deepest, Table::Logs, now()).is_ok());
+}
+
+// Returns how many plans and how many errors were compared.
+fn check(cases: &str) -> (usize, usize) {
+    let mut table = Table::Logs;
+    let (mut plans, mut errors) = (0, 0);
+    let mut query: Option<&str> = None;
+    let mut wrong = Vec::new();
+    for (number, line) in cases.lines().enumerate() {
+        if let Some(name) = line.strip_prefix("table ") {
+            table = match name {
+                "logs" => Table::Logs,
+                "spans" => Table::Spans,
+                "points" => Table::Points,
+                other => panic!("line {}: no table {other}", number + 1),
+            };
+        } else if let Some(text) = line.strip_prefix("> ").or_else(|| line.strip_prefix('>')) {
+            assert_eq!(query.replace(text), None, "line {}: the case before has no answer", number + 1);
+        } else if !line.is_empty() && !line.starts_with('#') {
+            let query = query.take().expect("an answer follows a query");
+            let (answer, count) = match search::parse(query, table, now()) {
+                Ok(plan) => (plan.to_string(), &mut plans),
+                Err(error) => (format!("! {}: {} | {}", error.position, error.message, error.hint), &mut errors),
+            };
+            *count += 1;
+            if answer != line {
+                wrong.push(format!("line {}: {query}\n  expected {line}\n  found    {answer}", number + 1));
+            }
+        }
+    }
+    assert_eq!(query, None, "the last case has no answer");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    (plans, errors)
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-01-31T12:00:00Z", Timestamp::default()).expect("a time")
+}

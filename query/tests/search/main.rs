@@ -1,0 +1,3 @@
+//! Tests of search: the filter language against cases in text files.
+
+mod grammar;
