@@ -2,8 +2,12 @@
 //!
 //! It reads the store through its snapshots only and never writes telemetry.
 
+pub mod admission;
+pub mod api;
+mod config;
 pub mod error;
 pub mod limits;
 pub mod search;
 
+pub use config::Config;
 pub use error::QueryError;

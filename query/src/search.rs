@@ -5,12 +5,12 @@ pub mod grammar;
 pub mod meaning;
 pub mod number;
 pub mod plan;
-mod tokens;
 
-pub use plan::{Plan, Table};
+pub use plan::Plan;
 
 use crate::error::QueryError;
 use model::Timestamp;
+use store::Table;
 
 /// Reads a filter and gives it its meaning for `table`; times in it are relative to `now`.
 pub fn parse(text: &str, table: Table, now: Timestamp) -> Result<Plan, QueryError> {

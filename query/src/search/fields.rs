@@ -1,7 +1,7 @@
 //! The fields a filter can name in each table, and what kind of value each has. The physical columns behind them are the
 //! business of `values`.
 
-use crate::search::plan::Table;
+use store::Table;
 
 /// A field that every row of a table may have, apart from attributes.
 #[derive(Debug, PartialEq, Eq, Hash)]

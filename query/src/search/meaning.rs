@@ -3,14 +3,15 @@
 use model::wire::logs::severity_numbers;
 use model::{Timestamp, time::parse_duration};
 use regex::RegexBuilder;
+use store::Table;
+use store::text::tokenizer::{is_token_char, tokens};
 
 use crate::error::QueryError;
 use crate::limits::REGEX_BYTES_MAX;
 use crate::search::fields::{self, Column, Kind};
 use crate::search::grammar::{Comparison, FieldName, Filter, Matcher, Namespace, Term, Value};
 use crate::search::number::Number;
-use crate::search::plan::{Bound, Bounds, Field, Literal, Pattern, Phrase, Place, Plan, Prefix, Table, Test};
-use crate::search::tokens;
+use crate::search::plan::{Bound, Bounds, Field, Literal, Pattern, Phrase, Place, Plan, Prefix, Test};
 
 /// The plan of `filter` over `table`; times relative to `now`.
 pub fn plan(filter: &Filter, table: Table, now: Timestamp) -> Result<Plan, QueryError> {
@@ -165,7 +166,7 @@ impl Meaning<'_> {
         Ok(match &self.term.matcher {
             Matcher::Exists => Test::Exists,
             Matcher::Words(text) => {
-                let words: Vec<String> = tokens::words(text).map(String::from).collect();
+                let words: Vec<String> = tokens(text).map(String::from).collect();
                 if words.is_empty() {
                     return Err(self.no_words(text));
                 }
@@ -181,8 +182,8 @@ impl Meaning<'_> {
     }
 
     fn prefix(&self, text: &str) -> Result<Test, QueryError> {
-        let mut words: Vec<String> = tokens::words(text).map(String::from).collect();
-        let goes_on = text.chars().next_back().is_some_and(tokens::is_word_character);
+        let mut words: Vec<String> = tokens(text).map(String::from).collect();
+        let goes_on = text.chars().next_back().is_some_and(is_token_char);
         let start = if goes_on { words.pop().unwrap_or_default() } else { String::new() };
         if words.is_empty() && start.is_empty() {
             return Err(self.no_words(text));

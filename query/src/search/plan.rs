@@ -11,19 +11,6 @@ use regex::Regex;
 use crate::search::fields::Column;
 use crate::search::number::Number;
 
-/// A table of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Table {
-    /// Log records.
-    Logs,
-    /// Spans.
-    Spans,
-    /// Data points.
-    Points,
-    /// Exemplars of data points.
-    Exemplars,
-}
-
 /// What a row must be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {

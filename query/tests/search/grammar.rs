@@ -4,7 +4,8 @@
 //! table for the cases after it. Times are relative to 2026-01-31T12:00:00Z.
 
 use model::Timestamp;
-use query::search::{self, Table};
+use query::search;
+use store::Table;
 
 #[test]
 fn every_form_is_understood() {
