@@ -7,6 +7,8 @@ pub mod disk;
 mod error;
 mod head;
 pub mod limits;
+pub mod part;
+pub mod partition;
 pub mod schema;
 mod snapshot;
 mod store;

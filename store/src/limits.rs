@@ -3,3 +3,30 @@
 /// Attribute columns of one batch or part. More would make every Parquet footer and every batch header grow with the
 /// sender's imagination; keys beyond it live in the overflow map, where they are found by scanning.
 pub const ATTRIBUTE_COLUMNS_MAX: usize = 200;
+
+/// Day partitions that one flush of one signal writes. Each is a directory of files and fsyncs: a sender with a broken
+/// clock must not turn one flush into hundreds of them.
+pub const FLUSH_DAYS_MAX: usize = 8;
+
+/// How far in the future a row may lie and still have a day partition. Beyond it the sender's clock is wrong, and its rows
+/// must not count as the newest data.
+pub const FUTURE_NANOS_MAX: i64 = 86_400_000_000_000;
+
+/// Bytes of head chunks that one round of a flush holds twice in memory while it writes them. A head that grew larger,
+/// because the disk refused for a while, is written in several rounds. Raised far enough, text columns would pass the 2 GiB
+/// that Arrow's offsets reach.
+pub const FLUSH_ROUND_BYTES: usize = 256 << 20;
+
+/// Rows that are read from a part as a unit. One page per column: more rows are decoded in vain by a search for a few,
+/// fewer cost a page header, an offset and a filter each.
+pub const GRANULE_ROWS: usize = 8_192;
+
+/// Rows of one document of the text index; a whole number of them make a granule.
+pub const BLOCK_ROWS: usize = 1_024;
+
+/// Rows of a Parquet row group. The writer keeps one compressed group in memory; a dictionary serves a group.
+pub const ROW_GROUP_ROWS: usize = 16 * GRANULE_ROWS;
+
+/// Bytes of a column's name in a term of the text index. Names beyond it are cut: columns that share so long a beginning
+/// share their terms, which lets rows through but never hides one. Tantivy's terms end at 64 KiB.
+pub const TERM_COLUMN_BYTES_MAX: usize = 256;

@@ -13,6 +13,7 @@ use model::{TimeRange, Timestamp};
 
 use crate::StoreError;
 use crate::head::Chunk;
+use crate::part::Part;
 use crate::schema::{Table, column, flat_rows};
 
 /// A consistent view of the store.
@@ -21,6 +22,7 @@ pub struct Snapshot {
     pub(crate) version: u64,
     pub(crate) last_seq: u64,
     pub(crate) chunks: Vec<Arc<Chunk>>,
+    pub(crate) parts: Vec<Arc<Part>>,
 }
 
 impl Snapshot {
@@ -32,6 +34,11 @@ impl Snapshot {
     /// The highest `ingest_seq` committed when the snapshot was taken; 0 if there is none.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// All parts, in no particular order.
+    pub fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
     }
 
     /// The pieces of a table that may hold rows of `range` which meet `narrow`, in no particular order.

@@ -8,6 +8,7 @@ use model::stats::Stats;
 
 use crate::disk::Disk;
 use crate::head::Chunk;
+use crate::part::Part;
 use crate::schema::SeriesKey;
 use crate::{Batch, Config, Snapshot, StoreError};
 
@@ -44,6 +45,7 @@ struct Visible {
     version: u64,
     last_seq: u64,
     chunks: Vec<Arc<Chunk>>,
+    parts: Vec<Arc<Part>>,
 }
 
 impl Store {
@@ -61,7 +63,12 @@ impl Store {
     /// Everything that is committed now.
     pub fn snapshot(&self) -> Snapshot {
         let visible = self.inner.visible.read().unwrap_or_else(PoisonError::into_inner);
-        Snapshot { version: visible.version, last_seq: visible.last_seq, chunks: visible.chunks.clone() }
+        Snapshot {
+            version: visible.version,
+            last_seq: visible.last_seq,
+            chunks: visible.chunks.clone(),
+            parts: visible.parts.clone(),
+        }
     }
 
     /// The highest committed `ingest_seq`, as it grows: what a tail waits on.

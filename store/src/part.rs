@@ -1,0 +1,151 @@
+//! Parts: immutable directories of files that hold rows of one table, sorted. What is in each file is written in
+//! `store/docs/format.md`.
+//!
+//! A part is written by the flush, listed by the manifest, and opened once; snapshots share it. Its files stay until nothing
+//! refers to them.
+
+mod meta;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use model::Timestamp;
+
+pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
+
+use crate::StoreError;
+use crate::disk::Disk;
+use crate::partition::Partition;
+use crate::schema::Table;
+
+/// Folder of all parts inside a data directory.
+pub const PARTS_DIR: &str = "parts";
+/// A part's rows.
+pub const ROWS_FILE: &str = "rows.parquet";
+/// Of a part of points: its series.
+pub const SERIES_FILE: &str = "series.parquet";
+/// A part's words and id filters.
+pub const INDEX_FILE: &str = "index.bin";
+/// What is known of a part without opening the others.
+pub const META_FILE: &str = "meta.json";
+
+/// Which part: what the manifest lists. Written as the path below `parts/`: `logs/2026-01-31/0000000000000007`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartName {
+    /// The table its rows belong to.
+    pub table: Table,
+    /// What its rows have in common.
+    pub partition: Partition,
+    /// Told apart by, in one data directory.
+    pub number: u64,
+}
+
+impl PartName {
+    /// The part's directory.
+    pub fn directory(&self, data_directory: &Path) -> PathBuf {
+        data_directory.join(PARTS_DIR).join(self.to_string())
+    }
+}
+
+impl fmt::Display for PartName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{:016}", self.table.as_str(), self.partition, self.number)
+    }
+}
+
+impl FromStr for PartName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut pieces = text.split('/');
+        let (Some(table), Some(partition), Some(number), None) =
+            (pieces.next(), pieces.next(), pieces.next(), pieces.next())
+        else {
+            return Err(());
+        };
+        let table = Table::ALL.into_iter().find(|known| known.as_str() == table).ok_or(())?;
+        let name = PartName { table, partition: partition.parse()?, number: number.parse().map_err(|_| ())? };
+        if name.to_string() == text { Ok(name) } else { Err(()) }
+    }
+}
+
+/// An open part.
+pub struct Part {
+    name: PartName,
+    directory: PathBuf,
+    disk: Arc<dyn Disk>,
+    meta: Meta,
+}
+
+impl Part {
+    /// Opens a part by its `meta.json`; the other files are opened when they are first needed.
+    pub fn open(disk: &Arc<dyn Disk>, data_directory: &Path, name: PartName) -> Result<Arc<Part>, StoreError> {
+        let directory = name.directory(data_directory);
+        let path = directory.join(META_FILE);
+        let bytes = read_whole(disk.as_ref(), &path)?;
+        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
+        let meta: Meta =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(format!("it is no part's meta: {error}")))?;
+        if meta.format != FORMAT {
+            return Err(damaged(format!("it has format {}, this version reads format {FORMAT}", meta.format)));
+        }
+        Ok(Arc::new(Part { name, directory, disk: Arc::clone(disk), meta }))
+    }
+
+    /// Which part it is.
+    pub fn name(&self) -> &PartName {
+        &self.name
+    }
+
+    /// The table its rows belong to.
+    pub fn table(&self) -> Table {
+        self.name.table
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What is known of it without reading rows.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.meta.rows
+    }
+
+    /// Bytes of all files but `meta.json`.
+    pub fn bytes(&self) -> u64 {
+        self.meta.files.values().map(|file| file.bytes).sum()
+    }
+
+    /// Least and greatest `timestamp`.
+    pub fn time_bounds(&self) -> (Timestamp, Timestamp) {
+        (Timestamp::from_nanos(self.meta.time_min), Timestamp::from_nanos(self.meta.time_max))
+    }
+
+    /// Least and greatest `ingest_seq`.
+    pub fn seq_bounds(&self) -> (u64, u64) {
+        (self.meta.seq_min, self.meta.seq_max)
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Part({}, {} rows)", self.name, self.meta.rows)
+    }
+}
+
+/// The bytes of a file.
+fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StoreError> {
+    let failed = |source| StoreError::Disk { operation: "read", path: path.to_path_buf(), source };
+    let file = disk.open(path).map_err(failed)?;
+    let mut bytes = vec![0; usize::try_from(file.len()).unwrap_or(usize::MAX)];
+    file.read_at(0, &mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
