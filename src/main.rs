@@ -1,1 +1,21 @@
-fn main() {}
+//! The one binary. Parses the command line, runs the command, and turns what came of it into an exit code.
+
+mod cli;
+mod command;
+mod config;
+mod gate;
+#[cfg(test)]
+mod reference;
+mod report;
+mod server;
+mod shutdown;
+mod table;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    report::finish(command::run(cli::Cli::parse()))
+}

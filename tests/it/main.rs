@@ -1,1 +1,3 @@
+//! The binary from outside.
+
 fn main() {}

@@ -1,0 +1,61 @@
+//! The commands, one file each: the flags a command takes, and what it does.
+
+pub mod correlate;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod metrics;
+pub mod rows;
+pub mod serve;
+#[cfg(feature = "demo")]
+pub mod shop_service;
+pub mod status;
+pub mod trace;
+
+use std::future::Future;
+
+use anyhow::Context as _;
+use model::wire::logs::LogRow;
+use model::wire::points::PointRow;
+use model::wire::spans::SpanRow;
+use tui::Client;
+use tui::client::Settings;
+
+use crate::cli::{Cli, Command, ServerArgs};
+use crate::report::{Failure, Outcome};
+
+/// Runs what was asked for.
+pub fn run(cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Serve(args) => serve::run(args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args),
+        #[cfg(feature = "demo")]
+        Command::ShopService(args) => shop_service::run(args),
+        Command::Logs(args) => wait(rows::run::<LogRow>(args)),
+        Command::Spans(args) => wait(rows::run::<SpanRow>(args)),
+        Command::Points(args) => wait(rows::run::<PointRow>(args)),
+        Command::Trace(args) => wait(trace::run(args)),
+        Command::Correlate(args) => wait(correlate::run(args)),
+        Command::Metrics(args) => wait(metrics::run(args)),
+        Command::Status(args) => wait(status::run(args)),
+    }
+}
+
+/// Runs a reader: it waits for one server most of the time, one thread is enough.
+pub fn wait(reader: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(reader)
+}
+
+/// The client of the server that the flags name.
+pub fn client(args: &ServerArgs) -> Result<Client, Failure> {
+    let token = match &args.token_file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("cannot read the token file {}", file.display()))?;
+            Some(text.lines().next().unwrap_or_default().trim().to_owned())
+        }
+        None => None,
+    };
+    Ok(Client::new(&args.url, Settings { token, ..Settings::default() })?)
+}

@@ -1,0 +1,344 @@
+//! `sextant metrics query|names|cardinality`: metrics as Prometheus sees them.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use model::clock::{Clock as _, SystemClock};
+use model::time::parse_duration;
+use model::wire::prom::{Labels, Metadata, QueryData, Response, Sample};
+use tui::Client;
+use tui::client::Params;
+
+use super::client;
+use crate::cli::ServerArgs;
+use crate::report::{self, Exit, Failure, Outcome};
+use crate::table::{Align, Cell, Screen, Table, Tone};
+
+/// What to do with metrics.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    #[command(subcommand)]
+    command: MetricsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MetricsCommand {
+    /// Evaluate a PromQL expression, now or over time.
+    Query(QueryArgs),
+    /// List the metrics there are.
+    Names(NamesArgs),
+    /// Count the series of each metric and the values of each label.
+    Cardinality(CardinalityArgs),
+}
+
+#[derive(Debug, Args)]
+struct QueryArgs {
+    /// The expression, such as `sum by (service) (rate(http_requests_total[5m]))`.
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+    expression: String,
+    /// Evaluate at this moment instead of now: RFC 3339 or Unix seconds.
+    #[arg(long, value_name = "TIME", conflicts_with = "range")]
+    time: Option<String>,
+    /// Evaluate over the time since then, up to now.
+    #[arg(long, value_name = "DURATION")]
+    range: Option<String>,
+    /// The distance of two evaluations [default: a sixtieth of the range].
+    #[arg(long, value_name = "DURATION", requires = "range")]
+    step: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+struct NamesArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, Args)]
+struct CardinalityArgs {
+    /// List at most so many metrics and labels.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Does it.
+pub async fn run(args: MetricsArgs) -> Outcome {
+    match args.command {
+        MetricsCommand::Query(args) => query(args).await,
+        MetricsCommand::Names(args) => names(args).await,
+        MetricsCommand::Cardinality(args) => cardinality(args).await,
+    }
+}
+
+async fn query(args: QueryArgs) -> Outcome {
+    let client = client(&args.server)?;
+    let response = match &args.range {
+        Some(range) => {
+            let range = seconds("--range", range)?;
+            let step = match &args.step {
+                Some(step) => seconds("--step", step)?,
+                None => (range / 60.0).ceil().max(1.0),
+            };
+            let end = SystemClock::new().now().as_millis() as f64 / 1e3;
+            let start = (end - range).to_string();
+            client.query_range(&args.expression, &start, &end.to_string(), &step.to_string()).await
+        }
+        None => client.query(&args.expression, args.time.as_deref()).await,
+    };
+    let data = data_of(response.map_err(|error| Failure::from(error).at_query(&args.expression))?)?;
+    let mut screen = Screen::stdout();
+    if args.server.json {
+        print_json(&data, &mut screen)?
+    } else {
+        draw(&data, &mut screen)?
+    }
+    screen.flush()?;
+    Ok(Exit::Done)
+}
+
+fn seconds(flag: &str, text: &str) -> Result<f64, Failure> {
+    match parse_duration(text) {
+        Some(nanos) if nanos > 0 => Ok(nanos as f64 / 1e9),
+        _ => {
+            let error = anyhow::anyhow!("{flag} {text:?} is no duration");
+            Err(Failure::wrong_use(error).with_hint(Some("write it like 15s, 5m or 1h")))
+        }
+    }
+}
+
+// The data of a successful answer; its warnings go to stderr.
+fn data_of<D>(response: Response<D>) -> Result<D, Failure> {
+    for warning in response.warnings.iter().chain(&response.infos) {
+        report::note("warning", warning);
+    }
+    response.data.ok_or_else(|| anyhow::anyhow!("the server's answer holds no data").into())
+}
+
+fn print_json(data: &QueryData, screen: &mut Screen) -> Result<(), Failure> {
+    let mut print = |value: serde_json::Result<String>| -> Result<(), Failure> {
+        Ok(screen.json(&value.map_err(anyhow::Error::from)?)?)
+    };
+    match data {
+        QueryData::Vector(series) => series.iter().try_for_each(|one| print(serde_json::to_string(one))),
+        QueryData::Matrix(series) => series.iter().try_for_each(|one| print(serde_json::to_string(one))),
+        QueryData::Scalar(sample) | QueryData::String(sample) => print(serde_json::to_string(sample)),
+    }
+}
+
+fn draw(data: &QueryData, screen: &mut Screen) -> std::io::Result<()> {
+    match data {
+        QueryData::Scalar((_, value)) | QueryData::String((_, value)) => screen.line(&tui::sanitize::line(value)),
+        QueryData::Vector(series) if series.is_empty() => nothing(),
+        QueryData::Matrix(series) if series.is_empty() => nothing(),
+        QueryData::Vector(series) => {
+            let mut table = Table::new(&[("VALUE", Align::Right), ("SERIES", Align::Left)]);
+            for one in series {
+                table.push(screen, vec![(&one.value.1).into(), series_text(&one.metric).into()])?;
+            }
+            table.settle(screen)
+        }
+        QueryData::Matrix(series) => {
+            let mut table = Table::new(&[
+                ("MIN", Align::Right),
+                ("MAX", Align::Right),
+                ("LAST", Align::Right),
+                ("OVER TIME", Align::Left),
+                ("SERIES", Align::Left),
+            ]);
+            // Old ones share one scale of time, so that lines above each other can be compared.
+            let times = series.iter().flat_map(|one| &one.values).map(|(time, _)| *time);
+            let (first, last) = times.fold((f64::MAX, f64::MIN), |(a, b), time| (a.min(time), b.max(time)));
+            for one in series {
+                let values: Vec<f64> = one.values.iter().map(|(_, value)| number(value)).collect();
+                let least = values.iter().copied().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
+                let most = values.iter().copied().filter(|value| value.is_finite()).fold(f64::NEG_INFINITY, f64::max);
+                let newest = one.values.last().map_or("-", |(_, value)| value.as_str());
+                table.push(
+                    screen,
+                    vec![
+                        short_number(least).into(),
+                        short_number(most).into(),
+                        short_number(number(newest)).into(),
+                        Cell::new(sparkline(&one.values, first, last), Tone::Good),
+                        series_text(&one.metric).into(),
+                    ],
+                )?;
+            }
+            table.settle(screen)
+        }
+    }
+}
+
+fn nothing() -> std::io::Result<()> {
+    report::note("note", "no series match");
+    Ok(())
+}
+
+// Prometheus writes NaN, +Inf and -Inf as Rust reads them.
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
+}
+
+fn short_number(value: f64) -> String {
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
+    if value != 0.0 && (value.abs() >= 1e9 || value.abs() < 1e-3) {
+        return format!("{value:.3e}");
+    }
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Columns of a sparkline.
+const SPARK_WIDTH: usize = 60;
+
+// One column per sixtieth of the time, as high as the last value in it; a gap where there is none.
+fn sparkline(values: &[Sample], first: f64, last: f64) -> String {
+    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let mut columns = [None; SPARK_WIDTH];
+    for (time, value) in values {
+        let place = if last > first { (time - first) / (last - first) } else { 1.0 };
+        let value = number(value);
+        if value.is_finite() {
+            columns[(place * (SPARK_WIDTH - 1) as f64).round() as usize] = Some(value);
+        }
+    }
+    let present = columns.iter().flatten();
+    let (least, most) = present.fold((f64::MAX, f64::MIN), |(a, b), value| (a.min(*value), b.max(*value)));
+    let level = |value: f64| {
+        let height = if most > least { (value - least) / (most - least) } else { 0.5 };
+        LEVELS[(height * (LEVELS.len() - 1) as f64).round() as usize]
+    };
+    columns.iter().map(|column| column.map_or(' ', level)).collect()
+}
+
+// `name{label="value"}`, as it can be written in a query.
+fn series_text(labels: &Labels) -> String {
+    let name = labels.get("__name__").map_or("", String::as_str);
+    let pairs = labels.iter().filter(|(label, _)| *label != "__name__");
+    let pairs: Vec<String> = pairs.map(|(label, value)| format!("{label}={value:?}")).collect();
+    format!("{name}{{{}}}", pairs.join(", "))
+}
+
+async fn names(args: NamesArgs) -> Outcome {
+    let client = client(&args.server)?;
+    let names = data_of(client.label_values("__name__").await?)?;
+    let metadata: Response<BTreeMap<String, Vec<Metadata>>> = client.get("/api/v1/metadata", &Params::new()).await?;
+    let metadata = data_of(metadata)?;
+    let mut screen = Screen::stdout();
+    let mut table = Table::new(&[
+        ("METRIC", Align::Left),
+        ("TYPE", Align::Left),
+        ("UNIT", Align::Left),
+        ("DESCRIPTION", Align::Left),
+    ]);
+    for name in &names {
+        let known = metadata.get(base_name(name, &metadata)).and_then(|all| all.first());
+        let field = |of: fn(&Metadata) -> &String| known.map(of).cloned().unwrap_or_default();
+        let (kind, unit, help) = (field(|m| &m.kind), field(|m| &m.unit), field(|m| &m.help));
+        if args.server.json {
+            let line = serde_json::json!({"metric": name, "type": kind, "unit": unit, "help": help});
+            screen.json(&line.to_string())?;
+        } else {
+            table.push(&mut screen, vec![name.into(), kind.into(), unit.into(), Cell::new(help, Tone::Faint)])?;
+        }
+    }
+    if names.is_empty() {
+        nothing()?;
+    } else if !args.server.json {
+        table.settle(&mut screen)?;
+    }
+    screen.flush()?;
+    Ok(Exit::Done)
+}
+
+// Metadata is kept under a histogram's own name, not under the names of its series.
+fn base_name<'n>(name: &'n str, metadata: &BTreeMap<String, Vec<Metadata>>) -> &'n str {
+    if metadata.contains_key(name) {
+        return name;
+    }
+    let bases = ["_bucket", "_sum", "_count"].into_iter().filter_map(|suffix| name.strip_suffix(suffix));
+    bases.into_iter().find(|base| metadata.contains_key(*base)).unwrap_or(name)
+}
+
+async fn cardinality(args: CardinalityArgs) -> Outcome {
+    let client = client(&args.server)?;
+    let series = all_series(&client).await?;
+    let mut metrics: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut labels: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
+    for one in &series {
+        *metrics.entry(one.get("__name__").map_or("", String::as_str)).or_default() += 1;
+        for (label, value) in one.iter().filter(|(label, _)| *label != "__name__") {
+            labels.entry(label).or_default().insert(value);
+        }
+    }
+    let labels = labels.into_iter().map(|(label, values)| (label, values.len() as u64)).collect();
+    let mut screen = Screen::stdout();
+    for (what, counted, counts) in [("metric", "series", metrics), ("label", "values", labels)] {
+        draw_top(&args, what, counted, counts, &mut screen)?;
+    }
+    screen.flush()?;
+    Ok(Exit::Done)
+}
+
+fn draw_top(
+    args: &CardinalityArgs,
+    what: &'static str,
+    counted: &'static str,
+    counts: BTreeMap<&str, u64>,
+    screen: &mut Screen,
+) -> std::io::Result<()> {
+    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rows = counts.iter().take(args.top);
+    if args.server.json {
+        return rows
+            .into_iter()
+            .try_for_each(|(name, count)| screen.json(&serde_json::json!({what: name, counted: count}).to_string()));
+    }
+    let headings = if what == "metric" { ("SERIES", "METRIC") } else { ("VALUES", "LABEL") };
+    let mut table = Table::new(&[(headings.0, Align::Right), (headings.1, Align::Left)]);
+    for (name, count) in rows {
+        table.push(screen, vec![count.to_string().into(), (*name).into()])?;
+    }
+    table.settle(screen)?;
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    let total = if what == "metric" {
+        format!("{all} series of {} metrics", counts.len())
+    } else {
+        format!("{} labels", counts.len())
+    };
+    screen.line(&screen.paint(Tone::Faint, &total))?;
+    screen.line("")
+}
+
+async fn all_series(client: &Client) -> Result<Vec<Labels>, Failure> {
+    let params = Params::new().with("match[]", "{__name__=~\".+\"}");
+    data_of(client.get("/api/v1/series", &params).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparklines_show_shape_and_gaps() {
+        let sample = |time: f64, value: &str| (time, value.to_owned());
+        let line = sparkline(&[sample(0.0, "0"), sample(30.0, "NaN"), sample(59.0, "7")], 0.0, 59.0);
+        assert_eq!(line, format!("▁{}█", " ".repeat(58)));
+        assert_eq!(sparkline(&[sample(5.0, "3")], 5.0, 5.0), format!("{}▅", " ".repeat(59)));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in
+            [(0.0, "0"), (1.5, "1.5"), (1234.0, "1234"), (2e12, "2.000e12"), (0.00012, "1.200e-4"), (f64::NAN, "-")]
+        {
+            assert_eq!(short_number(value), text);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `sextant status`: what a running server is doing.
+
+use clap::Args;
+use model::wire::status::Status;
+
+use super::client;
+use crate::cli::ServerArgs;
+use crate::report::{Exit, Outcome};
+use crate::table::{Align, Cell, Screen, Table, Tone};
+
+/// Which server.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print every counter too.
+    #[arg(long)]
+    counters: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Prints a server's status.
+pub async fn run(args: StatusArgs) -> Outcome {
+    let status = client(&args.server)?.status().await?;
+    let mut screen = Screen::stdout();
+    if args.server.json {
+        screen.json(&serde_json::to_string(&status).map_err(anyhow::Error::from)?)?;
+    } else {
+        draw(&status, &mut screen)?;
+        if args.counters {
+            draw_counters(&status, &mut screen)?;
+        }
+    }
+    screen.flush()?;
+    Ok(Exit::Done)
+}
+
+fn draw(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
+    let doors: Vec<String> = status.doors.iter().map(|(name, address)| format!("{name} {address}")).collect();
+    for (name, value) in [
+        ("version", status.version.clone()),
+        ("mode", status.mode.clone()),
+        ("started", status.started.clone()),
+        ("doors", doors.join(", ")),
+        ("ingest_seq", status.ingest_seq.to_string()),
+        ("durability", status.durability.clone()),
+    ] {
+        screen.line(&format!("{name:<12} {}", tui::sanitize::line(&value)))?;
+    }
+    screen.line("")?;
+    draw_storage(status, screen)
+}
+
+/// The write-ahead log and the tables.
+pub fn draw_storage(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
+    let mut table = Table::new(&[
+        ("TABLE", Align::Left),
+        ("HEAD ROWS", Align::Right),
+        ("HEAD BYTES", Align::Right),
+        ("PARTS", Align::Right),
+        ("PART ROWS", Align::Right),
+        ("PART BYTES", Align::Right),
+    ]);
+    for (name, of) in &status.tables {
+        table.push(
+            screen,
+            vec![
+                name.into(),
+                of.head_rows.to_string().into(),
+                bytes(of.head_bytes).into(),
+                of.parts.to_string().into(),
+                of.part_rows.to_string().into(),
+                bytes(of.part_bytes).into(),
+            ],
+        )?;
+    }
+    table.settle(screen)?;
+    screen.line("")?;
+    screen.line(&format!("wal          {} segments, {}", status.wal.segments, bytes(status.wal.bytes)))
+}
+
+fn draw_counters(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
+    screen.line("")?;
+    let mut table = Table::new(&[("VALUE", Align::Right), ("COUNTER", Align::Left)]);
+    for (name, value) in &status.counters {
+        let tone = if *value == 0 { Tone::Faint } else { Tone::Plain };
+        table.push(screen, vec![Cell::new(value.to_string(), tone), Cell::new(name, tone)])?;
+    }
+    table.settle(screen)
+}
+
+/// A number of bytes as people read it.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut size = count as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{size:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_bytes_for_people() {
+        for (count, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (64 << 20, "64.0 MiB")] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The whole configuration: the crates' own settings put together in one file.
+//!
+//! `sextant.toml`, then `SEXTANT_*` variables, then flags; the later wins. Every key stands with its default and a comment
+//! in `config/default.toml`, which is compiled in: it is the list of known keys, the source of the reference page, and
+//! compared by a test with the `Default` of the types here and in the crates.
+
+mod door;
+pub mod keys;
+mod layers;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use door::Door;
+pub use layers::load;
+pub use layers::variables;
+#[cfg(feature = "demo")]
+pub use layers::without_file;
+
+/// Every setting of a server.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The directory that holds everything.
+    pub data_dir: PathBuf,
+    /// OTLP over gRPC.
+    pub otlp_grpc: Door,
+    /// OTLP over HTTP.
+    pub otlp_http: Door,
+    /// Queries, `/metrics`, health.
+    pub http: Door,
+    /// Whether doors may be open to the network without any check of who asks.
+    pub insecure: bool,
+    /// What the server says of itself on stderr.
+    pub log: String,
+    /// How long requests in flight may take once the server stops.
+    pub drain_timeout_ms: u64,
+    /// The data directory.
+    pub store: store::Config,
+    /// Answers.
+    pub query: query::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("sextant-data"),
+            otlp_grpc: Door::loopback(4317),
+            otlp_http: Door::loopback(4318),
+            http: Door::loopback(3300),
+            insecure: false,
+            log: "info".to_owned(),
+            drain_timeout_ms: 10_000,
+            store: store::Config::default(),
+            query: query::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The doors with the names they have everywhere.
+    pub fn doors(&self) -> [(&'static str, Door); 3] {
+        [("otlp_grpc", self.otlp_grpc), ("otlp_http", self.otlp_http), ("http", self.http)]
+    }
+}
+
+/// What a person has to change in the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Where: a file and its line, or the name of a variable or flag.
+    pub place: String,
+    /// What is wrong there.
+    pub message: String,
+    /// What to write instead, if that can be guessed.
+    pub hint: Option<String>,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    fn in_file(file: &Path, text: &str, offset: usize, message: String, hint: Option<String>) -> Self {
+        let line = text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1;
+        Self { place: format!("{}:{line}", file.display()), message, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests;

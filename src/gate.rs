@@ -1,0 +1,97 @@
+//! What the answering door says before and while the rest of the server is there: alive at once, ready after the write-ahead
+//! log is replayed, and until then a clear "not yet" to every question.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use model::stats::Stats;
+use model::wire::error::{ErrorBody, ErrorDetail};
+use tower::ServiceExt as _;
+
+/// Cheap to clone: clones open together.
+#[derive(Clone)]
+pub struct Gate {
+    stats: Stats,
+    behind: Arc<OnceLock<Router>>,
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn new(stats: Stats) -> Self {
+        Self { stats, behind: Arc::default() }
+    }
+
+    /// From now on questions are answered by `router`.
+    pub fn open(&self, router: Router) {
+        // A gate is opened once; a second router would be a defect in the wiring, and the first one goes on.
+        let first = self.behind.set(router).is_ok();
+        debug_assert!(first, "the gate was open already");
+    }
+
+    /// The door's router.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(async || "alive\n"))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .fallback(pass)
+            .with_state(self.clone())
+    }
+}
+
+async fn ready(State(gate): State<Gate>) -> Response {
+    match gate.behind.get() {
+        Some(_) => "ready\n".into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
+    }
+}
+
+async fn metrics(State(gate): State<Gate>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, gate.stats.to_prometheus_text()).into_response()
+}
+
+async fn pass(State(gate): State<Gate>, request: Request) -> Response {
+    match gate.behind.get() {
+        Some(router) => router.clone().oneshot(request).await.into_response(),
+        None => not_yet(),
+    }
+}
+
+fn not_yet() -> Response {
+    let error = ErrorDetail {
+        code: "unavailable".to_owned(),
+        message: "the server is starting: it replays its write-ahead log".to_owned(),
+        position: None,
+        hint: Some("ask again once /readyz says ready".to_owned()),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], axum::Json(ErrorBody { error })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    async fn status(gate: &Gate, path: &str) -> u16 {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        gate.router().oneshot(request).await.into_response().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn is_alive_at_once_and_ready_later() {
+        let gate = Gate::new(Stats::new());
+        for (path, closed) in [("/healthz", 200), ("/metrics", 200), ("/readyz", 503), ("/api/v1/x", 503)] {
+            assert_eq!(status(&gate, path).await, closed, "{path}");
+        }
+        gate.open(Router::new().route("/api/v1/x", get(async || "x")));
+        for (path, open) in [("/healthz", 200), ("/metrics", 200), ("/readyz", 200), ("/api/v1/x", 200), ("/y", 404)] {
+            assert_eq!(status(&gate, path).await, open, "{path}");
+        }
+    }
+}
