@@ -67,12 +67,13 @@ pub struct ServiceConfig {
     pub listen: SocketAddr,
     /// OTLP/gRPC endpoint that takes the telemetry, like `http://127.0.0.1:4317`.
     pub otlp_endpoint: String,
-    /// Base URL of the service it calls (`http://127.0.0.1:PORT`): orders for gateway, payments for orders, none for payments.
+    /// Base URL of the service it calls (`http://127.0.0.1:PORT`): orders for gateway, payments for orders, none for
+    /// payments.
     pub upstream: Option<String>,
     /// Orders a second that the gateway's load generator places on the gateway itself; 0 for none.
     pub orders_per_second: f64,
-    /// [`crate::stop_requested`] also resolves when stdin ends: a parent that holds the other end of a pipe never leaves
-    /// orphans behind, however it dies.
+    /// [`crate::stop_requested`] also resolves when stdin ends: a parent that holds the other end of a pipe never
+    /// leaves orphans behind, however it dies.
     pub stop_with_stdin: bool,
 }
 
@@ -212,7 +213,7 @@ mod tests {
     fn arguments_survive_the_way_to_a_child() {
         for line in [
             "payments",
-            "gateway --listen 127.0.0.1:8080 --otlp http://127.0.0.1:9 --upstream http://127.0.0.1:1 --orders-per-second 2.5",
+            "gateway --listen 127.0.0.1:80 --otlp http://127.0.0.1:9 --upstream http://127.0.0.1:1 --orders-per-second 2.5",
             "orders --upstream http://127.0.0.1:1 --stop-with-stdin",
         ] {
             let config = read(line).expect(line);

@@ -15,7 +15,8 @@ pub(crate) struct CorrelationId(Arc<str>);
 impl CorrelationId {
     /// The header it travels in.
     pub(crate) const HEADER: &str = "x-correlation-id";
-    /// The attribute it is on spans, log records and exemplars. Spelled out in the `tracing` macros too, which take no constants.
+    /// The attribute it is on spans, log records and exemplars. Spelled out in the `tracing` macros too, which take no
+    /// constants.
     pub(crate) const ATTRIBUTE: &str = "correlation.id";
     /// The key of the line on stdout.
     pub(crate) const ANNOUNCED_AS: &str = "correlation_id";

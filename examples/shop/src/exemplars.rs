@@ -1,5 +1,5 @@
-//! A duration histogram with exemplars, which the official Rust SDK does not send: `reservoir` measures, `export` writes
-//! the OTLP request and sends it. The official API has no place to hang this in, so it stands beside the SDK.
+//! A duration histogram with exemplars, which the official Rust SDK does not send: `reservoir` measures, `export`
+//! writes the OTLP request and sends it. The official API has no place to hang this in, so it stands beside the SDK.
 
 mod export;
 mod reservoir;

@@ -68,7 +68,8 @@ fn server_span(request: &Request, route: &str, correlation: &CorrelationId) -> S
     span
 }
 
-/// By the conventions a server span is an error from 500 on: a declined card is the customer's trouble, not the server's.
+/// By the conventions a server span is an error from 500 on: a declined card is the customer's trouble, not the
+/// server's.
 fn record_status(span: &Span, status: StatusCode) {
     span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {

@@ -1,8 +1,8 @@
 //! The shop: small microservices that send real telemetry, for `sextant demo`, for tests and as an example to copy.
 //!
-//! Three services, one process each: gateway -> orders -> payments, over HTTP with W3C trace context and one correlation
-//! id per order. It knows nothing of Sextant: it speaks OTLP to whatever endpoint it is given. The root package starts
-//! it as the hidden subcommand `shop-service`; `src/main.rs` is the same thing alone.
+//! Three services, one process each: gateway -> orders -> payments, over HTTP with W3C trace context and one
+//! correlation id per order. It knows nothing of Sextant: it speaks OTLP to whatever endpoint it is given. The root
+//! package starts it as the hidden subcommand `shop-service`; `src/main.rs` is the same thing alone.
 
 mod announce;
 mod config;

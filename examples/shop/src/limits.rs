@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Most orders a second the load generator places. Above it the demo stops being gentle: each order is about seven spans,
-/// eight log records and three requests.
+/// Most orders a second the load generator places. Above it the demo stops being gentle: each order is about seven
+/// spans, eight log records and three requests.
 pub(crate) const ORDERS_PER_SECOND_MAX: f64 = 50.0;
 
 /// Most orders of the load generator under way at once. If the services hang, further orders are skipped, not queued.

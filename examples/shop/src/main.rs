@@ -1,5 +1,5 @@
-//! `shop-service NAME [--listen A] [--otlp URL] [--upstream URL] [--orders-per-second N]`: one service of the shop, alone.
-//! Everything is in the library; `sextant demo` uses it without this binary.
+//! `shop-service NAME [--listen A] [--otlp URL] [--upstream URL] [--orders-per-second N]`: one service of the shop,
+//! alone. Everything is in the library; `sextant demo` uses it without this binary.
 
 use std::process::ExitCode;
 

@@ -5,7 +5,8 @@ use tokio::sync::oneshot;
 
 use crate::config::ServiceConfig;
 
-/// Resolves when the process is asked to stop: on SIGINT or SIGTERM, and with [`ServiceConfig::stop_with_stdin`] when stdin ends.
+/// Resolves when the process is asked to stop: on SIGINT or SIGTERM, and with [`ServiceConfig::stop_with_stdin`] when
+/// stdin ends.
 pub fn stop_requested(config: &ServiceConfig) -> impl Future<Output = ()> + Send + 'static {
     let stdin = config.stop_with_stdin;
     async move {

@@ -1,5 +1,6 @@
 //! The official OpenTelemetry SDK, set up for one service: spans and log records come from `tracing`, metrics from a
-//! meter, all leave over OTLP/gRPC. If the collector is away the SDK's queues fill and drop; requests never wait for it.
+//! meter, all leave over OTLP/gRPC. If the collector is away the SDK's queues fill and drop; requests never wait for
+//! it.
 
 use anyhow::Context;
 use opentelemetry::metrics::{Meter, MeterProvider};

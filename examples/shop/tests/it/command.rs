@@ -49,10 +49,17 @@ async fn a_signal_drains_even_with_a_connection_open() {
         ServiceConfig { otlp_endpoint: "http://127.0.0.1:1".to_owned(), ..ServiceConfig::new(ServiceName::Payments) };
     let payments = Service::start(config).await;
     let address = payments.url.trim_start_matches("http://").to_owned();
-    // Half a request: the service waits for the rest, but not for ever. It says `100 Continue` when it has begun to wait.
+    // Half a request: the service waits for the rest, but not for ever. `100 Continue` says that it has begun to wait.
     let mut half = TcpStream::connect(&address).await.expect("it listens");
-    let head = "POST /payments HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n";
-    half.write_all(head.as_bytes()).await.expect("sent");
+    let head = [
+        "POST /payments HTTP/1.1",
+        "host: shop",
+        "content-type: application/json",
+        "content-length: 10",
+        "expect: 100-continue",
+        "\r\n",
+    ];
+    half.write_all(head.join("\r\n").as_bytes()).await.expect("sent");
     let mut begun = [0; 12];
     timeout(PATIENCE, half.read_exact(&mut begun)).await.expect("in time").expect("an answer");
     assert_eq!(&begun, b"HTTP/1.1 100");
