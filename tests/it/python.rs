@@ -1,0 +1,67 @@
+//! The Python programs of `tests/clients`, in an environment of their own. It is made once, under cargo's directory for
+//! test files, from the pinned requirements; needs `python3` with `venv`, and PyPI the first time.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The programs and what they import.
+const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+
+/// A command that runs a program of `tests/clients`, like `send.py`, with the environment ready.
+pub fn program(name: &str) -> Command {
+    let mut command = python();
+    command.arg(Path::new(CLIENTS).join(name));
+    command
+}
+
+/// Runs a command and gives its stdout; shows everything it said if it fails.
+pub fn succeed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{command:?}: {status}\n{stdout}\n{stderr}");
+    stdout
+}
+
+fn python() -> Command {
+    static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(INTERPRETER.get_or_init(environment));
+    // Leaves no bytecode in the source tree, and takes no settings of the SDK from the machine.
+    command.current_dir(CLIENTS).env("PYTHONDONTWRITEBYTECODE", "1");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Makes the environment if it is not there for these very requirements, and gives its interpreter. Tests run in several
+/// processes at once: the first one makes it, the others wait at the lock.
+fn environment() -> PathBuf {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(cache).expect("cargo's directory for test files can be made");
+    let lock = File::create(cache.join("python.lock")).expect("the lock file can be made");
+    lock.lock().expect("the lock file can be locked");
+
+    let requirements = Path::new(CLIENTS).join("requirements.txt");
+    let wanted = fs::read_to_string(&requirements).expect("the requirements are in the source tree");
+    let directory = cache.join("python");
+    let interpreter = directory.join("bin/python");
+    let installed = directory.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
+        return interpreter;
+    }
+    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory));
+    let mut pip = Command::new(&interpreter);
+    succeed(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&requirements));
+    // Written last: an installation that was interrupted is begun again.
+    fs::write(installed, wanted).expect("the environment can be written to");
+    interpreter
+}
+
+#[test]
+fn the_comparison_and_the_reader_of_parts_see_differences_and_only_those() {
+    let output = python().args(["-m", "unittest", "test_clients"]).output().expect("python starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("\nOK\n"), "{said}");
+}
