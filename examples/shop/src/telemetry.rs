@@ -2,6 +2,8 @@
 //! meter, all leave over OTLP/gRPC. If the collector is away the SDK's queues fill and drop; requests never wait for
 //! it.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
@@ -66,7 +68,9 @@ impl Telemetry {
             .with_filter(filter_fn(|metadata| is_ours(metadata) && metadata.is_event()));
         // Silent unless RUST_LOG asks: three services share the terminal of whoever started the demo.
         let stderr = std::env::var("RUST_LOG").ok().map(|directives| {
-            fmt::layer().with_writer(std::io::stderr).with_filter(EnvFilter::builder().parse_lossy(directives))
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+            layer.with_filter(EnvFilter::builder().parse_lossy(directives))
         });
         tracing_subscriber::registry()
             .with(spans)
