@@ -4,6 +4,8 @@
 pub mod attributes;
 pub mod clock;
 pub mod id;
+pub mod labels;
+pub mod names;
 pub mod signal;
 pub mod stats;
 pub mod time;
@@ -11,5 +13,6 @@ pub mod wire;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{CorrelationId, SpanId, TraceId};
+pub use labels::Labels;
 pub use signal::Signal;
 pub use time::{TimeRange, Timestamp};
