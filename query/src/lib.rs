@@ -7,6 +7,7 @@ pub mod api;
 mod config;
 pub mod error;
 pub mod limits;
+pub mod promql;
 pub mod search;
 
 pub use config::Config;

@@ -1,0 +1,26 @@
+//! PromQL with Prometheus's semantics: parse, plan, evaluate over a [`SeriesSource`]. What exists is what [`Plan`] accepts;
+//! everything else is refused by name and place.
+//!
+//! Not an HTTP API: that is `api/prom`. Rules use the same engine.
+
+mod engine;
+mod error;
+mod eval;
+mod function;
+pub mod limits;
+mod matcher;
+mod parse;
+mod plan;
+mod source;
+mod staleness;
+mod tokens;
+mod value;
+
+pub use engine::{Options, instant, range};
+pub use error::{Kind, PromqlError};
+pub use eval::{Budget, CancelFlag};
+pub use matcher::{Condition, Matcher, all_accept, only_name};
+pub use plan::{Plan, series_selector};
+pub use source::{MemorySource, MillisRange, Samples, Selection, SeriesSource, SourceError, StoredSeries};
+pub use staleness::{is_stale, stale_marker};
+pub use value::{Answer, Sample, Steps, Value};

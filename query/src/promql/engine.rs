@@ -1,0 +1,113 @@
+//! The engine: a query's text in, an [`Answer`] out. It knows nothing of HTTP and nothing of the store.
+
+use std::cell::RefCell;
+
+use super::error::PromqlError;
+use super::eval::{Budget, Evaluator, Notes};
+use super::limits;
+use super::plan::{Plan, RangeSelect, Scalar, Vector};
+use super::source::SeriesSource;
+use super::value::{Answer, Column, Sample, Series, Steps, Value};
+
+/// How a query is to be evaluated.
+pub struct Options {
+    /// How far a vector selector looks back.
+    pub lookback_ms: i64,
+    /// What it may cost.
+    pub budget: Budget,
+}
+
+impl Options {
+    /// The usual lookback.
+    pub fn new(budget: Budget) -> Self {
+        Self { lookback_ms: limits::LOOKBACK_MS, budget }
+    }
+}
+
+/// Evaluates `query` at one moment, in milliseconds since the Unix epoch.
+pub fn instant(source: &dyn SeriesSource, query: &str, at: i64, options: &Options) -> Result<Answer, PromqlError> {
+    let run = Run::new(source, query, Steps::instant(at), options);
+    let value = match Plan::new(query)? {
+        Plan::Text(text) => Value::Text(at, text),
+        Plan::Scalar(scalar) => {
+            let column = run.evaluator.scalar(&scalar)?;
+            Value::Scalar(Sample { time: at, value: column.get(0).unwrap_or(f64::NAN) })
+        }
+        Plan::Vector(vector) => Value::Vector(run.at_one_moment(&vector, at)?),
+        Plan::Range(range) => Value::Matrix(run.raw(&range)?),
+    };
+    Ok(run.answer(value))
+}
+
+/// Evaluates `query` at every step. The answer is always a matrix.
+pub fn range(source: &dyn SeriesSource, query: &str, steps: Steps, options: &Options) -> Result<Answer, PromqlError> {
+    let run = Run::new(source, query, steps, options);
+    let refuse = |kind: &str| {
+        Err(PromqlError::Request(format!(
+            "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
+        )))
+    };
+    let series = match Plan::new(query)? {
+        Plan::Text(_) => return refuse("string"),
+        Plan::Range(_) => return refuse("range vector"),
+        Plan::Scalar(scalar) => run.scalar(&scalar)?,
+        Plan::Vector(vector) => run.over_steps(&vector)?,
+    };
+    Ok(run.answer(Value::Matrix(series)))
+}
+
+struct Run<'a> {
+    evaluator: Evaluator<'a>,
+}
+
+type Matrix = Vec<(model::Labels, Vec<Sample>)>;
+
+impl<'a> Run<'a> {
+    fn new(source: &'a dyn SeriesSource, query: &'a str, steps: Steps, options: &'a Options) -> Self {
+        let notes = RefCell::new(Notes::default());
+        let (lookback_ms, budget) = (options.lookback_ms, &options.budget);
+        Self { evaluator: Evaluator { source, query, steps, lookback_ms, budget, notes } }
+    }
+
+    fn scalar(&self, scalar: &Scalar) -> Result<Matrix, PromqlError> {
+        let column = self.evaluator.scalar(scalar)?;
+        Ok(vec![(model::Labels::empty(), self.samples(&column))])
+    }
+
+    fn at_one_moment(&self, vector: &Vector, at: i64) -> Result<Vec<(model::Labels, Sample)>, PromqlError> {
+        let mut samples = Vec::new();
+        for series in self.evaluator.vector(vector)? {
+            let Series { labels, column } = series?;
+            samples.extend(column.get(0).map(|value| (labels, Sample { time: at, value })));
+        }
+        samples.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(samples)
+    }
+
+    fn over_steps(&self, vector: &Vector) -> Result<Matrix, PromqlError> {
+        let mut matrix = Matrix::new();
+        for series in self.evaluator.vector(vector)? {
+            let Series { labels, column } = series?;
+            if !column.is_empty() {
+                matrix.push((labels, self.samples(&column)));
+            }
+        }
+        matrix.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(matrix)
+    }
+
+    fn raw(&self, range: &RangeSelect) -> Result<Matrix, PromqlError> {
+        let mut matrix = self.evaluator.raw(range)?;
+        matrix.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(matrix)
+    }
+
+    fn samples(&self, column: &Column) -> Vec<Sample> {
+        column.present().map(|(index, value)| Sample { time: self.evaluator.steps.time(index), value }).collect()
+    }
+
+    fn answer(self, value: Value) -> Answer {
+        let Notes { warnings, infos } = self.evaluator.notes.into_inner();
+        Answer { value, warnings: warnings.into_iter().collect(), infos: infos.into_iter().collect() }
+    }
+}

@@ -1,0 +1,63 @@
+//! What one query may cost: samples, time, and somebody still waiting for it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use model::Clock;
+
+use crate::promql::error::PromqlError;
+
+/// Set when nobody waits for the answer any more.
+pub type CancelFlag = Arc<AtomicBool>;
+
+/// Counts down while a query runs. Asked once per series, so that one series is the longest it can be overrun by.
+pub struct Budget {
+    samples_left: Cell<u64>,
+    clock: Arc<dyn Clock>,
+    deadline: Duration,
+    canceled: CancelFlag,
+}
+
+impl Budget {
+    /// A budget of samples, and of time from now on.
+    pub fn new(samples: u64, timeout: Duration, clock: Arc<dyn Clock>, canceled: CancelFlag) -> Self {
+        let deadline = clock.monotonic().saturating_add(timeout);
+        Self { samples_left: Cell::new(samples), clock, deadline, canceled }
+    }
+
+    /// Takes `samples` off, or says why the query has to end.
+    pub fn charge(&self, samples: usize) -> Result<(), PromqlError> {
+        let left = self.samples_left.get().checked_sub(samples as u64).ok_or(PromqlError::TooManySamples)?;
+        self.samples_left.set(left);
+        if self.canceled.load(Ordering::Relaxed) {
+            return Err(PromqlError::Canceled);
+        }
+        if self.clock.monotonic() > self.deadline {
+            return Err(PromqlError::Timeout);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{ManualClock, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn ends_by_samples_time_and_cancellation() {
+        let clock = Arc::new(ManualClock::new(Timestamp::default()));
+        let canceled = CancelFlag::default();
+        let budget = Budget::new(10, Duration::from_secs(1), clock.clone(), canceled.clone());
+        assert!(budget.charge(6).is_ok());
+        assert!(matches!(budget.charge(6), Err(PromqlError::TooManySamples)));
+        assert!(budget.charge(4).is_ok());
+        clock.advance(Duration::from_secs(2));
+        assert!(matches!(budget.charge(0), Err(PromqlError::Timeout)));
+        canceled.store(true, Ordering::Relaxed);
+        assert!(matches!(budget.charge(0), Err(PromqlError::Canceled)));
+    }
+}

@@ -1,0 +1,36 @@
+//! No two series of a vector may have one label set at one time. Where names are dropped that may happen; series that only
+//! share labels, but never a step, become one.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::{Evaluator, Result, SeriesStream, same_labels};
+use crate::promql::value::Column;
+use crate::promql::value::Series;
+
+impl Evaluator<'_> {
+    /// Joins series with equal labels. With `surely` (the caller knows that there are none) the stream stays one.
+    pub(super) fn unique<'s>(&'s self, stream: SeriesStream<'s>, surely: bool) -> Result<SeriesStream<'s>> {
+        if surely {
+            return Ok(stream);
+        }
+        let mut joined: HashMap<model::Labels, Column> = HashMap::new();
+        for series in stream {
+            let Series { labels, column } = series?;
+            match joined.entry(labels) {
+                Entry::Vacant(entry) => {
+                    entry.insert(column);
+                }
+                Entry::Occupied(mut entry) => {
+                    for (index, value) in column.present() {
+                        if entry.get().get(index).is_some() {
+                            return Err(same_labels(entry.key()));
+                        }
+                        entry.get_mut().set(index, Some(value));
+                    }
+                }
+            }
+        }
+        Ok(Box::new(joined.into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+    }
+}

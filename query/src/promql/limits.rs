@@ -1,0 +1,33 @@
+//! Bounds on one PromQL query, each with its reason.
+
+use std::time::Duration;
+
+/// Points per series of a range query. Prometheus's own limit: clients (Grafana) choose their steps to stay below it. Raised,
+/// a mistyped step fills memory with columns of points nobody can draw.
+pub const STEPS_MAX: i64 = 11_000;
+
+/// Samples one query may read and points it may produce, counted together; Prometheus's default. At 8 bytes a point this
+/// bounds what one query holds in memory at 400 MB, and with it the time a query can take between two looks at its deadline.
+pub const SAMPLES_MAX: u64 = 50_000_000;
+
+/// How long a query may run unless the asker wants less: Prometheus's default.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How far a vector selector looks back for the newest sample unless the asker says otherwise: Prometheus's default.
+pub const LOOKBACK_MS: i64 = 5 * 60 * 1000;
+
+/// Bytes of a query's text. Real ones have hundreds; the parser's time grows with the text.
+pub const QUERY_BYTES_MAX: usize = 64 * 1024;
+
+/// Operators and opening brackets of a query, an upper bound of how deep its syntax tree can be. Parsing, planning and
+/// evaluating recurse over the tree: this is what keeps a query of ten thousand parentheses from overflowing a 2 MiB stack.
+pub const OPERATORS_MAX: usize = 250;
+
+/// The longest range or offset, in seconds (about 300 years), so that times in milliseconds never overflow.
+pub const DURATION_SECONDS_MAX: f64 = 1e10;
+
+/// Bytes of one compiled regular expression of a matcher: a bound on memory against `(a{1000}){1000}`.
+pub const REGEX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages of each kind in an answer's warnings and infos. Each names a metric; more than this is read by nobody.
+pub const NOTES_MAX: usize = 50;

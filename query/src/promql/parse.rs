@@ -1,0 +1,183 @@
+//! From a query's text to the syntax tree of `promql-parser`, with the bounds and the error positions that crate lacks.
+//!
+//! Not the plan: what is supported, and what it means, is decided in [`super::plan`].
+
+use promql_parser::parser::Expr;
+
+use super::error::PromqlError;
+use super::limits;
+use super::tokens::{Token, TokenKind, tokens};
+
+/// Parses `query`, or says what is wrong and where.
+pub(super) fn parse(query: &str) -> Result<Expr, PromqlError> {
+    if query.len() > limits::QUERY_BYTES_MAX {
+        let message = format!("the query is longer than {} bytes", limits::QUERY_BYTES_MAX);
+        return Err(PromqlError::Request(message));
+    }
+    let tokens = tokens(query);
+    check_size(query, &tokens)?;
+    check_durations(query, &tokens)?;
+    promql_parser::parser::parse(query).map_err(|message| explain(query, &tokens, message))
+}
+
+// See `OPERATORS_MAX`.
+fn check_size(query: &str, tokens: &[Token<'_>]) -> Result<(), PromqlError> {
+    let deepens = |token: &&Token<'_>| match token.kind {
+        TokenKind::Symbol => !matches!(token.text, ")" | "]" | "}" | "," | "=" | "=~" | "!~" | "@"),
+        TokenKind::Word => {
+            ["and", "or", "unless", "atan2"].iter().any(|operator| token.text.eq_ignore_ascii_case(operator))
+        }
+        TokenKind::Number | TokenKind::Text => false,
+    };
+    match tokens.iter().filter(deepens).nth(limits::OPERATORS_MAX) {
+        None => Ok(()),
+        Some(token) => {
+            let message = format!("more than {} operators and brackets in one query", limits::OPERATORS_MAX);
+            Err(PromqlError::Parse { query: query.to_owned(), position: Some(token.at), message })
+        }
+    }
+}
+
+// The parser panics on ranges and offsets that fit no `Duration`.
+fn check_durations(query: &str, tokens: &[Token<'_>]) -> Result<(), PromqlError> {
+    let mut in_brackets = false;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.text {
+            "[" => in_brackets = true,
+            "]" => in_brackets = false,
+            _ => {}
+        }
+        let before = |back: usize| index.checked_sub(back).map_or("", |index| tokens[index].text);
+        let signed = matches!(before(1), "-" | "+");
+        let is_offset = before(if signed { 2 } else { 1 }).eq_ignore_ascii_case("offset");
+        let text = token.text.trim_start_matches(':');
+        let Ok(seconds) = text.parse::<f64>() else { continue };
+        if (in_brackets || is_offset) && !(0.0..=limits::DURATION_SECONDS_MAX).contains(&seconds) {
+            let message = format!("{text} seconds are no duration");
+            return Err(PromqlError::Parse { query: query.to_owned(), position: Some(token.at), message });
+        }
+    }
+    Ok(())
+}
+
+fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
+    let query = query.to_owned();
+    if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
+        let called = |pair: &&[Token<'_>]| pair[0].text == name && pair[1].text == "(";
+        let position = tokens.windows(2).find(called).map(|pair| pair[0].at);
+        return PromqlError::Parse { query, position, message };
+    }
+    // "invalid promql query" is all the parser says of most mistakes.
+    let vague = message.contains("invalid promql query");
+    match first_wrong_token(&query, tokens) {
+        Some(token) => {
+            let message = if vague { format!("unexpected {}", token.text) } else { message };
+            PromqlError::Parse { position: Some(token.at), query, message }
+        }
+        None => {
+            let message = if vague { "unexpected end of input".to_owned() } else { message };
+            PromqlError::Parse { position: Some(query.len()), query, message }
+        }
+    }
+}
+
+// The first token after which nothing could make the query right, by trying ends: what stands before the mistake can be
+// completed to a query, what includes it cannot. `None` if the whole text is only unfinished.
+fn first_wrong_token<'t, 'q>(query: &str, tokens: &'t [Token<'q>]) -> Option<&'t Token<'q>> {
+    let completable = |count: usize| {
+        let last = &tokens[count - 1];
+        is_completable(&query[..last.at + last.text.len()], &tokens[..count])
+    };
+    let (mut good, mut bad) = (0, tokens.len() + 1);
+    while bad - good > 1 {
+        let middle = (good + bad) / 2;
+        if completable(middle) {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    tokens.get(bad - 1)
+}
+
+fn is_completable(beginning: &str, tokens: &[Token<'_>]) -> bool {
+    const ENDS: [&str; 15] = [
+        "",
+        " x",
+        " 1",
+        "(x)",
+        " (x)",
+        "(x[5m])",
+        "[5m]",
+        "5m",
+        ":5m",
+        "x=\"\"",
+        "=\"x\"",
+        "\"x\"",
+        "\"x\"=\"x\"",
+        "(1, x)",
+        " bool x",
+    ];
+    let mut closing = Vec::new();
+    for token in tokens {
+        match token.text {
+            "(" => closing.push(')'),
+            "[" => closing.push(']'),
+            "{" => closing.push('}'),
+            ")" | "]" | "}" => drop(closing.pop()),
+            _ => {}
+        }
+    }
+    let closing: String = closing.into_iter().rev().collect();
+    ENDS.iter().any(|end| promql_parser::parser::parse(&format!("{beginning}{end}{closing}")).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_the_mistake_is() {
+        for (query, expected) in [
+            ("", "1:1: parse error: no expression found in input"),
+            ("sum(", "1:5: parse error: unclosed left parenthesis"),
+            ("a +", "1:4: parse error: unexpected end of input"),
+            ("a + * b", "1:5: parse error: unexpected *"),
+            ("a b", "1:3: parse error: unexpected b"),
+            ("rat(a[5m])", "1:1: parse error: unknown function with name 'rat'"),
+            ("rate(a)", "1:7: parse error: expected type matrix in call to function 'rate', got vector"),
+            ("a{b=}", "1:5: parse error: unexpected }"),
+            ("a{b=~\"(\"}", "1:6: parse error: illegal regex for ("),
+            ("a[5m", "1:5: parse error: unexpected end of input inside brackets"),
+            ("{}", "1:2: parse error: vector selector must contain at least one non-empty matcher"),
+            ("a\n  + )", "2:5: parse error: unexpected right parenthesis ')'"),
+            ("a[1e300]", "1:3: parse error: 1e300 seconds are no duration"),
+            ("a offset -inf", "1:11: parse error: inf seconds are no duration"),
+        ] {
+            match parse(query) {
+                Err(error) => assert_eq!(error.to_string(), expected, "{query}"),
+                Ok(tree) => panic!("{query} parsed to {tree:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_would_overflow_the_stack() {
+        let deep = format!("{}1{}", "(".repeat(5_000), ")".repeat(5_000));
+        let long = "1+".repeat(5_000) + "1";
+        let signs = "-".repeat(5_000) + "1";
+        for query in [deep, long, signs, "a".repeat(limits::QUERY_BYTES_MAX + 1)] {
+            assert!(parse(&query).is_err());
+        }
+    }
+
+    #[test]
+    fn never_panics_on_broken_queries() {
+        let query = "sum by (job) (rate(http_requests_total{code=~\"5..\"}[5m] offset -1m)) / on() x > bool 1e3";
+        for end in 0..query.len() {
+            let _ = parse(&query[..end]);
+            let _ = parse(&query[end..]);
+        }
+        assert!(parse(query).is_ok());
+    }
+}
