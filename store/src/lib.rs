@@ -5,17 +5,21 @@
 mod config;
 pub mod disk;
 mod error;
+mod flush;
 mod head;
 pub mod limits;
 pub mod part;
 pub mod partition;
+mod scan;
 pub mod schema;
 mod snapshot;
 mod store;
 pub mod text;
+mod upkeep;
 
 pub use config::{Config, Durability};
 pub use error::{ErrorKind, StoreError};
+pub use scan::Granule;
 pub use schema::{Batch, Table};
-pub use snapshot::{Granule, Narrow, Projection, Snapshot};
+pub use snapshot::{Narrow, Projection, Snapshot};
 pub use store::{Receipt, Setup, Store, Writer};

@@ -5,20 +5,26 @@
 //! refers to them.
 
 mod meta;
+mod reader;
+mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use arrow::array::RecordBatch;
 use model::Timestamp;
 
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
+pub use reader::with_series;
+pub use writer::{Contents, write};
 
 use crate::StoreError;
 use crate::disk::Disk;
 use crate::partition::Partition;
 use crate::schema::Table;
+use crate::text::Index;
 
 /// Folder of all parts inside a data directory.
 pub const PARTS_DIR: &str = "parts";
@@ -77,6 +83,10 @@ pub struct Part {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     meta: Meta,
+    // Each is opened when it is first asked for.
+    rows: OnceLock<reader::Rows>,
+    index: OnceLock<Option<Index>>,
+    series: Mutex<Weak<RecordBatch>>,
 }
 
 impl Part {
@@ -91,7 +101,15 @@ impl Part {
         if meta.format != FORMAT {
             return Err(damaged(format!("it has format {}, this version reads format {FORMAT}", meta.format)));
         }
-        Ok(Arc::new(Part { name, directory, disk: Arc::clone(disk), meta }))
+        Ok(Arc::new(Part {
+            name,
+            directory,
+            disk: Arc::clone(disk),
+            meta,
+            rows: OnceLock::new(),
+            index: OnceLock::new(),
+            series: Mutex::default(),
+        }))
     }
 
     /// Which part it is.

@@ -10,13 +10,15 @@ mod envelope;
 mod flat;
 mod logs;
 mod points;
+mod promote;
 mod spans;
 
-pub use attributes::{AttributeColumns, MapColumn, ValueRef};
+pub use attributes::{AttributeColumns, MapColumn, ValueRef, typed_value};
 pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
 pub use flat::{expanded_rows, flat_exemplars, flat_rows, flat_series};
 pub use logs::{LogColumns, LogRow};
 pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesKey, SeriesRow};
+pub use promote::{is_attribute, joined, map_entries};
 pub use spans::{EventRow, LinkRow, SpanColumns, SpanRow};
 
 use arrow::array::RecordBatch;

@@ -6,15 +6,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, UInt64Type};
-use model::{TimeRange, Timestamp};
+use model::TimeRange;
 
-use crate::StoreError;
 use crate::head::Chunk;
 use crate::part::Part;
-use crate::schema::{Table, column, flat_rows};
+use crate::schema::{Table, column};
+use crate::{Granule, StoreError, scan};
 
 /// A consistent view of the store.
 #[derive(Clone, Debug)]
@@ -46,22 +46,21 @@ impl Snapshot {
         if *narrow == Narrow::Nothing {
             return Ok(Vec::new());
         }
-        let chunks = self.chunks.iter().filter(|chunk| chunk.table() == table);
-        let in_range = chunks.filter(|chunk| {
-            let (least, greatest) = chunk.time_bounds();
-            range.overlaps(least, greatest)
-        });
-        Ok(in_range.map(|chunk| Granule { source: Source::Head(Arc::clone(chunk)) }).collect())
+        let mut granules: Vec<Granule> = self.chunks_in(table, range).cloned().map(Granule::of_chunk).collect();
+        for part in self.parts_in(table, range) {
+            granules.extend(scan::pruned(part, range, narrow));
+        }
+        Ok(granules)
     }
 
     /// Tables of the series that may have points in `range`. One series may stand in several of them.
     pub fn series(&self, range: TimeRange) -> Result<Vec<Arc<RecordBatch>>, StoreError> {
-        let chunks = self.chunks.iter().filter(|chunk| chunk.table() == Table::Points);
-        let in_range = chunks.filter(|chunk| {
-            let (least, greatest) = chunk.time_bounds();
-            range.overlaps(least, greatest)
-        });
-        Ok(in_range.map(|chunk| Arc::new(chunk.batch().shared.clone())).collect())
+        let head = self.chunks_in(Table::Points, range);
+        let mut tables: Vec<Arc<RecordBatch>> = head.map(|chunk| Arc::new(chunk.batch().shared.clone())).collect();
+        for part in self.parts_in(Table::Points, range) {
+            tables.push(part.series()?);
+        }
+        Ok(tables)
     }
 
     /// The points of these series in `range` as parts keep them (with `series_id`, without the series' other columns), in
@@ -72,16 +71,36 @@ impl Snapshot {
         range: TimeRange,
         projection: &Projection,
     ) -> Result<Vec<RecordBatch>, StoreError> {
+        let mut ids: Vec<u64> = series.iter().copied().collect();
+        ids.sort_unstable();
+        let projection = projection.with(column::SERIES_ID);
         let mut batches = Vec::new();
         for granule in self.granules(Table::Points, range, &Narrow::All)? {
-            let rows = granule.read_points(projection)?;
-            let ids = rows[column::SERIES_ID].as_primitive::<UInt64Type>();
-            let wanted: BooleanArray = ids.values().iter().map(|id| Some(series.contains(id))).collect();
+            if !granule.may_have_series(&ids) {
+                continue;
+            }
+            let rows = granule.read_flat(&projection)?;
+            let of_rows = rows[column::SERIES_ID].as_primitive::<UInt64Type>();
+            let wanted: BooleanArray = of_rows.values().iter().map(|id| Some(series.contains(id))).collect();
             if wanted.true_count() > 0 {
                 batches.push(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?);
             }
         }
         Ok(batches)
+    }
+
+    fn chunks_in(&self, table: Table, range: TimeRange) -> impl Iterator<Item = &Arc<Chunk>> {
+        self.chunks.iter().filter(move |chunk| {
+            let (least, greatest) = chunk.time_bounds();
+            chunk.table() == table && range.overlaps(least, greatest)
+        })
+    }
+
+    fn parts_in(&self, table: Table, range: TimeRange) -> impl Iterator<Item = &Arc<Part>> {
+        self.parts.iter().filter(move |part| {
+            let (least, greatest) = part.time_bounds();
+            part.table() == table && range.overlaps(least, greatest)
+        })
     }
 }
 
@@ -125,73 +144,23 @@ impl Projection {
         }
     }
 
-    fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, StoreError> {
+    /// The same and one more column.
+    pub(crate) fn with(&self, name: &str) -> Projection {
+        match self {
+            Projection::Columns(names) if !self.wants(name) => {
+                Projection::Columns(names.iter().cloned().chain([name.to_owned()]).collect())
+            }
+            _ => self.clone(),
+        }
+    }
+
+    pub(crate) fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, StoreError> {
         let schema: Arc<Schema> = rows.schema();
         let wanted: Vec<usize> = (0..schema.fields().len()).filter(|i| self.wants(schema.field(*i).name())).collect();
         rows.project(&wanted).map_err(columns_error("pick columns"))
     }
 }
 
-/// A piece of a table that is read as a whole: a chunk of the head, or up to some thousand rows of a part.
-#[derive(Clone, Debug)]
-pub struct Granule {
-    source: Source,
-}
-
-#[derive(Clone, Debug)]
-enum Source {
-    Head(Arc<Chunk>),
-}
-
-impl Granule {
-    /// Number of rows that [`Granule::read`] returns.
-    pub fn rows(&self) -> usize {
-        match &self.source {
-            Source::Head(chunk) => chunk.rows(),
-        }
-    }
-
-    /// Least and greatest `timestamp` of the rows, or bounds around them.
-    pub fn time_bounds(&self) -> (Timestamp, Timestamp) {
-        match &self.source {
-            Source::Head(chunk) => chunk.time_bounds(),
-        }
-    }
-
-    /// Least and greatest `ingest_seq` of the rows, or bounds around them.
-    pub fn seq_bounds(&self) -> (u64, u64) {
-        match &self.source {
-            Source::Head(chunk) => chunk.seq_bounds(),
-        }
-    }
-
-    /// The rows as queries see them. Points come with the columns of their series.
-    pub fn read(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
-        match &self.source {
-            Source::Head(chunk) => projection.apply(chunk.expanded()?),
-        }
-    }
-
-    /// Only these rows of what [`Granule::read`] returns: positions, ascending.
-    pub fn read_rows(&self, projection: &Projection, rows: &[u32]) -> Result<RecordBatch, StoreError> {
-        match &self.source {
-            Source::Head(chunk) => {
-                let all = projection.apply(chunk.expanded()?)?;
-                take_record_batch(&all, &UInt32Array::from(rows.to_vec())).map_err(columns_error("pick rows"))
-            }
-        }
-    }
-
-    fn read_points(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
-        match &self.source {
-            Source::Head(chunk) => {
-                let rows = flat_rows(chunk.batch(), chunk.seq_base()).map_err(columns_error("number points"))?;
-                projection.apply(&rows)
-            }
-        }
-    }
-}
-
-fn columns_error(operation: &'static str) -> impl Fn(arrow::error::ArrowError) -> StoreError {
+pub(crate) fn columns_error(operation: &'static str) -> impl Fn(arrow::error::ArrowError) -> StoreError {
     move |source| StoreError::Columns { operation, source }
 }

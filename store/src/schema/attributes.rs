@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, MapArray, StringArray, StringBuilder,
-    StructArray,
+    Array as _, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, MapArray,
+    StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use model::attributes::AttributeValue;
 
 use super::map_fields;
@@ -136,8 +136,24 @@ impl AttributeColumns {
     }
 }
 
+/// The value of an attribute column in a row; `None` if it is null there.
+pub fn typed_value(array: &ArrayRef, row: usize) -> Option<ValueRef<'_>> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Utf8 => ValueRef::String(array.as_string::<i32>().value(row)),
+        DataType::Boolean => ValueRef::Bool(array.as_boolean().value(row)),
+        DataType::Int64 => ValueRef::Int(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => ValueRef::Double(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Binary => ValueRef::Bytes(array.as_binary::<i32>().value(row)),
+        _ => return None,
+    })
+}
+
+/// A column of one type under construction.
 #[derive(Debug)]
-enum TypedColumn {
+pub(super) enum TypedColumn {
     String(StringBuilder),
     Bool(BooleanBuilder),
     Int(Int64Builder),
@@ -170,6 +186,17 @@ impl TypedColumn {
         })
     }
 
+    /// A column of one of the types that attribute columns have; of bytes for any other.
+    pub(super) fn of_type(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Utf8 => TypedColumn::String(StringBuilder::new()),
+            DataType::Boolean => TypedColumn::Bool(BooleanBuilder::new()),
+            DataType::Int64 => TypedColumn::Int(Int64Builder::new()),
+            DataType::Float64 => TypedColumn::Double(Float64Builder::new()),
+            _ => TypedColumn::Bytes(BinaryBuilder::new()),
+        }
+    }
+
     fn len(&self) -> usize {
         use arrow::array::ArrayBuilder as _;
         each!(self, builder => builder.len())
@@ -190,8 +217,8 @@ impl TypedColumn {
         }
     }
 
-    // Whether the value has the column's type and was put.
-    fn put(&mut self, row: usize, value: ValueRef<'_>) -> bool {
+    /// Whether the value has the column's type and was put. Rows must come in ascending order.
+    pub(super) fn put(&mut self, row: usize, value: ValueRef<'_>) -> bool {
         match (&mut *self, value) {
             (TypedColumn::String(_), ValueRef::String(_))
             | (TypedColumn::Bool(_), ValueRef::Bool(_))
@@ -212,7 +239,8 @@ impl TypedColumn {
         true
     }
 
-    fn finish(mut self, rows: usize) -> ArrayRef {
+    /// The finished column of so many rows.
+    pub(super) fn finish(mut self, rows: usize) -> ArrayRef {
         self.pad(rows);
         each!(&mut self, builder => Arc::new(builder.finish()))
     }

@@ -14,6 +14,31 @@ pub fn tokens(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     text.split(|c: char| !is_token_char(c)).filter(|token| !token.is_empty()).map(lower_case)
 }
 
+/// Calls `visit` with each of [`tokens`], without memory of its own for each. `scratch` is any string, overwritten.
+pub fn each_token(text: &str, scratch: &mut String, mut visit: impl FnMut(&str)) {
+    if !text.is_ascii() {
+        tokens(text).for_each(|token| visit(&token));
+        return;
+    }
+    // Of ASCII text one lower-cased copy is made, and its tokens are found by their bytes.
+    scratch.clear();
+    scratch.push_str(text);
+    scratch.make_ascii_lowercase();
+    let bytes = scratch.as_bytes();
+    let mut start = 0;
+    for (end, byte) in bytes.iter().enumerate() {
+        if !(byte.is_ascii_alphanumeric() || *byte == b'_') {
+            if start < end {
+                visit(&scratch[start..end]);
+            }
+            start = end + 1;
+        }
+    }
+    if start < bytes.len() {
+        visit(&scratch[start..]);
+    }
+}
+
 /// Whether a character belongs to tokens.
 pub fn is_token_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
@@ -21,14 +46,19 @@ pub fn is_token_char(c: char) -> bool {
 
 /// A token as the index knows it: cut at [`INDEXED_TOKEN_BYTES_MAX`], between characters.
 pub fn indexed(token: &str) -> &str {
-    if token.len() <= INDEXED_TOKEN_BYTES_MAX {
-        return token;
+    cut(token, INDEXED_TOKEN_BYTES_MAX)
+}
+
+/// The longest beginning of a text that has at most so many bytes and ends between characters.
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
     }
-    let mut end = INDEXED_TOKEN_BYTES_MAX;
-    while !token.is_char_boundary(end) {
+    let mut end = bytes_max;
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &token[..end]
+    &text[..end]
 }
 
 fn lower_case(token: &str) -> Cow<'_, str> {
@@ -45,16 +75,33 @@ mod tests {
 
     #[test]
     fn splits_and_lowers() {
-        let cases: [(&str, &[&str]); 6] = [
+        let cases: [(&str, &[&str]); 7] = [
             ("", &[]),
             ("--", &[]),
             ("Payment DECLINED: card_4242!", &["payment", "declined", "card_4242"]),
             ("user@example.com", &["user", "example", "com"]),
             ("naïve ÉTÉ 東京", &["naïve", "été", "東京"]),
             ("a\u{0}b", &["a", "b"]),
+            (" x", &["x"]),
         ];
         for (text, expected) in cases {
             assert_eq!(tokens(text).collect::<Vec<_>>(), expected, "{text:?}");
+            let mut visited = Vec::new();
+            each_token(text, &mut String::new(), |token| visited.push(token.to_owned()));
+            assert_eq!(visited, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn both_ways_see_the_same_tokens() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let text: String = (0..random.usize(..40))
+                .map(|_| if random.u8(..20) == 0 { random.char(..) } else { random.char('\0'..'\u{80}') })
+                .collect();
+            let mut visited = Vec::new();
+            each_token(&text, &mut String::new(), |token| visited.push(token.to_owned()));
+            assert_eq!(visited, tokens(&text).collect::<Vec<_>>(), "{text:?}");
         }
     }
 

@@ -1,0 +1,176 @@
+//! Turns chunks of the head into parts: joins them, decides which partition each row belongs to, sorts, writes. Called by
+//! `upkeep`, which publishes what is written here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
+use arrow::error::ArrowError;
+use model::Timestamp;
+
+use crate::disk::Disk;
+use crate::head::Chunk;
+use crate::part::{self, Contents, Part, PartName};
+use crate::partition::{Partition, Partitioner};
+use crate::schema::{Table, column, flat_rows, joined};
+use crate::{StoreError, limits};
+
+/// Where parts go.
+pub(crate) struct Target<'a> {
+    pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) data_directory: &'a Path,
+    /// Wall time: rows far beyond it are stray.
+    pub(crate) now: Timestamp,
+    /// Gives each part its number.
+    pub(crate) next_number: &'a dyn Fn() -> u64,
+}
+
+/// Writes the rows of these chunks, all of one signal. When it returns the parts are durable but listed nowhere.
+pub(crate) fn write(target: &Target<'_>, chunks: &[Arc<Chunk>]) -> Result<Vec<Arc<Part>>, StoreError> {
+    let mut parts = Vec::new();
+    for round in rounds(chunks) {
+        for table in Table::ALL {
+            let of_table: Vec<&Chunk> =
+                round.iter().map(AsRef::as_ref).filter(|chunk| chunk.table() == table).collect();
+            if of_table.iter().any(|chunk| chunk.rows() > 0) {
+                write_table(target, table, &of_table, &mut parts)?;
+            }
+        }
+    }
+    Ok(parts)
+}
+
+// Runs of chunks small enough to be held twice; one chunk at least.
+fn rounds(mut chunks: &[Arc<Chunk>]) -> Vec<&[Arc<Chunk>]> {
+    let mut rounds = Vec::new();
+    while !chunks.is_empty() {
+        let mut bytes = 0;
+        let fits = |chunk: &&Arc<Chunk>| {
+            bytes += chunk.bytes();
+            bytes <= limits::FLUSH_ROUND_BYTES
+        };
+        let (round, rest) = chunks.split_at(chunks.iter().take_while(fits).count().max(1));
+        rounds.push(round);
+        chunks = rest;
+    }
+    rounds
+}
+
+fn write_table(
+    target: &Target<'_>,
+    table: Table,
+    chunks: &[&Chunk],
+    parts: &mut Vec<Arc<Part>>,
+) -> Result<(), StoreError> {
+    let mut flat = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        flat.push(match table {
+            Table::Exemplars => chunk.expanded()?.clone(),
+            _ => flat_rows(chunk.batch(), chunk.seq_base()).map_err(failed)?,
+        });
+    }
+    let rows = joined(&flat).map_err(failed)?;
+    drop(flat);
+    let series = match table {
+        Table::Points => Some(all_series(chunks)?),
+        _ => None,
+    };
+    for (partition, mut order) in partitioned(&rows, target.now) {
+        let sorted_by = sort(table, &rows, &mut order);
+        let series = series.as_ref().map(|all| series_of(all, &rows, &order)).transpose()?;
+        let contents = Contents { rows: &rows, order: &order, sorted_by, series: series.as_ref() };
+        let name = PartName { table, partition, number: (target.next_number)() };
+        parts.push(part::write(target.disk, target.data_directory, name, &contents)?);
+    }
+    Ok(())
+}
+
+fn partitioned(rows: &RecordBatch, now: Timestamp) -> BTreeMap<Partition, Vec<u32>> {
+    let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
+    let partitioner = Partitioner::new(times.iter().copied(), now);
+    let mut partitions: BTreeMap<Partition, Vec<u32>> = BTreeMap::new();
+    for (row, time) in times.iter().enumerate() {
+        partitions.entry(partitioner.partition(*time)).or_default().push(row as u32);
+    }
+    partitions
+}
+
+// Puts rows into the order of their table; answers the columns it follows.
+fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'static str] {
+    let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
+    let seqs = rows[column::INGEST_SEQ].as_primitive::<UInt64Type>().values();
+    match table {
+        Table::Logs | Table::Exemplars => {
+            order.sort_unstable_by_key(|row| (times[*row as usize], seqs[*row as usize], *row));
+            &[column::TIMESTAMP, column::INGEST_SEQ]
+        }
+        Table::Points => {
+            let ids = rows[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+            order.sort_unstable_by_key(|row| {
+                let row = *row as usize;
+                (ids[row], times[row], seqs[row])
+            });
+            &[column::SERIES_ID, column::TIMESTAMP, column::INGEST_SEQ]
+        }
+        Table::Spans => {
+            let traces = rows[column::TRACE_ID].as_fixed_size_binary();
+            let spans = rows[column::SPAN_ID].as_fixed_size_binary();
+            let starts = first_starts(traces, times, order);
+            order.sort_by_cached_key(|row| {
+                let row = *row as usize;
+                let trace = traces.value(row);
+                let first = starts.get(trace).copied().unwrap_or(times[row]);
+                (first, id::<16>(trace), times[row], id::<8>(spans.value(row)), seqs[row])
+            });
+            // The first column of the order is in no file: it follows from the rows.
+            &["first start of trace", column::TRACE_ID, column::TIMESTAMP, column::SPAN_ID, column::INGEST_SEQ]
+        }
+    }
+}
+
+// When each trace begins among these rows.
+fn first_starts<'a>(traces: &'a FixedSizeBinaryArray, times: &[i64], rows: &[u32]) -> HashMap<&'a [u8], i64> {
+    let mut starts: HashMap<&[u8], i64> = HashMap::new();
+    for row in rows {
+        let row = *row as usize;
+        let first = starts.entry(traces.value(row)).or_insert(times[row]);
+        *first = times[row].min(*first);
+    }
+    starts
+}
+
+// An id by value: a sort key cannot borrow.
+fn id<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().unwrap_or([0; N])
+}
+
+// The series of all chunks, once each, by ascending id.
+fn all_series(chunks: &[&Chunk]) -> Result<RecordBatch, StoreError> {
+    let tables: Vec<RecordBatch> = chunks.iter().map(|chunk| chunk.batch().shared.clone()).collect();
+    let all = joined(&tables).map_err(failed)?;
+    let ids = all[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+    order.sort_by_key(|row| ids[*row as usize]);
+    // Two series with one id were refused when they were committed.
+    order.dedup_by_key(|row| ids[*row as usize]);
+    take_record_batch(&all, &UInt32Array::from(order)).map_err(failed)
+}
+
+// Those series that the rows name; the rows are sorted by them.
+fn series_of(all: &RecordBatch, rows: &RecordBatch, order: &[u32]) -> Result<RecordBatch, StoreError> {
+    let known = all[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+    let ids = rows[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+    let mut wanted: Vec<u64> = order.iter().map(|row| ids[*row as usize]).collect();
+    wanted.dedup();
+    let places = wanted.iter().filter_map(|id| known.binary_search(id).ok());
+    let places: UInt32Array = places.map(|place| Some(place as u32)).collect();
+    debug_assert_eq!(places.len(), wanted.len(), "every point names a series of its batch");
+    take_record_batch(all, &places).map_err(failed)
+}
+
+fn failed(source: ArrowError) -> StoreError {
+    StoreError::Columns { operation: "join rows for a part", source }
+}

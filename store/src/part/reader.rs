@@ -1,0 +1,261 @@
+//! Reads rows of a part, a granule at a time. Called by granules of snapshots.
+
+use std::io::{self, BufReader, Read};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use arrow::array::{AsArray as _, RecordBatch, RecordBatchReader as _, UInt32Array};
+use arrow::compute::{concat_batches, take};
+use arrow::datatypes::{FieldRef, Schema, UInt64Type};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::{INDEX_FILE, Part, ROWS_FILE, SERIES_FILE};
+use crate::disk::ReadFile;
+use crate::schema::column;
+use crate::text::Index;
+use crate::{Projection, StoreError};
+
+/// Bytes read ahead where Parquet asks for no certain number.
+const READ_BYTES: usize = 16 << 10;
+
+/// A part's rows, open: the file with its footer and the places of its pages.
+#[derive(Clone)]
+pub(super) struct Rows {
+    file: PartFile,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Part {
+    /// Rows of a granule as the part keeps them: those in `ranges`, ascending and apart, counted from the granule's first.
+    pub fn read(
+        &self,
+        granule: usize,
+        ranges: &[Range<u32>],
+        projection: &Projection,
+    ) -> Result<RecordBatch, StoreError> {
+        let rows = self.open_rows()?;
+        let damaged = |error| self.damaged(ROWS_FILE, error);
+        let first = granule as u64 * self.meta.granule_rows;
+        let (group, group_first, group_rows) = row_group(&rows.metadata, first)
+            .ok_or_else(|| damaged(ParquetError::EOF(format!("it has no row {first}"))))?;
+        let offset = (first - group_first) as usize;
+        let ranges = ranges.iter().map(|range| offset + range.start as usize..offset + range.end as usize);
+        let selection = RowSelection::from_consecutive_ranges(ranges, group_rows);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(rows.file.clone(), rows.metadata.clone())
+            .with_projection(mask(&rows.metadata, projection))
+            .with_row_groups(vec![group])
+            .with_row_selection(selection)
+            .with_batch_size(self.meta.granule_rows as usize)
+            .build()
+            .map_err(damaged)?;
+        let schema = reader.schema();
+        whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))
+    }
+
+    /// The series table of a part of points. Shared by all who hold it at a time, and read again when nobody does: parts
+    /// are many, and their tables together may be larger than memory.
+    pub fn series(&self) -> Result<Arc<RecordBatch>, StoreError> {
+        let known = self.series.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        if let Some(table) = known {
+            return Ok(table);
+        }
+        let table = Arc::new(self.read_series()?);
+        *self.series.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&table);
+        Ok(table)
+    }
+
+    fn read_series(&self) -> Result<RecordBatch, StoreError> {
+        let damaged = |error| self.damaged(SERIES_FILE, error);
+        let file = self.open_file(SERIES_FILE)?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
+        let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let reader = builder.with_batch_size(rows.max(1)).build().map_err(damaged)?;
+        let schema = reader.schema();
+        whole(schema, reader).map_err(|error| damaged(error.into()))
+    }
+
+    /// The part's index; `None` if it has none, or one that cannot be trusted: then nothing is left out of a search.
+    pub fn index(&self) -> Option<&Index> {
+        self.index.get_or_init(|| self.open_index()).as_ref()
+    }
+
+    fn open_index(&self) -> Option<Index> {
+        if !self.meta.files.contains_key(INDEX_FILE) {
+            return None;
+        }
+        let path = self.path(INDEX_FILE);
+        let opened = match self.disk.open(&path) {
+            Ok(file) => Index::open(file).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match opened {
+            Ok(index) if index.granules() == self.meta.granules.len() => Some(index),
+            Ok(_) => self.no_index("it was made for other rows"),
+            Err(error) => self.no_index(&error),
+        }
+    }
+
+    fn no_index(&self, reason: &str) -> Option<Index> {
+        let path = self.path(INDEX_FILE);
+        tracing::warn!(path = %path.display(), reason, "searches read every row of a part, because its index is of no use");
+        None
+    }
+
+    /// Reads every file whole and compares it with its checksum.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        for (name, expected) in &self.meta.files {
+            let path = self.path(name);
+            let bytes = super::read_whole(self.disk.as_ref(), &path)?;
+            if bytes.len() as u64 != expected.bytes || crc32fast::hash(&bytes) != expected.crc32 {
+                let what = "its checksum is wrong: restore the file, or remove the part's directory".to_owned();
+                return Err(StoreError::Damaged { path, what });
+            }
+        }
+        Ok(())
+    }
+
+    // Opened once; the footer and the places of the pages stay in memory.
+    fn open_rows(&self) -> Result<&Rows, StoreError> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows);
+        }
+        let file = self.open_file(ROWS_FILE)?;
+        let options = ArrowReaderOptions::new()
+            .with_offset_index_policy(PageIndexPolicy::Optional)
+            .with_column_index_policy(PageIndexPolicy::Skip);
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
+        Ok(self.rows.get_or_init(|| Rows { file, metadata }))
+    }
+
+    fn open_file(&self, name: &str) -> Result<PartFile, StoreError> {
+        let path = self.path(name);
+        match self.disk.open(&path) {
+            Ok(file) => Ok(PartFile(file)),
+            Err(source) => Err(StoreError::Disk { operation: "open", path, source }),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    // An error of the disk comes back out of Parquet's; any other means that the file is not what was written.
+    fn damaged(&self, name: &str, error: ParquetError) -> StoreError {
+        let path = self.path(name);
+        match error {
+            ParquetError::External(source) if source.is::<io::Error>() => match source.downcast::<io::Error>() {
+                Ok(source) => StoreError::Disk { operation: "read", path, source: *source },
+                Err(other) => StoreError::Damaged { path, what: other.to_string() },
+            },
+            error => StoreError::Damaged { path, what: format!("{error}; restore it, or remove the part's directory") },
+        }
+    }
+}
+
+/// Rows of points with the columns of their series beside theirs.
+pub fn with_series(
+    points: &RecordBatch,
+    series: &RecordBatch,
+    projection: &Projection,
+) -> Result<RecordBatch, StoreError> {
+    let known = series[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+    let wanted = points[column::SERIES_ID].as_primitive::<UInt64Type>();
+    // Every point's series is in its part's table, which is sorted.
+    let rows: UInt32Array =
+        wanted.values().iter().map(|id| known.binary_search(id).ok().map(|row| row as u32)).collect();
+    let is_own = |name: &str| points.column_by_name(name).is_some();
+    let mut columns: Vec<(FieldRef, _)> = Vec::new();
+    for (field, array) in points.schema_ref().fields().iter().zip(points.columns()) {
+        if projection.wants(field.name()) {
+            columns.push((Arc::clone(field), Arc::clone(array)));
+        }
+    }
+    let failed = |source| StoreError::Columns { operation: "join points and series", source };
+    for (field, array) in series.schema_ref().fields().iter().zip(series.columns()) {
+        if projection.wants(field.name()) && !is_own(field.name()) {
+            columns.push((Arc::clone(field), take(array, &rows, None).map_err(failed)?));
+        }
+    }
+    let (fields, arrays): (Vec<FieldRef>, Vec<_>) = columns.into_iter().unzip();
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(wanted.len()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(failed)
+}
+
+// The row group that holds a row, its first row and how many it has.
+fn row_group(metadata: &ArrowReaderMetadata, row: u64) -> Option<(usize, u64, usize)> {
+    let mut first = 0;
+    for (group, of_group) in metadata.metadata().row_groups().iter().enumerate() {
+        let rows = u64::try_from(of_group.num_rows()).ok()?;
+        if row < first + rows {
+            return Some((group, first, rows as usize));
+        }
+        first += rows;
+    }
+    None
+}
+
+fn mask(metadata: &ArrowReaderMetadata, projection: &Projection) -> ProjectionMask {
+    let fields = metadata.schema().fields().iter().enumerate();
+    let wanted = fields.filter(|(_, field)| projection.wants(field.name())).map(|(place, _)| place);
+    ProjectionMask::roots(metadata.parquet_schema(), wanted)
+}
+
+fn whole<R>(schema: arrow::datatypes::SchemaRef, reader: R) -> Result<RecordBatch, arrow::error::ArrowError>
+where
+    R: Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>>,
+{
+    let mut batches = reader.collect::<Result<Vec<_>, _>>()?;
+    match batches.len() {
+        1 => Ok(batches.remove(0)),
+        _ => concat_batches(&schema, &batches),
+    }
+}
+
+/// A file of a part, as Parquet wants to read it.
+#[derive(Clone)]
+struct PartFile(Arc<dyn ReadFile>);
+
+impl Length for PartFile {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for PartFile {
+    type T = BufReader<FromOffset>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(BufReader::with_capacity(READ_BYTES, FromOffset { file: self.clone(), offset: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut bytes = vec![0; length];
+        self.0.read_at(start, &mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// Reads a file from some place on.
+struct FromOffset {
+    file: PartFile,
+    offset: u64,
+}
+
+impl Read for FromOffset {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.file.len().saturating_sub(self.offset);
+        let len = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.file.0.read_at(self.offset, &mut buffer[..len])?;
+        self.offset += len as u64;
+        Ok(len)
+    }
+}

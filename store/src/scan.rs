@@ -1,0 +1,169 @@
+//! Granules: the pieces in which a snapshot hands out rows, and the choice of those that are worth reading.
+
+mod prune;
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use model::Timestamp;
+
+use crate::head::Chunk;
+use crate::limits::BLOCK_ROWS;
+use crate::part::{GranuleMeta, Part, with_series};
+use crate::schema::{Table, column, flat_rows};
+use crate::snapshot::columns_error;
+use crate::{Projection, StoreError};
+
+pub(crate) use prune::pruned;
+
+/// A piece of a table that is read as a whole: a chunk of the head, or up to some thousand rows of a part.
+#[derive(Clone, Debug)]
+pub struct Granule {
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Head(Arc<Chunk>),
+    Part(PartGranule),
+}
+
+#[derive(Clone, Debug)]
+struct PartGranule {
+    part: Arc<Part>,
+    granule: usize,
+    // The blocks to read, a bit each; the lowest is the granule's first.
+    blocks: u8,
+    // The part's series, read once for all granules that one question selected.
+    series: Arc<OnceLock<Arc<RecordBatch>>>,
+}
+
+impl Granule {
+    pub(crate) fn of_chunk(chunk: Arc<Chunk>) -> Self {
+        Self { source: Source::Head(chunk) }
+    }
+
+    /// Number of rows that [`Granule::read`] returns.
+    pub fn rows(&self) -> usize {
+        match &self.source {
+            Source::Head(chunk) => chunk.rows(),
+            Source::Part(granule) => granule.ranges().iter().map(|range| range.len()).sum(),
+        }
+    }
+
+    /// Least and greatest `timestamp` of the rows, or bounds around them.
+    pub fn time_bounds(&self) -> (Timestamp, Timestamp) {
+        match &self.source {
+            Source::Head(chunk) => chunk.time_bounds(),
+            Source::Part(granule) => {
+                let meta = granule.meta();
+                (Timestamp::from_nanos(meta.time_min), Timestamp::from_nanos(meta.time_max))
+            }
+        }
+    }
+
+    /// Least and greatest `ingest_seq` of the rows, or bounds around them.
+    pub fn seq_bounds(&self) -> (u64, u64) {
+        match &self.source {
+            Source::Head(chunk) => chunk.seq_bounds(),
+            Source::Part(granule) => (granule.meta().seq_min, granule.meta().seq_max),
+        }
+    }
+
+    /// The rows as queries see them. Points come with the columns of their series. An attribute's column has the type that
+    /// most of its values have in this chunk or part: elsewhere it may have another, or its values are in the overflow.
+    pub fn read(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        match &self.source {
+            Source::Head(chunk) => projection.apply(chunk.expanded()?),
+            Source::Part(granule) => granule.read(&granule.ranges(), projection),
+        }
+    }
+
+    /// Only these rows of what [`Granule::read`] returns: positions, ascending.
+    pub fn read_rows(&self, projection: &Projection, rows: &[u32]) -> Result<RecordBatch, StoreError> {
+        match &self.source {
+            Source::Head(chunk) => {
+                let all = projection.apply(chunk.expanded()?)?;
+                take_record_batch(&all, &UInt32Array::from(rows.to_vec())).map_err(columns_error("pick rows"))
+            }
+            Source::Part(granule) => granule.read(&granule.ranges_of(rows), projection),
+        }
+    }
+
+    /// The rows as parts keep them: points without the columns of their series.
+    pub(crate) fn read_flat(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        match &self.source {
+            Source::Head(chunk) if chunk.table() == Table::Points => {
+                let rows = flat_rows(chunk.batch(), chunk.seq_base()).map_err(columns_error("number points"))?;
+                projection.apply(&rows)
+            }
+            Source::Head(chunk) => projection.apply(chunk.expanded()?),
+            Source::Part(granule) => granule.part.read(granule.granule, &granule.ranges(), projection),
+        }
+    }
+
+    /// Whether points of one of these series, ascending, may be among the rows.
+    pub(crate) fn may_have_series(&self, ids: &[u64]) -> bool {
+        let Source::Part(granule) = &self.source else { return true };
+        let Some((least, greatest)) = granule.meta().series else { return true };
+        ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= greatest)
+    }
+}
+
+impl PartGranule {
+    fn meta(&self) -> &GranuleMeta {
+        &self.part.meta().granules[self.granule]
+    }
+
+    // The selected rows, counted from the granule's first; neighbouring blocks are one range.
+    fn ranges(&self) -> Vec<Range<u32>> {
+        let rows = self.meta().rows;
+        let mut ranges: Vec<Range<u32>> = Vec::new();
+        for block in (0..u8::BITS).filter(|block| self.blocks & (1 << block) != 0) {
+            let start = block * BLOCK_ROWS as u32;
+            let end = (start + BLOCK_ROWS as u32).min(rows);
+            match ranges.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ if start < rows => ranges.push(start..end),
+                _ => {}
+            }
+        }
+        ranges
+    }
+
+    // Ranges of rows that are given by their positions among the selected ones.
+    fn ranges_of(&self, positions: &[u32]) -> Vec<Range<u32>> {
+        let mut picked: Vec<Range<u32>> = Vec::new();
+        let mut positions = positions.iter().copied().peekable();
+        let mut before = 0;
+        for range in self.ranges() {
+            let len = range.end - range.start;
+            while let Some(position) = positions.next_if(|position| *position < before + len) {
+                let row = range.start + (position - before);
+                match picked.last_mut() {
+                    Some(last) if last.end == row => last.end += 1,
+                    _ => picked.push(row..row + 1),
+                }
+            }
+            before += len;
+        }
+        picked
+    }
+
+    fn read(&self, ranges: &[Range<u32>], projection: &Projection) -> Result<RecordBatch, StoreError> {
+        if self.part.table() != Table::Points {
+            return self.part.read(self.granule, ranges, projection);
+        }
+        let points = self.part.read(self.granule, ranges, &projection.with(column::SERIES_ID))?;
+        let series = match self.series.get() {
+            Some(series) => series,
+            None => {
+                let series = self.part.series()?;
+                self.series.get_or_init(|| series)
+            }
+        };
+        with_series(&points, series, projection)
+    }
+}

@@ -1,0 +1,215 @@
+//! Joins batches of one table whose attribute columns differ into one, choosing which attributes have a column of their own.
+//! Called by the flush; a merge of parts will choose again.
+//!
+//! Each key gets the type that most of its values have, and the [`limits::ATTRIBUTE_COLUMNS_MAX`] keys with the most such
+//! values get columns. Everything else goes to the overflow maps. Nothing is lost: a value is in its column or in the map.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, RecordBatch, StringArray, new_null_array};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::error::ArrowError;
+use model::attributes::AttributeValue;
+
+use super::attributes::{MapColumn, TypedColumn, ValueRef, typed_value};
+use super::{column, map_type};
+use crate::limits;
+
+/// All rows of the batches, in their order.
+pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    let promoted = promoted(batches);
+    let mut columns: Vec<(FieldRef, ArrayRef)> = Vec::new();
+    for field in fixed_fields(batches) {
+        let arrays: Vec<ArrayRef> = batches.iter().map(|batch| fixed_array(batch, &field)).collect();
+        columns.push((Arc::clone(&field), concat_all(&arrays)?));
+    }
+    let layouts: Vec<Layout<'_>> = batches.iter().map(|batch| Layout::of(batch, &promoted)).collect();
+    for (name, data_type) in &promoted {
+        let arrays: Vec<ArrayRef> = layouts.iter().map(|layout| layout.promoted_array(name, data_type)).collect();
+        columns.push((Arc::new(Field::new(*name, data_type.clone(), true)), concat_all(&arrays)?));
+    }
+    for name in [column::OVERFLOW, column::ENVELOPE_OVERFLOW] {
+        if batches.iter().any(|batch| batch.column_by_name(name).is_some()) {
+            let arrays: Vec<ArrayRef> = layouts.iter().map(|layout| layout.overflow_array(name)).collect();
+            columns.push((Arc::new(Field::new(name, map_type(), true)), concat_all(&arrays)?));
+        }
+    }
+    let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+}
+
+/// Whether a column, or a key of the overflow maps, is an attribute's.
+pub fn is_attribute(name: &str) -> bool {
+    [column::ATTR_PREFIX, column::RES_PREFIX, column::SCOPE_PREFIX].iter().any(|prefix| name.starts_with(prefix))
+}
+
+// Which of the maps holds an attribute that has no column.
+fn overflow_of(name: &str) -> &'static str {
+    if name.starts_with(column::ATTR_PREFIX) { column::OVERFLOW } else { column::ENVELOPE_OVERFLOW }
+}
+
+fn concat_all(arrays: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
+    let arrays: Vec<&dyn arrow::array::Array> = arrays.iter().map(AsRef::as_ref).collect();
+    concat(&arrays)
+}
+
+fn fixed_fields(batches: &[RecordBatch]) -> Vec<FieldRef> {
+    let mut known: HashSet<String> = HashSet::new();
+    let mut fields = Vec::new();
+    for batch in batches {
+        for field in batch.schema_ref().fields() {
+            let name = field.name().as_str();
+            let is_map = name == column::OVERFLOW || name == column::ENVELOPE_OVERFLOW;
+            if !is_map && !is_attribute(name) && known.insert(name.to_owned()) {
+                fields.push(Arc::clone(field));
+            }
+        }
+    }
+    fields
+}
+
+fn fixed_array(batch: &RecordBatch, field: &Field) -> ArrayRef {
+    let array = batch.column_by_name(field.name()).cloned();
+    array.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+}
+
+// The attributes that get columns, with their types, by name.
+fn promoted(batches: &[RecordBatch]) -> BTreeMap<&str, DataType> {
+    let mut counts: HashMap<&str, Vec<(DataType, usize)>> = HashMap::new();
+    for batch in batches {
+        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            if is_attribute(field.name()) {
+                count(&mut counts, field.name(), field.data_type().clone(), array.len() - array.null_count());
+            }
+        }
+        for name in [column::OVERFLOW, column::ENVELOPE_OVERFLOW] {
+            for (_, key, json) in batch.column_by_name(name).into_iter().flat_map(map_entries) {
+                if let Some(data_type) = json_type(json).filter(|_| is_attribute(key)) {
+                    count(&mut counts, key, data_type, 1);
+                }
+            }
+        }
+    }
+    let mut best: Vec<(usize, &str, DataType)> = Vec::with_capacity(counts.len());
+    for (name, types) in counts {
+        // Of types with equal counts the first one seen, as within a batch.
+        if let Some((data_type, values)) = types.into_iter().rev().max_by_key(|(_, values)| *values) {
+            best.push((values, name, data_type));
+        }
+    }
+    best.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    best.truncate(limits::ATTRIBUTE_COLUMNS_MAX);
+    best.into_iter().filter(|(values, ..)| *values > 0).map(|(_, name, data_type)| (name, data_type)).collect()
+}
+
+fn count<'a>(counts: &mut HashMap<&'a str, Vec<(DataType, usize)>>, name: &'a str, data_type: DataType, values: usize) {
+    let types = counts.entry(name).or_default();
+    match types.iter_mut().find(|(known, _)| *known == data_type) {
+        Some((_, known)) => *known += values,
+        None => types.push((data_type, values)),
+    }
+}
+
+// The type a column for a value of an overflow map would have; none for arrays, maps and the empty value.
+fn json_type(json: &str) -> Option<DataType> {
+    let kind = json.strip_prefix("{\"")?;
+    Some(match kind.split_once('"')?.0 {
+        "stringValue" => DataType::Utf8,
+        "boolValue" => DataType::Boolean,
+        "intValue" => DataType::Int64,
+        "doubleValue" => DataType::Float64,
+        "bytesValue" => DataType::Binary,
+        _ => return None,
+    })
+}
+
+/// The entries of a column of maps, each with its row.
+pub fn map_entries(maps: &ArrayRef) -> impl Iterator<Item = (usize, &str, &str)> {
+    let maps: &MapArray = maps.as_map();
+    let keys: &StringArray = maps.keys().as_string();
+    let values: &StringArray = maps.values().as_string();
+    maps.value_offsets().windows(2).enumerate().flat_map(move |(row, ends)| {
+        let [start, end] = [ends[0] as usize, ends[1] as usize];
+        (start..end).map(move |entry| (row, keys.value(entry), values.value(entry)))
+    })
+}
+
+// How one batch's attributes are laid out anew.
+struct Layout<'a> {
+    batch: &'a RecordBatch,
+    // Columns whose values go to the overflow.
+    demoted: Vec<(&'a str, &'a ArrayRef)>,
+    // Values of the overflow that go to columns, by name, in the order of their rows.
+    moved: HashMap<&'a str, Vec<(usize, AttributeValue)>>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(batch: &'a RecordBatch, promoted: &BTreeMap<&str, DataType>) -> Self {
+        let mut layout = Layout { batch, demoted: Vec::new(), moved: HashMap::new() };
+        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            let name = field.name().as_str();
+            if is_attribute(name) && promoted.get(name) != Some(field.data_type()) && array.null_count() < array.len() {
+                layout.demoted.push((name, array));
+            }
+        }
+        for name in [column::OVERFLOW, column::ENVELOPE_OVERFLOW] {
+            for (row, key, json) in batch.column_by_name(name).into_iter().flat_map(map_entries) {
+                if promoted.get(key).is_some_and(|data_type| json_type(json).as_ref() == Some(data_type))
+                    && let Some(value) = parsed(json)
+                {
+                    layout.moved.entry(key).or_default().push((row, value));
+                }
+            }
+        }
+        layout
+    }
+
+    fn promoted_array(&self, name: &str, data_type: &DataType) -> ArrayRef {
+        let own = self.batch.column_by_name(name).filter(|array| array.data_type() == data_type);
+        let Some(moved) = self.moved.get(name) else {
+            return own.cloned().unwrap_or_else(|| new_null_array(data_type, self.batch.num_rows()));
+        };
+        let mut column = TypedColumn::of_type(data_type);
+        let mut moved = moved.iter().peekable();
+        for row in 0..self.batch.num_rows() {
+            let from_overflow = moved.next_if(|(place, _)| *place == row).map(|(_, value)| ValueRef::from(value));
+            if let Some(value) = own.and_then(|array| typed_value(array, row)).or(from_overflow) {
+                column.put(row, value);
+            }
+        }
+        column.finish(self.batch.num_rows())
+    }
+
+    fn overflow_array(&self, map: &str) -> ArrayRef {
+        let demoted: Vec<_> = self.demoted.iter().filter(|(name, _)| overflow_of(name) == map).collect();
+        let own = self.batch.column_by_name(map);
+        if let Some(own) = own.filter(|_| demoted.is_empty() && !self.moved.keys().any(|key| overflow_of(key) == map)) {
+            return Arc::clone(own);
+        }
+        let mut entries = own.into_iter().flat_map(map_entries).peekable();
+        // Where each moved value is, so that exactly the entries that left are left out.
+        let moved: HashSet<(usize, &str)> =
+            self.moved.iter().flat_map(|(key, values)| values.iter().map(move |(row, _)| (*row, *key))).collect();
+        let mut rebuilt = MapColumn::default();
+        for row in 0..self.batch.num_rows() {
+            rebuilt.begin_row();
+            while let Some((_, key, json)) = entries.next_if(|(place, ..)| *place == row) {
+                if !moved.contains(&(row, key)) {
+                    rebuilt.put(key, json);
+                }
+            }
+            for (name, array) in &demoted {
+                if let Some(value) = typed_value(array, row) {
+                    rebuilt.put(name, &value.to_otlp_json_text());
+                }
+            }
+        }
+        rebuilt.finish()
+    }
+}
+
+fn parsed(json: &str) -> Option<AttributeValue> {
+    AttributeValue::from_otlp_json(&serde_json::from_str(json).ok()?)
+}

@@ -1,0 +1,258 @@
+//! Makes the index of a part from its rows, granule by granule, in memory. Called by the part writer.
+//!
+//! Tantivy gets one document for each block of rows, which holds the block's distinct words; an id filter for each granule
+//! holds what has a digit. Tokens are made distinct here, by their hash and then their bytes, because that costs less than
+//! tantivy's own way to the same postings.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::path::PathBuf;
+
+use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
+use model::attributes::AttributeValue;
+use tantivy::directory::{Directory as _, RamDirectory};
+use tantivy::index::{Index as TantivyIndex, SegmentComponent};
+use tantivy::schema::{BytesOptions, Field, Schema};
+use tantivy::{IndexSettings, SingleSegmentIndexWriter, TantivyDocument};
+
+use super::packed::{damaged, pack};
+use super::{Home, begin_term, filter, home, home_of_text, term_hash, tokenizer};
+use crate::limits;
+use crate::schema::{ValueRef, column, is_attribute, typed_value};
+
+/// Name of the field whose terms are the words.
+pub(super) const TERM_FIELD: &str = "term";
+/// Name of the packed file with the id filters.
+pub(super) const FILTERS_FILE: &str = "filters";
+/// The files of a segment that tantivy's reader opens.
+const COMPONENTS: [SegmentComponent; 6] = [
+    SegmentComponent::Terms,
+    SegmentComponent::Postings,
+    SegmentComponent::Positions,
+    SegmentComponent::FieldNorms,
+    SegmentComponent::FastFields,
+    SegmentComponent::Store,
+];
+/// Tantivy sizes its term table by this; the words of a flush need far less.
+const TANTIVY_BYTES: usize = 32 << 20;
+
+/// An index under construction.
+pub struct IndexBuilder {
+    directory: RamDirectory,
+    words: SingleSegmentIndexWriter<TantivyDocument>,
+    field: Field,
+    filters: Vec<(filter::Shape, Vec<u8>)>,
+    terms: Terms,
+}
+
+impl IndexBuilder {
+    /// An index of no rows.
+    pub fn new() -> tantivy::Result<Self> {
+        let mut schema = Schema::builder();
+        let field = schema.add_bytes_field(TERM_FIELD, BytesOptions::default().set_indexed());
+        let directory = RamDirectory::create();
+        let words = TantivyIndex::builder()
+            .schema(schema.build())
+            .settings(IndexSettings::default())
+            .single_segment_index_writer(directory.clone(), TANTIVY_BYTES)?;
+        Ok(Self { directory, words, field, filters: Vec::new(), terms: Terms::default() })
+    }
+
+    /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one.
+    pub fn add_granule(&mut self, rows: &RecordBatch) -> tantivy::Result<()> {
+        for start in (0..rows.num_rows()).step_by(limits::BLOCK_ROWS) {
+            self.terms.begin_block();
+            let block = rows.slice(start, limits::BLOCK_ROWS.min(rows.num_rows() - start));
+            for (field, array) in block.schema_ref().fields().iter().zip(block.columns()) {
+                self.terms.add_column(field.name(), array);
+            }
+            let mut document = TantivyDocument::new();
+            for term in self.terms.block_terms() {
+                document.add_bytes(self.field, term);
+            }
+            self.words.add_document(document)?;
+        }
+        self.filters.push(filter::build(&mut self.terms.ids));
+        self.terms.ids.clear();
+        Ok(())
+    }
+
+    /// The bytes of `index.bin`.
+    pub fn finish(self) -> tantivy::Result<Vec<u8>> {
+        let index = self.words.finalize()?;
+        let mut files: Vec<PathBuf> = vec!["meta.json".into()];
+        for meta in index.searchable_segment_metas()? {
+            files.extend(COMPONENTS.map(|component| meta.relative_path(component)));
+        }
+        let mut packed = vec![(FILTERS_FILE.to_owned(), encode_filters(&self.filters))];
+        for path in files {
+            let name = path.to_str().ok_or_else(|| damaged("tantivy named a file with no text"))?.to_owned();
+            // A segment without positions may have no file for them.
+            if self.directory.exists(&path)? {
+                packed.push((name, self.directory.atomic_read(&path)?));
+            }
+        }
+        Ok(pack(&packed))
+    }
+}
+
+// How many there are; for each its shape and where its table ends, counted from the end of these; then all tables.
+fn encode_filters(filters: &[(filter::Shape, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = (filters.len() as u32).to_le_bytes().to_vec();
+    let mut end = 0u64;
+    for (shape, table) in filters {
+        shape.encode(&mut bytes);
+        end += table.len() as u64;
+        bytes.extend_from_slice(&end.to_le_bytes());
+    }
+    filters.iter().for_each(|(_, table)| bytes.extend_from_slice(table));
+    bytes
+}
+
+// The distinct terms of the current block, and the hashes of the ids of the current granule.
+#[derive(Default)]
+struct Terms {
+    // All terms of the block one after the other, and where each begins and ends, by its hash.
+    bytes: Vec<u8>,
+    known: HashMap<u64, (u32, u32), BuildHasherDefault<HashIsKey>>,
+    ends: Vec<u32>,
+    ids: Vec<u64>,
+    // Overwritten by each use; kept to save their allocation.
+    term: Vec<u8>,
+    text: String,
+    lower: String,
+}
+
+impl Terms {
+    fn begin_block(&mut self) {
+        self.bytes.clear();
+        self.known.clear();
+        self.ends.clear();
+    }
+
+    fn block_terms(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start as usize..*end as usize])
+    }
+
+    fn add_column(&mut self, name: &str, array: &ArrayRef) {
+        match (name, array.data_type()) {
+            (column::OVERFLOW | column::ENVELOPE_OVERFLOW, DataType::Map(..)) => self.add_map("", array.as_map()),
+            // Of exemplars.
+            (column::ATTRIBUTES, DataType::Map(..)) => self.add_map(column::ATTR_PREFIX, array.as_map()),
+            (_, DataType::FixedSizeBinary(_)) if home(name, "") == Home::Ids => self.add_binary_ids(name, array),
+            (_, DataType::Utf8) if home(name, "") != Home::Nowhere => self.add_texts(name, array.as_string()),
+            _ if is_attribute(name) => self.add_typed(name, array),
+            _ => {}
+        }
+    }
+
+    fn add_binary_ids(&mut self, name: &str, array: &ArrayRef) {
+        let array = array.as_fixed_size_binary();
+        let mut term = std::mem::take(&mut self.term);
+        begin_term(&mut term, name);
+        let start = term.len();
+        let mut previous: &[u8] = &[];
+        for id in array.iter().flatten() {
+            if id != previous {
+                term.truncate(start);
+                term.extend(id.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
+                self.ids.push(term_hash(&term));
+                previous = id;
+            }
+        }
+        self.term = term;
+    }
+
+    fn add_texts(&mut self, name: &str, array: &StringArray) {
+        let all_ids = home(name, "") == Home::Ids;
+        // Bodies hardly ever repeat; looking each up would only cost.
+        let mut values: Option<HashSet<&str>> = (name != column::BODY).then(HashSet::new);
+        begin_term(&mut self.term, name);
+        for text in array.iter().flatten() {
+            if values.as_mut().is_none_or(|values| values.insert(text)) {
+                self.add_text(text, all_ids);
+            }
+        }
+    }
+
+    fn add_typed(&mut self, name: &str, array: &ArrayRef) {
+        begin_term(&mut self.term, name);
+        let mut text = std::mem::take(&mut self.text);
+        for row in 0..array.len() {
+            let Some(value) = typed_value(array, row) else { continue };
+            text.clear();
+            match value {
+                // Writing into a String cannot fail.
+                ValueRef::Int(value) => _ = write!(text, "{value}"),
+                value => text.push_str(&value.to_owned().to_text()),
+            }
+            self.add_text(&text, false);
+        }
+        self.text = text;
+    }
+
+    fn add_map(&mut self, prefix: &str, maps: &MapArray) {
+        let (keys, values): (&StringArray, &StringArray) = (maps.keys().as_string(), maps.values().as_string());
+        let ends = maps.value_offsets();
+        for entry in ends[0] as usize..ends[ends.len() - 1] as usize {
+            let key = [prefix, keys.value(entry)].concat();
+            let json = serde_json::from_str(values.value(entry));
+            if let Some(value) =
+                json.ok().filter(|_| is_attribute(&key)).and_then(|json| AttributeValue::from_otlp_json(&json))
+            {
+                begin_term(&mut self.term, &key);
+                self.add_text(&value.to_text(), false);
+            }
+        }
+    }
+
+    // Adds the tokens of a text to the column that the term begins with.
+    fn add_text(&mut self, text: &str, all_ids: bool) {
+        let Terms { bytes, known, ends, ids, term, lower, .. } = self;
+        let start = term.len();
+        tokenizer::each_token(text, lower, |token| {
+            let token = tokenizer::indexed(token);
+            term.truncate(start);
+            term.extend_from_slice(token.as_bytes());
+            let hash = term_hash(term);
+            if all_ids || home_of_text(token) == Home::Ids {
+                ids.push(hash);
+                return;
+            }
+            let known = known.entry(hash).or_insert((u32::MAX, u32::MAX));
+            // Of two terms with one hash the second is handed to tantivy each time, which knows what to do with it.
+            if known.0 == u32::MAX || bytes[known.0 as usize..known.1 as usize] != **term {
+                let begin = bytes.len() as u32;
+                bytes.extend_from_slice(term);
+                *known = (begin, bytes.len() as u32);
+                ends.push(bytes.len() as u32);
+            }
+        });
+        term.truncate(start);
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+// Hashes are already evenly spread: a table that hashed them again would only take longer.
+#[derive(Default)]
+struct HashIsKey(u64);
+
+impl Hasher for HashIsKey {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}

@@ -1,0 +1,265 @@
+//! The store's own thread for what must not wait in the way of an acknowledgement: flushing heads that are full or old. Later
+//! also merging and retention.
+//!
+//! Nothing is locked while it reads or writes: the store hands out chunks, goes on answering from them, and swaps them for
+//! the parts in one step when these are durable. A flush that fails is counted and tried again; its rows stay in the head.
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use model::stats::{Counter, Seconds, Stats};
+use model::{Clock, Signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::disk::Disk;
+use crate::flush::{self, Target};
+use crate::head::Chunk;
+use crate::part::{INDEX_FILE, Part};
+use crate::store::Setup;
+use crate::{Config, StoreError};
+
+/// How often the heads are looked at without being asked to.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Wait after a first failure; doubled after each further one.
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// Longest wait between failures.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// What upkeep needs of the store.
+pub(crate) trait Flushable: Send + Sync + 'static {
+    /// What a signal's head holds now.
+    fn head(&self, signal: Signal) -> HeadState;
+
+    /// All chunks that a signal's head holds, and the number up to which they hold every row. They stay in the head until
+    /// they are published.
+    fn seal(&self, signal: Signal) -> (Vec<Arc<Chunk>>, u64);
+
+    /// Lists the parts in the manifest and swaps them for the rows of the signal's head up to `up_to_seq`.
+    fn publish(&self, signal: Signal, parts: Vec<Arc<Part>>, up_to_seq: u64) -> Result<(), StoreError>;
+
+    /// A number that no other part has.
+    fn next_part_number(&self) -> u64;
+}
+
+/// Size and age of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeadState {
+    /// Bytes in memory.
+    pub(crate) bytes: u64,
+    /// When the oldest chunk was committed, on the clock's monotonic time. `None` if there is none.
+    pub(crate) oldest: Option<Duration>,
+}
+
+/// The running thread. Dropped without [`Upkeep::close`] it ends by itself, at the latest after the flush it is in.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    requests: UnboundedSender<Request>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Request {
+    /// Look now: a head has grown.
+    Look,
+    /// Flush everything, say how it went.
+    Flush(mpsc::Sender<Result<(), StoreError>>),
+    /// Flush nothing more.
+    Stop,
+}
+
+impl Upkeep {
+    /// Starts the thread.
+    pub(crate) fn start(setup: &Setup, store: Arc<dyn Flushable>) -> Result<Upkeep, StoreError> {
+        let (requests, received) = unbounded_channel();
+        let worker = Worker::new(setup, store);
+        let failed =
+            |source| StoreError::Disk { operation: "start a thread for", path: setup.directory.clone(), source };
+        // Time-outs come from the clock, whose own are tokio's: the thread brings a small runtime of its own.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let thread = std::thread::Builder::new()
+            .name("upkeep".to_owned())
+            .spawn(move || runtime.block_on(worker.run(received)))
+            .map_err(failed)?;
+        Ok(Upkeep { requests, thread: Some(thread) })
+    }
+
+    /// Asks for a look at the heads, now rather than within a second: one has passed the bytes that it may have.
+    pub(crate) fn look(&self) {
+        // It fails only when the thread has ended, and then the store is closing.
+        let _ = self.requests.send(Request::Look);
+    }
+
+    /// Flushes all heads, whatever their size. Blocks until their parts are published.
+    pub(crate) fn flush_now(&self) -> Result<(), StoreError> {
+        let (reply, answer) = mpsc::channel();
+        let closed = || StoreError::Closed { reason: "its upkeep has ended".to_owned() };
+        self.requests.send(Request::Flush(reply)).map_err(|_| closed())?;
+        answer.recv().map_err(|_| closed())?
+    }
+
+    /// Flushes what is left and ends the thread. An error is told, and harmless: what could not be flushed is in the WAL.
+    pub(crate) fn close(&mut self) -> Result<(), StoreError> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let flushed = self.flush_now();
+        let _ = self.requests.send(Request::Stop);
+        let ended = thread.join().map_err(|_| StoreError::Closed { reason: "its upkeep has panicked".to_owned() });
+        flushed.and(ended)
+    }
+}
+
+struct Worker {
+    store: Arc<dyn Flushable>,
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    config: Config,
+    signals: [SignalState; 3],
+}
+
+// What the worker remembers of a signal.
+struct SignalState {
+    signal: Signal,
+    counters: Counters,
+    // After a failure: how long it waits, and until when.
+    backoff: Duration,
+    retry_at: Duration,
+}
+
+impl Worker {
+    fn new(setup: &Setup, store: Arc<dyn Flushable>) -> Self {
+        let state = |signal| SignalState {
+            signal,
+            counters: Counters::new(&setup.stats, signal),
+            backoff: Duration::ZERO,
+            retry_at: Duration::ZERO,
+        };
+        Self {
+            store,
+            clock: Arc::clone(&setup.clock),
+            disk: Arc::clone(&setup.disk),
+            directory: setup.directory.clone(),
+            config: setup.config.clone(),
+            signals: Signal::ALL.map(state),
+        }
+    }
+
+    async fn run(mut self, mut requests: UnboundedReceiver<Request>) {
+        loop {
+            let look_at = self.clock.monotonic() + LOOK_EVERY;
+            let request = tokio::select! {
+                request = requests.recv() => request.unwrap_or(Request::Stop),
+                () = self.clock.sleep_until(look_at) => Request::Look,
+            };
+            match request {
+                Request::Look => self.look(),
+                Request::Flush(reply) => {
+                    // Nobody may be waiting any more; the flush was worth it all the same.
+                    let _ = reply.send(self.flush_all());
+                }
+                Request::Stop => return,
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        for place in 0..self.signals.len() {
+            let now = self.clock.monotonic();
+            let state = &self.signals[place];
+            if now >= state.retry_at && is_due(self.store.head(state.signal), &self.config, now) {
+                // Counted and logged where it happened; the next look tries again.
+                let _ = self.flush(place);
+            }
+        }
+    }
+
+    fn flush_all(&mut self) -> Result<(), StoreError> {
+        let results: Vec<Result<(), StoreError>> = (0..self.signals.len()).map(|place| self.flush(place)).collect();
+        results.into_iter().collect()
+    }
+
+    fn flush(&mut self, place: usize) -> Result<(), StoreError> {
+        let started = self.clock.monotonic();
+        let signal = self.signals[place].signal;
+        let (chunks, up_to_seq) = self.store.seal(signal);
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let result = self.write_and_publish(signal, &chunks, up_to_seq);
+        let now = self.clock.monotonic();
+        let state = &mut self.signals[place];
+        match &result {
+            Ok(parts) => {
+                state.backoff = Duration::ZERO;
+                state.retry_at = Duration::ZERO;
+                state.counters.count(parts, now.saturating_sub(started));
+            }
+            Err(error) => {
+                state.backoff = (state.backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
+                state.retry_at = now + state.backoff;
+                state.counters.failures.add(1);
+                let retry_s = state.backoff.as_secs();
+                tracing::error!(%signal, error = error as &dyn std::error::Error, retry_s, "a flush failed, its rows stay in the head");
+            }
+        }
+        result.map(|_| ())
+    }
+
+    fn write_and_publish(
+        &self,
+        signal: Signal,
+        chunks: &[Arc<Chunk>],
+        up_to_seq: u64,
+    ) -> Result<Vec<Arc<Part>>, StoreError> {
+        let target = Target {
+            disk: &self.disk,
+            data_directory: &self.directory,
+            now: self.clock.now(),
+            next_number: &|| self.store.next_part_number(),
+        };
+        let parts = flush::write(&target, chunks)?;
+        self.store.publish(signal, parts.clone(), up_to_seq)?;
+        Ok(parts)
+    }
+}
+
+/// Whether a head is to be flushed.
+fn is_due(head: HeadState, config: &Config, now: Duration) -> bool {
+    let age = head.oldest.map(|oldest| now.saturating_sub(oldest));
+    head.bytes >= config.flush_bytes || age.is_some_and(|age| age >= Duration::from_secs(config.flush_interval_s))
+}
+
+struct Counters {
+    seconds: Seconds,
+    failures: Counter,
+    parts: Counter,
+    rows: Counter,
+    bytes: Counter,
+    index_bytes: Counter,
+}
+
+impl Counters {
+    fn new(stats: &Stats, signal: Signal) -> Self {
+        let labels: &[(&str, &str)] = &[("signal", signal.as_str())];
+        let counter = |name, help| stats.counter(name, help, labels);
+        Self {
+            seconds: stats.seconds("sextant_flush_seconds", "Time to write and publish the parts of one flush", labels),
+            failures: counter("sextant_flush_failures_total", "Flushes that failed and are tried again"),
+            parts: counter("sextant_flush_parts_total", "Parts written by flushes"),
+            rows: counter("sextant_flush_rows_total", "Rows written by flushes"),
+            bytes: counter("sextant_flush_bytes_total", "Bytes of parts written by flushes, indexes included"),
+            index_bytes: counter("sextant_flush_index_bytes_total", "Bytes of indexes written by flushes"),
+        }
+    }
+
+    fn count(&self, parts: &[Arc<Part>], took: Duration) {
+        self.seconds.observe(took);
+        for part in parts {
+            self.parts.add(1);
+            self.rows.add(part.rows());
+            self.bytes.add(part.bytes());
+            self.index_bytes.add(part.meta().files.get(INDEX_FILE).map_or(0, |file| file.bytes));
+        }
+    }
+}
