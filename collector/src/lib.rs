@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The write path: OTLP in, durable columns out. Never queries.
+//!
+//! [`receiver`] has the doors (gRPC and HTTP), [`Intake`] the one way behind them, [`convert`] the step from wire bytes to
+//! the store's columns. The root package makes the [`Intake`], binds the listeners and serves the doors on them.
+
+mod config;
+pub mod convert;
+mod error;
+mod intake;
+pub mod limits;
+mod outcome;
+mod pipeline;
+pub mod receiver;
+mod stats;
+
+pub use config::{Config, ConfigError};
+pub use error::{DecodeError, Refusal, RefusalKind};
+pub use intake::Intake;
+pub use outcome::{Outcome, Reason, Tally, Warning};
+pub use receiver::grpc::{ServeError, serve_grpc};
+pub use receiver::http::http_router;

@@ -1,0 +1,175 @@
+//! Why a whole request is refused, and what its sender can make of it. Rejected items of an accepted request are no error:
+//! see [`crate::Outcome`].
+
+use std::time::Duration;
+
+use store::{ErrorKind, StoreError};
+
+use crate::limits;
+
+/// Why bytes are no OTLP request.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not a protobuf message of this kind: cut short, damaged, nested too deep, or with text that is no UTF-8.
+    #[error("the body is not the protobuf message {message}")]
+    Protobuf {
+        /// Name of the message.
+        message: &'static str,
+        /// What the decoder said.
+        #[source]
+        source: prost::DecodeError,
+    },
+}
+
+/// A refused request: nothing of it is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The body is not what it says it is.
+    #[error("cannot decode the request")]
+    Undecodable(#[source] DecodeError),
+    /// The compressed body is damaged.
+    #[error("cannot decompress the request")]
+    Compression(#[source] std::io::Error),
+    /// The body ended before it was whole, or is no gRPC message.
+    #[error("cannot read the request: {what}")]
+    Broken {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Over the limit, before or after decompression.
+    #[error("the request is larger than {bytes_max} bytes (after decompression)")]
+    TooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The content type is none that is understood.
+    #[error("the content type {content_type:?} is not understood")]
+    ContentType {
+        /// What was sent; empty if nothing was.
+        content_type: String,
+    },
+    /// The content encoding is none that is understood.
+    #[error("the content encoding {encoding:?} is not understood")]
+    ContentEncoding {
+        /// What was sent.
+        encoding: String,
+    },
+    /// A path without a receiver.
+    #[error("nothing is received at {path}")]
+    UnknownPath {
+        /// What was asked for.
+        path: String,
+    },
+    /// A method other than POST.
+    #[error("the method {method} is not allowed here")]
+    Method {
+        /// What was sent.
+        method: String,
+    },
+    /// Other requests hold all the memory that requests may hold.
+    #[error("the server is busy with other requests")]
+    Overloaded,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive within {seconds} s")]
+    Slow {
+        /// The limit.
+        seconds: u64,
+    },
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closed,
+    /// The store did not take the batch.
+    #[error("cannot store the request")]
+    Store(#[source] StoreError),
+    /// Conversion died: a defect.
+    #[error("the request could not be processed because of a defect in the server")]
+    Defect,
+}
+
+/// What a sender can make of a refusal. Every door has one answer for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The request is wrong and will always be.
+    Invalid,
+    /// The request is too large and will always be.
+    TooLarge,
+    /// The request is of a kind this door does not take.
+    Unsupported,
+    /// There is nothing at this address.
+    NotFound,
+    /// The address takes other methods.
+    Method,
+    /// The same request may be taken later.
+    Transient {
+        /// When to come again.
+        retry_after: Duration,
+    },
+    /// The server failed in a way that trying again does not help.
+    Internal,
+}
+
+impl Refusal {
+    /// What the sender can make of it.
+    pub fn kind(&self) -> RefusalKind {
+        match self {
+            Refusal::Undecodable(_) | Refusal::Compression(_) | Refusal::Broken { .. } => RefusalKind::Invalid,
+            Refusal::TooLarge { .. } => RefusalKind::TooLarge,
+            Refusal::ContentType { .. } | Refusal::ContentEncoding { .. } => RefusalKind::Unsupported,
+            Refusal::UnknownPath { .. } => RefusalKind::NotFound,
+            Refusal::Method { .. } => RefusalKind::Method,
+            Refusal::Overloaded => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_OVERLOAD },
+            Refusal::Slow { .. } | Refusal::Closed => {
+                RefusalKind::Transient { retry_after: limits::RETRY_AFTER_FAILURE }
+            }
+            Refusal::Store(error) => match error.kind() {
+                ErrorKind::Transient => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_FAILURE },
+                ErrorKind::Permanent => RefusalKind::Internal,
+            },
+            Refusal::Defect => RefusalKind::Internal,
+        }
+    }
+
+    /// The word of the counters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refusal::Undecodable(_) => "undecodable",
+            Refusal::Compression(_) => "bad_compression",
+            Refusal::Broken { .. } => "broken_body",
+            Refusal::TooLarge { .. } => "too_large",
+            Refusal::ContentType { .. } => "content_type",
+            Refusal::ContentEncoding { .. } => "content_encoding",
+            Refusal::UnknownPath { .. } => "unknown_path",
+            Refusal::Method { .. } => "method",
+            Refusal::Overloaded => "overloaded",
+            Refusal::Slow { .. } => "slow_body",
+            Refusal::Closed => "closed",
+            Refusal::Store(_) => "store",
+            Refusal::Defect => "defect",
+        }
+    }
+
+    /// What the sender is told: what is wrong and what to do. What the store said stays in the log.
+    pub fn public_message(&self) -> String {
+        let hint = match self {
+            Refusal::Undecodable(DecodeError::Protobuf { source, .. }) => {
+                return format!("{self}: {source}; send the OTLP export request of this signal, as protobuf");
+            }
+            Refusal::Compression(source) => {
+                return format!("{self}: {source}; send whole gzip members and nothing after them");
+            }
+            Refusal::Broken { .. } => "send the whole body",
+            Refusal::TooLarge { .. } => "send fewer items per request, or raise collector.request_bytes_max",
+            Refusal::ContentType { content_type } if content_type.eq_ignore_ascii_case("application/json") => {
+                return "OTLP/JSON is not received by this version; send application/x-protobuf".to_owned();
+            }
+            Refusal::ContentType { .. } => "send application/x-protobuf",
+            Refusal::ContentEncoding { .. } => "send gzip or identity",
+            Refusal::UnknownPath { .. } => "send to /v1/logs, /v1/traces or /v1/metrics",
+            Refusal::Method { .. } => "send POST",
+            Refusal::Overloaded | Refusal::Slow { .. } | Refusal::Closed => "send the same request again later",
+            Refusal::Store(error) if error.kind() == ErrorKind::Transient => "send the same request again later",
+            Refusal::Store(_) | Refusal::Defect => "the server's log says more",
+        };
+        format!("{self}; {hint}")
+    }
+}

@@ -1,0 +1,170 @@
+//! The one way in behind every door: limits, conversion, the store.
+//!
+//! A door reads a request's bytes into a [`Arrival`] and hands it over; what comes back is what the sender is told. Nothing
+//! here knows of gRPC or HTTP.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use model::stats::Stats;
+use model::{Clock, Signal};
+use store::schema::{LogColumns, PointColumns, SpanColumns};
+use store::{Batch, Writer};
+use tokio::sync::Semaphore;
+
+use crate::convert::{self, Context, Encoding, Limits};
+use crate::pipeline::{Passage, Pipeline, Reservation};
+use crate::receiver::Door;
+use crate::receiver::decode::{self, Compression};
+use crate::stats::Counters;
+use crate::{Config, DecodeError, Outcome, Refusal, limits};
+
+/// The way in. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Intake {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    counters: Counters,
+    pipeline: Arc<Pipeline>,
+    // Large conversions at a time: more than there are cores would only hold more memory.
+    conversions: Arc<Semaphore>,
+}
+
+/// A request whose bytes have all arrived.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub door: Door,
+    pub signal: Signal,
+    pub encoding: Encoding,
+    pub compression: Compression,
+    pub body: Vec<u8>,
+    pub reservation: Reservation,
+}
+
+impl Intake {
+    /// A way into the store. `config` is expected to have passed [`Config::check`].
+    pub fn new(config: Config, writer: Writer, clock: Arc<dyn Clock>, stats: Stats) -> Self {
+        let counters = Counters::new(stats);
+        let pipeline = Pipeline::new(config.in_flight_bytes_max, counters.in_flight_bytes.clone());
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let conversions = Arc::new(Semaphore::new(cores));
+        Self { inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions }) }
+    }
+
+    /// Closes the doors: from now on every request is told to come again later. Returns when all that was on its way into
+    /// the store has been answered.
+    pub async fn close(&self) {
+        self.inner.pipeline.close().await;
+    }
+
+    /// Returns when [`Intake::close`] was called.
+    pub(crate) async fn closed(&self) {
+        self.inner.pipeline.closed().await;
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// Room for a request that begins to arrive.
+    pub(crate) fn reserve(&self) -> Result<Reservation, Refusal> {
+        self.inner.pipeline.reserve()
+    }
+
+    /// Converts and stores a request. On `Ok` its accepted items are durable.
+    ///
+    /// The work goes on where nobody waits for it any more, because its sender went away: the counters stay exact, and the
+    /// memory stays counted for as long as it is held.
+    pub(crate) async fn accept(&self, arrival: Arrival) -> Result<Outcome, Refusal> {
+        let passage = self.inner.pipeline.enter()?;
+        let inner = Arc::clone(&self.inner);
+        let work = tokio::spawn(async move { inner.carry(arrival, passage).await });
+        work.await.unwrap_or_else(|_| Err(Refusal::Defect))
+    }
+}
+
+impl Inner {
+    async fn carry(self: Arc<Self>, arrival: Arrival, _passage: Passage) -> Result<Outcome, Refusal> {
+        let started = self.clock.monotonic();
+        let (door, signal) = (arrival.door, arrival.signal);
+        let inline_max = match arrival.compression {
+            Compression::Identity => limits::INLINE_BYTES_MAX,
+            Compression::Gzip => limits::INLINE_COMPRESSED_BYTES_MAX,
+        };
+        let (batch, outcome, _reservation) = if arrival.body.len() <= inline_max {
+            self.convert(arrival)?
+        } else {
+            let permit = Arc::clone(&self.conversions).acquire_owned().await.map_err(|_| Refusal::Closed)?;
+            let inner = Arc::clone(&self);
+            let conversion = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                inner.convert(arrival)
+            });
+            conversion.await.unwrap_or(Err(Refusal::Defect))?
+        };
+        if !batch.is_empty() {
+            self.writer.append(batch).await.map_err(Refusal::Store)?;
+        }
+        self.counters.stored(door, signal, &outcome, self.clock.monotonic().saturating_sub(started));
+        Ok(outcome)
+    }
+
+    // The work of one core: decompression and conversion.
+    fn convert(&self, mut arrival: Arrival) -> Result<(Batch, Outcome, Reservation), Refusal> {
+        let wire_bytes = arrival.body.len();
+        let bytes = match arrival.compression {
+            Compression::Identity => arrival.body,
+            Compression::Gzip => {
+                decode::inflate(&arrival.body, self.config.request_bytes_max, &mut arrival.reservation)?
+            }
+        };
+        self.counters.arrived(arrival.door, arrival.signal, wire_bytes, bytes.len());
+        let context = Context {
+            received: self.clock.now(),
+            correlation_keys: &self.config.correlation_keys,
+            limits: Limits::default(),
+        };
+        let converted = self.to_batch(arrival.signal, &bytes, arrival.encoding, &context);
+        let (batch, outcome) = converted.map_err(Refusal::Undecodable)?;
+        Ok((batch, outcome, arrival.reservation))
+    }
+
+    fn to_batch(
+        &self,
+        signal: Signal,
+        bytes: &[u8],
+        encoding: Encoding,
+        context: &Context<'_>,
+    ) -> Result<(Batch, Outcome), DecodeError> {
+        Ok(match signal {
+            Signal::Logs => {
+                let mut columns = LogColumns::default();
+                let outcome = convert::logs(bytes, encoding, context, &mut columns)?;
+                (columns.finish(), outcome)
+            }
+            Signal::Spans => {
+                let mut columns = SpanColumns::default();
+                let outcome = convert::spans(bytes, encoding, context, &mut columns)?;
+                (columns.finish(), outcome)
+            }
+            Signal::Points => {
+                let mut columns = PointColumns::new(self.writer.series_key());
+                let outcome = convert::points(bytes, encoding, context, &mut columns)?;
+                (columns.finish(), outcome)
+            }
+        })
+    }
+}

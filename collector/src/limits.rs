@@ -1,0 +1,62 @@
+//! Bounds of the write path, each with its reason.
+
+use std::time::Duration;
+
+/// Default of the greatest size of a request, after decompression: what OTLP recommends. SDKs and collectors are built for
+/// it; a smaller one refuses what they send, a larger one costs memory per request.
+pub const REQUEST_BYTES_MAX: u64 = 64 << 20;
+
+/// The most that `request_bytes_max` can be set to. Offsets inside a batch are 32-bit numbers.
+pub const REQUEST_BYTES_CEILING: u64 = 1 << 30;
+
+/// Default of the bytes that all requests in flight hold together, compressed and decompressed. Conversion takes a few
+/// times as much memory again for as long as it runs.
+pub const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
+
+/// How deep arrays and key-value lists of one attribute value may be nested. A level of OTLP/JSON takes up to four levels of
+/// JSON, and common readers of JSON (serde_json among them) stop at 128: deeper values could be kept but not read again.
+pub const VALUE_DEPTH_MAX: usize = 24;
+
+/// Bytes that the resources, scopes and metric descriptions of one request may take once every item carries its own copy,
+/// as parts and queries see them. Without it a request of some MiB, one huge resource over many small items, would ask for
+/// terabytes later, when nobody can refuse it any more.
+pub const EXPANDED_BYTES_MAX: u64 = 1 << 30;
+
+/// Requests larger than this are converted on a thread of their own: at about 100 MB/s, more would keep an async thread
+/// busy for longer than other connections should notice.
+pub const INLINE_BYTES_MAX: usize = 128 << 10;
+
+/// The same for compressed requests, which commonly grow tenfold.
+pub const INLINE_COMPRESSED_BYTES_MAX: usize = 12 << 10;
+
+/// Bytes that decompression adds at a time, and so the most by which it overshoots before it looks at a bound.
+pub const INFLATE_STEP_BYTES: usize = 64 << 10;
+
+/// Bytes of a request too large that are read and thrown away before it is answered over HTTP/1.1, where a client that is
+/// still writing would find the connection reset and never see the answer.
+pub const DRAIN_BYTES_MAX: u64 = 64 << 20;
+
+/// How many reasons an answer names; the rest is a number.
+pub const REASONS_NAMED_MAX: usize = 5;
+
+/// Characters of a sender's name (of a span, of a metric) that an answer repeats.
+pub const NAME_ECHO_CHARS_MAX: usize = 80;
+
+/// When a client that found the server full should come again.
+pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_secs(1);
+
+/// When a client should come again after the store failed, or while the server stops.
+pub const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Bytes of an HTTP/2 stream and connection that may be on their way unread: large requests need not wait for the client
+/// to hear of every 64 KiB.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// See [`HTTP2_STREAM_WINDOW_BYTES`].
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// Calls at a time on one connection. Exporters use a handful.
+pub const HTTP2_STREAMS_MAX: u32 = 1000;
+
+/// A connection that says nothing for so long is asked whether it is still there.
+pub const HTTP2_KEEPALIVE: Duration = Duration::from_secs(60);

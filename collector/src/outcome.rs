@@ -1,0 +1,294 @@
+//! What became of the items of a request, and how that is said to its sender.
+//!
+//! A rejected item is counted under exactly one [`Reason`]; a [`Warning`] is about something that was kept in another form
+//! than it was sent. Both remember where they were met first.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use model::Signal;
+
+use crate::limits;
+
+/// Why an item is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// A span's trace id is not 16 bytes, or all zero.
+    TraceId,
+    /// A span's own id is not 8 bytes, or all zero.
+    SpanId,
+    /// A span's parent id has bytes, but not 8.
+    ParentSpanId,
+    /// A time does not fit a signed 64-bit number of nanoseconds.
+    TimeRange,
+    /// A sum, histogram or exponential histogram does not say its temporality.
+    Temporality,
+    /// A gauge's or sum's point has no value, and no flag that says so.
+    NoValue,
+    /// A histogram's numbers of buckets and bounds do not fit.
+    Buckets,
+    /// A histogram's bounds do not ascend.
+    Bounds,
+    /// A metric has no name.
+    MetricName,
+    /// An attribute value or body is nested too deep.
+    Depth,
+    /// The resource, scope and metric are too large for so many items.
+    Expansion,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Reason; 11] = [
+        Reason::TraceId,
+        Reason::SpanId,
+        Reason::ParentSpanId,
+        Reason::TimeRange,
+        Reason::Temporality,
+        Reason::NoValue,
+        Reason::Buckets,
+        Reason::Bounds,
+        Reason::MetricName,
+        Reason::Depth,
+        Reason::Expansion,
+    ];
+
+    /// The word of the counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::TraceId => "invalid_trace_id",
+            Reason::SpanId => "invalid_span_id",
+            Reason::ParentSpanId => "invalid_parent_span_id",
+            Reason::TimeRange => "time_out_of_range",
+            Reason::Temporality => "temporality_unspecified",
+            Reason::NoValue => "no_value",
+            Reason::Buckets => "bucket_count_mismatch",
+            Reason::Bounds => "bounds_not_ascending",
+            Reason::MetricName => "metric_name_empty",
+            Reason::Depth => "nested_too_deep",
+            Reason::Expansion => "expanded_too_large",
+        }
+    }
+
+    /// What is wrong.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Reason::TraceId => "trace_id is not 16 bytes or is all zero",
+            Reason::SpanId => "span_id is not 8 bytes or is all zero",
+            Reason::ParentSpanId => "parent_span_id is neither empty nor 8 bytes",
+            Reason::TimeRange => "a time lies after the year 2262",
+            Reason::Temporality => "aggregation_temporality is unspecified",
+            Reason::NoValue => "the point has neither as_int nor as_double",
+            Reason::Buckets => "bucket_counts must have one entry more than explicit_bounds, or both be empty",
+            Reason::Bounds => "explicit_bounds do not ascend strictly",
+            Reason::MetricName => "the metric has no name",
+            Reason::Depth => "an attribute value is nested too deep",
+            Reason::Expansion => "resource, scope and metric take too much memory when every item carries them",
+        }
+    }
+
+    /// What its sender can do.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Reason::TraceId | Reason::SpanId => "send the ids of the span's context",
+            Reason::ParentSpanId => "leave it empty for a root span",
+            Reason::TimeRange => "send nanoseconds since 1970 (not picoseconds, not a negative number)",
+            Reason::Temporality => "send delta or cumulative",
+            Reason::NoValue => "set the value, or the flag NO_RECORDED_VALUE",
+            Reason::Buckets => "send the counts of all buckets, the last one without a bound",
+            Reason::Bounds => "sort the bounds, without repetition or NaN",
+            Reason::MetricName => "name the metric",
+            Reason::Depth => "flatten the value, or send it as text",
+            Reason::Expansion => "shorten the resource attributes, or send fewer items per request",
+        }
+    }
+}
+
+/// What was kept in another form than it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Warning {
+    /// A log record's or exemplar's trace or span id has the wrong length: kept without it.
+    IgnoredId,
+    /// `string_value_strindex` or `key_strindex`, which only profiles may use: read as absent.
+    StringIndex,
+    /// A metric without data: there is nothing to keep.
+    MetricWithoutData,
+}
+
+impl Warning {
+    /// All warnings.
+    pub const ALL: [Warning; 3] = [Warning::IgnoredId, Warning::StringIndex, Warning::MetricWithoutData];
+
+    /// The word of the counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Warning::IgnoredId => "ignored_id",
+            Warning::StringIndex => "string_index",
+            Warning::MetricWithoutData => "metric_without_data",
+        }
+    }
+
+    /// What was done, and what its sender can do.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Warning::IgnoredId => "kept without a trace_id or span_id of wrong length (send 16 and 8 bytes, or none)",
+            Warning::StringIndex => "string indexes were read as absent (only profiles may use them)",
+            Warning::MetricWithoutData => {
+                "metrics without data were skipped (send a metric with its points or not at all)"
+            }
+        }
+    }
+}
+
+/// How often, and where first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// How often.
+    pub count: u64,
+    /// The first place in the request, in OTLP's words.
+    pub first: String,
+}
+
+/// Counts by kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally<K> {
+    by: BTreeMap<K, Noted>,
+}
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Self { by: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Copy> Tally<K> {
+    /// Counts `amount` more; `place` is asked for only the first time.
+    pub fn note(&mut self, kind: K, amount: u64, place: impl FnOnce() -> String) {
+        if amount == 0 {
+            return;
+        }
+        let noted = self.by.entry(kind).or_insert_with(|| Noted { count: 0, first: place() });
+        noted.count += amount;
+    }
+
+    /// All counts together.
+    pub fn total(&self) -> u64 {
+        self.by.values().map(|noted| noted.count).sum()
+    }
+
+    /// How often this kind was met.
+    pub fn count(&self, kind: K) -> u64 {
+        self.by.get(&kind).map_or(0, |noted| noted.count)
+    }
+
+    /// Every kind that was met, in the order of its definition.
+    pub fn iter(&self) -> impl Iterator<Item = (K, &Noted)> {
+        self.by.iter().map(|(kind, noted)| (*kind, noted))
+    }
+
+    /// Whether nothing was met.
+    pub fn is_empty(&self) -> bool {
+        self.by.is_empty()
+    }
+}
+
+/// What became of the items of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Items in the columns.
+    pub accepted: u64,
+    /// Items that are not.
+    pub rejected: Tally<Reason>,
+    /// Items kept in another form than they were sent.
+    pub warnings: Tally<Warning>,
+}
+
+/// OTLP's `partial_success`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialSuccess {
+    /// Exactly how many items are not stored.
+    pub rejected: u64,
+    /// Why, and what to do; bounded.
+    pub message: String,
+}
+
+impl Outcome {
+    /// What the answer says of it; `None`, so that the field stays unset, if all went well.
+    pub fn partial_success(&self, signal: Signal) -> Option<PartialSuccess> {
+        if self.rejected.is_empty() && self.warnings.is_empty() {
+            return None;
+        }
+        let rejected = self.rejected.total();
+        let mut message = String::new();
+        if rejected > 0 {
+            // Writing into a String cannot fail.
+            let _ = write!(message, "{rejected} of {} {} rejected: ", self.accepted + rejected, items(signal));
+            message.push_str(&self.reasons());
+        }
+        for (warning, noted) in self.warnings.iter() {
+            if !message.is_empty() {
+                message.push_str("; ");
+            }
+            let _ = write!(message, "warning, {} times: {}, first {}", noted.count, warning.what(), noted.first);
+        }
+        Some(PartialSuccess { rejected, message })
+    }
+
+    // The most frequent reasons, so that the bound hides the rare ones.
+    fn reasons(&self) -> String {
+        let mut reasons: Vec<(Reason, &Noted)> = self.rejected.iter().collect();
+        reasons.sort_by_key(|(reason, noted)| (std::cmp::Reverse(noted.count), *reason));
+        let named = reasons.iter().take(limits::REASONS_NAMED_MAX).map(|(reason, noted)| {
+            format!("{} because {} (first {}): {}", noted.count, reason.what(), noted.first, reason.remedy())
+        });
+        let mut text = named.collect::<Vec<String>>().join("; ");
+        let unnamed: u64 = reasons.iter().skip(limits::REASONS_NAMED_MAX).map(|(_, noted)| noted.count).sum();
+        if unnamed > 0 {
+            let _ = write!(text, "; {unnamed} for other reasons");
+        }
+        text
+    }
+}
+
+fn items(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Logs => "log records",
+        Signal::Spans => "spans",
+        Signal::Points => "data points",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_nothing_when_all_went_well() {
+        let outcome = Outcome { accepted: 3, ..Outcome::default() };
+        assert_eq!(outcome.partial_success(Signal::Logs), None);
+    }
+
+    #[test]
+    fn counts_exactly_and_names_the_most_frequent() {
+        let mut outcome = Outcome { accepted: 1, ..Outcome::default() };
+        for (position, reason) in Reason::ALL.into_iter().enumerate() {
+            outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
+        }
+        let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
+        assert_eq!(partial.rejected, 66);
+        assert!(partial.message.starts_with("66 of 67 data points rejected: 11 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 10)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 21 for other reasons"), "{}", partial.message);
+    }
+
+    #[test]
+    fn warns_without_rejecting() {
+        let mut outcome = Outcome { accepted: 2, ..Outcome::default() };
+        outcome.warnings.note(Warning::IgnoredId, 1, || "here".to_owned());
+        outcome.warnings.note(Warning::IgnoredId, 1, || "there".to_owned());
+        let partial = outcome.partial_success(Signal::Logs).expect("there is a warning");
+        assert_eq!(partial.rejected, 0);
+        assert!(partial.message.starts_with("warning, 2 times: kept without"), "{}", partial.message);
+        assert!(partial.message.ends_with("first here"), "{}", partial.message);
+    }
+}

@@ -1,0 +1,58 @@
+//! The doors: OTLP over gRPC and over HTTP. They turn a call into bytes for the [`crate::Intake`], and what it says into the
+//! protocol's own answer.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::Refusal;
+
+pub(crate) mod decode;
+pub mod grpc;
+pub mod http;
+pub(crate) mod status;
+
+/// A way to send requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// OTLP/gRPC.
+    Grpc,
+    /// OTLP/HTTP.
+    Http,
+}
+
+impl Door {
+    /// Both.
+    pub const ALL: [Door; 2] = [Door::Grpc, Door::Http];
+
+    /// The word of the counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Door::Grpc => "otlp_grpc",
+            Door::Http => "otlp_http",
+        }
+    }
+}
+
+// The server's own failures are its operator's business; what senders do wrong is counted and told to them.
+fn log_refusal(door: Door, refusal: &Refusal) {
+    let chain = Chain(refusal);
+    match refusal {
+        Refusal::Store(_) | Refusal::Defect => tracing::error!(door = door.as_str(), "refused a request: {chain}"),
+        _ => tracing::debug!(door = door.as_str(), "refused a request: {chain}"),
+    }
+}
+
+// An error with what caused it.
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
