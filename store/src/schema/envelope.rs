@@ -36,6 +36,8 @@ pub struct ScopeRow<'a> {
     pub schema_url: &'a str,
 }
 
+const SERVICE_NAME: &str = "service.name";
+
 /// Columns of envelopes under construction, one row per resource and scope.
 #[derive(Debug, Default)]
 pub struct EnvelopeColumns {
@@ -54,14 +56,16 @@ impl EnvelopeColumns {
     /// Adds an envelope; answers its row.
     pub fn push(&mut self, resource: &ResourceRow<'_>, scope: &ScopeRow<'_>) -> u32 {
         self.attributes.begin_row();
-        let mut service = None;
+        // The name lives in the column `service` alone, where every table and query looks for it; one that is no text is an
+        // attribute like any other. Of several the last decides which of the two it is.
+        let named = resource.attributes.iter().rposition(|(key, _)| *key == SERVICE_NAME);
+        let service = named.and_then(|position| match resource.attributes[position].1 {
+            ValueRef::String(name) => Some(name),
+            _ => None,
+        });
         for (key, value) in resource.attributes.iter().rev() {
-            match value {
-                // The name lives in the column `service` alone, where every table and query looks for it.
-                ValueRef::String(name) if *key == "service.name" => {
-                    service.get_or_insert(*name);
-                }
-                value => self.attributes.put(column::RES_PREFIX, key, *value),
+            if service.is_none() || *key != SERVICE_NAME {
+                self.attributes.put(column::RES_PREFIX, key, *value);
             }
         }
         for (key, value) in scope.attributes.iter().rev() {
