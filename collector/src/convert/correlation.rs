@@ -27,7 +27,8 @@ mod tests {
     fn takes_the_first_key_with_text() {
         let keys = ["a", "b", "c"].map(str::to_owned);
         let list = AttributeValue::Array(vec![AttributeValue::Int(1)]);
-        let cases: [(&[(&str, ValueRef<'_>)], Option<&str>); 7] = [
+        type Case<'a> = (&'a [(&'a str, ValueRef<'a>)], Option<&'a str>);
+        let cases: [Case<'_>; 7] = [
             (&[], None),
             (&[("x", ValueRef::String("no"))], None),
             (&[("c", ValueRef::String("three")), ("a", ValueRef::String("one"))], Some("one")),

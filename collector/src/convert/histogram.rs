@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn buckets_and_bounds_must_fit() {
-        let cases: [(&[u64], &[f64], Result<(), Reason>); 11] = [
+        type Case<'a> = (&'a [u64], &'a [f64], Result<(), Reason>);
+        let cases: [Case<'_>; 11] = [
             (&[], &[], Ok(())),
             (&[4], &[], Ok(())),
             (&[1, 2], &[0.5], Ok(())),

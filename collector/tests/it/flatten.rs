@@ -14,7 +14,6 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
 /// An item with everything it stands under.
-#[derive(Clone, Debug, Default)]
 pub struct Lone<T> {
     pub resource: Resource,
     pub resource_schema_url: String,
@@ -26,7 +25,8 @@ pub struct Lone<T> {
 impl<T: std::fmt::Debug> Lone<T> {
     /// A text that two items share exactly when they are equal; unlike `==` it finds NaN equal to itself.
     pub fn text(&self) -> String {
-        format!("{self:?}")
+        let Lone { resource, resource_schema_url, scope, scope_schema_url, item } = self;
+        format!("{resource:?} of {resource_schema_url:?}, {scope:?} of {scope_schema_url:?}: {item:?}")
     }
 }
 
