@@ -1,0 +1,165 @@
+//! The series that points belong to, and the hash of what tells one from another.
+
+use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, RecordBatch, StringBuilder, UInt8Builder, UInt64Builder};
+use arrow::datatypes::Field;
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use crate::schema::attributes::{AttributeColumns, ValueRef};
+use crate::schema::envelope::{EnvelopeColumns, ResourceRow, ScopeRow, record_batch};
+use crate::schema::{column, metric_type};
+
+/// The secret of a data directory that series ids are hashed with, so that nobody can aim at a collision.
+pub type SeriesKey = [u8; 16];
+
+/// The identity of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesRow<'a> {
+    /// The resource.
+    pub resource: ResourceRow<'a>,
+    /// The scope.
+    pub scope: ScopeRow<'a>,
+    /// OTLP's metric name.
+    pub metric: &'a str,
+    /// As sent.
+    pub description: &'a str,
+    /// As sent.
+    pub unit: &'a str,
+    /// OTLP's metadata of the metric. Of entries with one key the last counts.
+    pub metadata: &'a [(&'a str, ValueRef<'a>)],
+    /// See [`metric_type`].
+    pub metric_type: u8,
+    /// OTLP's number; 0 for gauges and summaries.
+    pub temporality: i32,
+    /// Of sums.
+    pub monotonic: bool,
+    /// Attributes of the point. Of attributes with one key the last counts.
+    pub attributes: &'a [(&'a str, ValueRef<'a>)],
+}
+
+/// Columns of series under construction.
+#[derive(Debug, Default)]
+pub(super) struct SeriesColumns {
+    series_id: UInt64Builder,
+    series_check: UInt64Builder,
+    metric: StringBuilder,
+    description: StringBuilder,
+    unit: StringBuilder,
+    metric_type: UInt8Builder,
+    temporality: Int32Builder,
+    monotonic: BooleanBuilder,
+    attributes: AttributeColumns,
+    envelopes: EnvelopeColumns,
+    rows: u32,
+}
+
+impl SeriesColumns {
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    pub(super) fn push(&mut self, identity: u128, row: &SeriesRow<'_>) {
+        self.rows += 1;
+        let [id, check] = [(identity >> 64) as u64, identity as u64];
+        self.series_id.append_value(id);
+        self.series_check.append_value(check);
+        self.metric.append_value(row.metric);
+        self.description.append_value(row.description);
+        self.unit.append_value(row.unit);
+        self.metric_type.append_value(row.metric_type);
+        self.temporality.append_value(row.temporality);
+        self.monotonic.append_option((row.metric_type == metric_type::SUM).then_some(row.monotonic));
+        self.attributes.begin_row();
+        for (key, value) in row.attributes.iter().rev() {
+            self.attributes.put(column::ATTR_PREFIX, key, *value);
+        }
+        for (key, value) in row.metadata.iter().rev() {
+            self.attributes.put_overflow(&[column::METADATA_PREFIX, key].concat(), &value.to_otlp_json_text());
+        }
+        self.envelopes.push(&row.resource, &row.scope);
+    }
+
+    pub(super) fn finish(mut self) -> RecordBatch {
+        let fixed: [(&str, ArrayRef); 8] = [
+            (column::SERIES_ID, Arc::new(self.series_id.finish())),
+            (column::SERIES_CHECK, Arc::new(self.series_check.finish())),
+            (column::METRIC, Arc::new(self.metric.finish())),
+            (column::DESCRIPTION, Arc::new(self.description.finish())),
+            (column::UNIT, Arc::new(self.unit.finish())),
+            (column::TYPE, Arc::new(self.metric_type.finish())),
+            (column::TEMPORALITY, Arc::new(self.temporality.finish())),
+            (column::MONOTONIC, Arc::new(self.monotonic.finish())),
+        ];
+        let fixed = fixed.map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array));
+        let attributes = self.attributes.finish(column::OVERFLOW);
+        record_batch(fixed.into_iter().chain(self.envelopes.finish_columns()).chain(attributes).collect())
+    }
+}
+
+/// Everything that tells one series from another, hashed. Attribute lists are hashed in the order of their keys, each text
+/// with its length, so that no two identities share a byte string.
+pub(super) fn identity(key: &SeriesKey, row: &SeriesRow<'_>) -> u128 {
+    let mut hasher = SipHasher13::new_with_key(key);
+    hash_attributes(&mut hasher, row.resource.attributes);
+    hash_text(&mut hasher, row.resource.schema_url);
+    hash_text(&mut hasher, row.resource.entity_refs_json);
+    hasher.write_u32(row.resource.dropped_attributes_count);
+    hash_attributes(&mut hasher, row.scope.attributes);
+    for text in [row.scope.name, row.scope.version, row.scope.schema_url, row.metric, row.description, row.unit] {
+        hash_text(&mut hasher, text);
+    }
+    hasher.write_u32(row.scope.dropped_attributes_count);
+    hash_attributes(&mut hasher, row.metadata);
+    hasher.write_u8(row.metric_type);
+    hasher.write_i32(row.temporality);
+    hasher.write_u8(u8::from(row.monotonic));
+    hash_attributes(&mut hasher, row.attributes);
+    hasher.finish128().as_u128()
+}
+
+fn hash_attributes(hasher: &mut SipHasher13, attributes: &[(&str, ValueRef<'_>)]) {
+    // Sorted by key; among equal keys the last one sent comes first, and the others are skipped.
+    let mut order: Vec<usize> = (0..attributes.len()).collect();
+    order.sort_unstable_by_key(|position| (attributes[*position].0, usize::MAX - position));
+    order.dedup_by_key(|position| attributes[*position].0);
+    hasher.write_usize(order.len());
+    for position in order {
+        let (key, value) = attributes[position];
+        hash_text(hasher, key);
+        hash_value(hasher, value);
+    }
+}
+
+fn hash_value(hasher: &mut SipHasher13, value: ValueRef<'_>) {
+    match value {
+        ValueRef::String(text) => {
+            hasher.write_u8(1);
+            hash_text(hasher, text);
+        }
+        ValueRef::Bool(value) => hasher.write(&[2, u8::from(value)]),
+        ValueRef::Int(value) => {
+            hasher.write_u8(3);
+            hasher.write_i64(value);
+        }
+        ValueRef::Double(value) => {
+            hasher.write_u8(4);
+            hasher.write_u64(value.to_bits());
+        }
+        ValueRef::Bytes(bytes) => {
+            hasher.write_u8(5);
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        }
+        ValueRef::Nested(_) => {
+            hasher.write_u8(6);
+            hash_text(hasher, &value.to_otlp_json_text());
+        }
+    }
+}
+
+fn hash_text(hasher: &mut SipHasher13, text: &str) {
+    hasher.write_usize(text.len());
+    hasher.write(text.as_bytes());
+}
