@@ -3,9 +3,13 @@
 //!
 //! All calls block: they are made from the store's own threads or from blocking tasks, never from an async one.
 
+mod real;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use real::RealDisk;
 
 /// A file system.
 pub trait Disk: Send + Sync + 'static {
@@ -14,6 +18,9 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>>;
+
+    /// Makes durable what an earlier process may have written to a file without syncing it.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
 
     /// Moves a file over another, atomically. Durable only after [`Disk::sync_dir`] of the folder.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -76,4 +83,28 @@ pub struct DirEntry {
     pub is_dir: bool,
     /// Length in bytes; 0 for a folder.
     pub len: u64,
+}
+
+/// All bytes of a file.
+pub fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path)?;
+    let len = usize::try_from(file.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut bytes = vec![0; len];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Makes a file of these bytes, durable but for its name: that takes [`Disk::sync_dir`] of its folder.
+pub fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = disk.create(path)?;
+    file.append(bytes)?;
+    file.sync()
+}
+
+/// Removes a file if it is there.
+pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong in the store, and what callers may make of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A failed operation of the store.
 #[derive(Debug, thiserror::Error)]
@@ -18,10 +18,12 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another process owns the data directory.
-    #[error("the data directory {} is in use by another process", path.display())]
+    #[error("the data directory {} is in use by {holder}", path.display())]
     Locked {
         /// The data directory.
         path: PathBuf,
+        /// `process 4711`, or `another process` if it did not leave its number.
+        holder: String,
     },
     /// A file is not what was written.
     #[error("{} is damaged: {what}", path.display())]
@@ -39,6 +41,14 @@ pub enum StoreError {
         /// What Arrow said.
         #[source]
         source: arrow::error::ArrowError,
+    },
+    /// A batch is larger than one record of the WAL can be.
+    #[error("a batch of {bytes} bytes is larger than the WAL's limit of {limit}; send fewer items in one request")]
+    TooLarge {
+        /// What the batch takes.
+        bytes: usize,
+        /// What it may take.
+        limit: usize,
     },
     /// Two different series have the same id.
     #[error("series id {id:016x} of metric {metric:?} belongs to another series")]
@@ -66,6 +76,20 @@ pub enum ErrorKind {
 }
 
 impl StoreError {
+    /// For `map_err`: the disk refused this operation on this path.
+    pub(crate) fn disk(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+        move |source| StoreError::Disk { operation, path: path.to_path_buf(), source }
+    }
+
+    /// A second copy of an error of the disk, for the next of several callers who failed together.
+    pub(crate) fn disk_again(operation: &'static str, path: &Path, source: &io::Error) -> StoreError {
+        let source = match source.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(source.kind(), source.to_string()),
+        };
+        StoreError::Disk { operation, path: path.to_path_buf(), source }
+    }
+
     /// Whether trying again can help.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -30,3 +30,14 @@ pub const ROW_GROUP_ROWS: usize = 16 * GRANULE_ROWS;
 /// Bytes of a column's name in a term of the text index. Names beyond it are cut: columns that share so long a beginning
 /// share their terms, which lets rows through but never hides one. Tantivy's terms end at 64 KiB.
 pub const TERM_COLUMN_BYTES_MAX: usize = 256;
+
+/// Bytes of one WAL record before compression. A batch that takes more is refused; the receivers' limit on a request's size
+/// keeps batches far below it. Replay holds a record in memory, and lengths in the log have 32 bits.
+pub const RECORD_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes that the commit thread collects before it hands them to the system. More would only be copied later.
+pub const WAL_WRITE_BYTES: usize = 1 << 20;
+
+/// Bytes of batches that wait for the commit thread. Beyond it appending waits: the disk is slower than the senders, and
+/// memory must not pay for it.
+pub const COMMIT_QUEUE_BYTES_MAX: usize = 64 << 20;

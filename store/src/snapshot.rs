@@ -14,6 +14,7 @@ use model::TimeRange;
 use crate::head::Chunk;
 use crate::part::Part;
 use crate::schema::{Table, column};
+use crate::visible::Chunks;
 use crate::{Granule, StoreError, scan};
 
 /// A consistent view of the store.
@@ -21,8 +22,8 @@ use crate::{Granule, StoreError, scan};
 pub struct Snapshot {
     pub(crate) version: u64,
     pub(crate) last_seq: u64,
-    pub(crate) chunks: Vec<Arc<Chunk>>,
-    pub(crate) parts: Vec<Arc<Part>>,
+    pub(crate) chunks: Chunks,
+    pub(crate) parts: Arc<Vec<Arc<Part>>>,
 }
 
 impl Snapshot {

@@ -1,16 +1,29 @@
-//! The store as its users hold it: one [`Writer`], any number of [`Snapshot`]s.
+//! The store as its users hold it: one [`Writer`], any number of [`Snapshot`]s. Opens and closes everything in order.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use model::Clock;
 use model::stats::Stats;
+use model::{Clock, Signal};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, LockGuard};
 use crate::head::Chunk;
-use crate::part::Part;
-use crate::schema::SeriesKey;
-use crate::{Batch, Config, Snapshot, StoreError};
+use crate::manifest::{Manifest, PartEntry};
+use crate::part::{PARTS_DIR, Part, PartName};
+use crate::schema::Table;
+use crate::state::{self, State, StateChange, StateTable};
+use crate::upkeep::{Flushable, HeadState, Upkeep};
+use crate::visible::Visible;
+use crate::wal::record::{Header, Kind};
+use crate::wal::replay::{Replay, Replayed};
+use crate::wal::segment::{Log, Segments};
+use crate::wal::{Malformed, columns};
+use crate::writer::{Committer, Queue, Writer};
+use crate::{Config, Durability, Snapshot, StoreError, layout, lock};
 
 /// What a store is made from.
 #[derive(Clone)]
@@ -27,88 +40,450 @@ pub struct Setup {
     pub stats: Stats,
 }
 
-/// An open data directory. Cheap to clone.
+/// An open data directory. Cheap to clone. When the last clone is dropped, what is queued is committed and the
+/// directory is given back; [`Store::close`] does so at once, and flushes.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    visible: RwLock<Visible>,
-    committed: tokio::sync::watch::Sender<u64>,
+    core: Arc<Core>,
+    queue: Arc<Queue>,
+    upkeep: Arc<Upkeep>,
+    writer: Writer,
+    commit: Mutex<Option<JoinHandle<()>>>,
+    // Held for as long as anything may write.
+    lock: Mutex<Option<Box<dyn LockGuard>>>,
 }
 
-// What the next snapshot will show. Held only for as long as it takes to copy or push pointers, never over a read or write
-// of the disk.
-#[derive(Default)]
-struct Visible {
-    version: u64,
-    last_seq: u64,
-    chunks: Vec<Arc<Chunk>>,
-    parts: Vec<Arc<Part>>,
+/// Sizes of what is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The highest committed `ingest_seq`; 0 before the first row.
+    pub last_seq: u64,
+    /// Number of WAL segments.
+    pub wal_segments: u64,
+    /// Their bytes together.
+    pub wal_bytes: u64,
+    /// Bytes still free where the data directory is; `None` if the system does not say.
+    pub free_bytes: Option<u64>,
+    /// Each table, in the order of [`Table::ALL`].
+    pub tables: Vec<(Table, TableSize)>,
+}
+
+/// Size of one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableSize {
+    /// Rows in memory.
+    pub head_rows: u64,
+    /// Bytes of them, roughly.
+    pub head_bytes: u64,
+    /// Number of parts.
+    pub parts: u64,
+    /// Rows in parts.
+    pub part_rows: u64,
+    /// Bytes of parts.
+    pub part_bytes: u64,
 }
 
 impl Store {
     /// Opens a data directory: takes its lock, reads the manifest and replays the WAL. Blocks until that is done.
-    pub fn open(_setup: Setup) -> Result<Store, StoreError> {
-        let (committed, _) = tokio::sync::watch::channel(0);
-        Ok(Store { inner: Arc::new(Inner { visible: RwLock::default(), committed }) })
+    pub fn open(setup: Setup) -> Result<Store, StoreError> {
+        let (disk, directory) = (Arc::clone(&setup.disk), setup.directory.clone());
+        disk.create_dir_all(&directory).map_err(StoreError::disk("create", &directory))?;
+        let lock = lock::take(disk.as_ref(), &directory)?;
+        let manifest = Manifest::open(disk.as_ref(), &directory)?;
+        let series_key = manifest.series_key;
+        let (core, log, next_seq) = Core::open(setup, manifest)?;
+        let core = Arc::new(core);
+        let queue = Arc::new(Queue::new(&core.setup.stats));
+        let upkeep = Arc::new(Upkeep::start(&core.setup, Arc::clone(&core) as Arc<dyn Flushable>)?);
+        let committer = Committer::new(Arc::clone(&core), Arc::clone(&queue), Arc::clone(&upkeep), log, next_seq);
+        let commit = spawn_committer(committer)?;
+        let inner = Inner {
+            core,
+            writer: Writer::new(Arc::clone(&queue), series_key),
+            queue,
+            upkeep,
+            commit: Mutex::new(Some(commit)),
+            lock: Mutex::new(Some(lock)),
+        };
+        Ok(Store { inner: Arc::new(inner) })
     }
 
     /// The way in.
     pub fn writer(&self) -> Writer {
-        Writer { store: self.clone() }
+        self.inner.writer.clone()
     }
 
     /// Everything that is committed now.
     pub fn snapshot(&self) -> Snapshot {
-        let visible = self.inner.visible.read().unwrap_or_else(PoisonError::into_inner);
-        Snapshot {
-            version: visible.version,
-            last_seq: visible.last_seq,
-            chunks: visible.chunks.clone(),
-            parts: visible.parts.clone(),
-        }
+        self.inner.core.snapshot()
     }
 
     /// The highest committed `ingest_seq`, as it grows: what a tail waits on.
     pub fn committed(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.inner.committed.subscribe()
+        self.inner.core.committed.subscribe()
+    }
+
+    /// One state table as it is committed now.
+    pub fn state(&self, table: &str) -> StateTable {
+        self.inner.core.state.lock().unwrap_or_else(PoisonError::into_inner).table(table)
+    }
+
+    /// Sizes of what is kept.
+    pub fn status(&self) -> Status {
+        self.inner.core.status()
+    }
+
+    /// When an append is acknowledged.
+    pub fn durability(&self) -> Durability {
+        self.inner.core.setup.config.durability
+    }
+
+    /// Flushes all heads, whatever their size. Blocks until their rows are in parts.
+    pub fn flush_now(&self) -> Result<(), StoreError> {
+        self.inner.upkeep.flush_now()
+    }
+
+    /// Takes nothing more, commits what is queued, flushes the heads, and gives the directory back. Blocks until that is
+    /// done. The error of a flush is told, and harmless: the WAL holds the rows, and the next start replays them.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.inner.stop_commits();
+        let flushed = self.flush_now();
+        self.inner.stop();
+        flushed
     }
 }
 
-/// Appends batches. Cheap to clone; all clones share one queue.
-#[derive(Clone)]
-pub struct Writer {
-    store: Store,
-}
-
-/// Proof that a batch is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// `ingest_seq` of the first item.
-    pub first_seq: u64,
-    /// Number of items.
-    pub rows: u64,
-}
-
-impl Writer {
-    /// The key that this data directory's series ids are hashed with.
-    pub fn series_key(&self) -> SeriesKey {
-        [0; 16]
+impl Inner {
+    fn stop_commits(&self) {
+        self.queue.close();
+        let commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if commit.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the commit thread ended by a panic");
+        }
     }
 
-    /// Commits a batch. When it returns the items are as durable as the configuration asks (fsynced by default) and every
-    /// later snapshot shows them. On an error none of them will ever be shown, except after [`StoreError::Disk`], when a
-    /// restart may find them: the caller says "try again", and a retried batch may then be stored twice.
-    pub async fn append(&self, batch: Batch) -> Result<Receipt, StoreError> {
-        let rows = batch.len() as u64;
-        let mut visible = self.store.inner.visible.write().unwrap_or_else(PoisonError::into_inner);
-        let first_seq = visible.last_seq + 1;
-        visible.chunks.extend(Chunk::of_batch(batch, first_seq)?.into_iter().map(Arc::new));
-        visible.last_seq += rows;
-        visible.version += 1;
-        self.store.inner.committed.send_replace(visible.last_seq);
-        Ok(Receipt { first_seq, rows })
+    // Nothing writes any more when the lock is given back.
+    fn stop(&self) {
+        self.stop_commits();
+        self.upkeep.stop();
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn_committer(committer: Committer) -> Result<JoinHandle<()>, StoreError> {
+    let failed = |error: std::io::Error| StoreError::Closed { reason: format!("no thread to commit with: {error}") };
+    // Only for its timer and for waiting; it runs nothing else.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+    let thread = std::thread::Builder::new().name("store-commit".to_owned());
+    thread.spawn(move || committer.run(&runtime)).map_err(failed)
+}
+
+/// What the store's threads share. It outlives no thread, and no thread's handle is in it.
+pub(crate) struct Core {
+    setup: Setup,
+    visible: RwLock<Visible>,
+    committed: tokio::sync::watch::Sender<u64>,
+    state: Mutex<State>,
+    segments: Segments,
+    next_part: AtomicU64,
+    // Held over the writing of a manifest by whoever publishes; appends and queries never take it.
+    published: Mutex<Published>,
+}
+
+struct Published {
+    manifest: Manifest,
+    // Parts and checkpoints of publishings that failed: a manifest that names them may be found after a crash, until
+    // another is written. Their numbers are not used again.
+    abandoned: Vec<Arc<Part>>,
+    checkpoints: Vec<u64>,
+}
+
+impl Core {
+    fn open(setup: Setup, manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
+        let (disk, directory) = (&setup.disk, &setup.directory);
+        let parts = open_parts(disk, &setup, &manifest)?;
+        let leftover = remove_leftovers(&setup, &manifest)?;
+        let mut state = match &manifest.state {
+            Some(checkpoint) => State::read(disk.as_ref(), directory, checkpoint)?,
+            None => State::default(),
+        };
+        let flushed = flushed_seqs(&manifest);
+        let mut visible = Visible::new(parts, flushed.into_iter().max().unwrap_or(0));
+        let now = setup.clock.monotonic();
+        let replay = Replay { disk, directory, directory_id: manifest.directory_id, first: manifest.wal_first };
+        let Replayed { end, next_seq, damaged, torn_bytes } =
+            replay.run(&mut |header, raw| apply(&mut visible, &mut state, &flushed, header, raw, now))?;
+        let stats = &setup.stats;
+        stats.counter("sextant_wal_damaged_total", "Pieces of the WAL that could not be read.", &[]).add(damaged);
+        stats.counter("sextant_wal_torn_bytes_total", "Bytes cut off the WAL's end at start.", &[]).add(torn_bytes);
+        let next_seq = next_seq.max(visible.last_seq + 1);
+        let segments = end.segments.clone();
+        let log = Log::new(Arc::clone(disk), directory, manifest.directory_id, setup.config.wal_segment_bytes, end);
+        let core = Core {
+            committed: tokio::sync::watch::channel(visible.last_seq).0,
+            visible: RwLock::new(visible),
+            state: Mutex::new(state),
+            segments,
+            next_part: AtomicU64::new(manifest.next_part.max(leftover + 1)),
+            published: Mutex::new(Published {
+                checkpoints: manifest.state.iter().map(|checkpoint| checkpoint.number).collect(),
+                manifest,
+                abandoned: Vec::new(),
+            }),
+            setup,
+        };
+        Ok((core, log, next_seq))
+    }
+
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+        Snapshot {
+            version: visible.version,
+            last_seq: visible.last_seq,
+            chunks: visible.chunks.clone(),
+            parts: Arc::clone(&visible.parts),
+        }
+    }
+
+    /// Shows what was committed.
+    pub(crate) fn show(&self, chunks: Vec<Arc<Chunk>>, last_seq: u64, changes: Vec<(Vec<StateChange>, u64)>) {
+        if !changes.is_empty() {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            changes.into_iter().for_each(|(changes, seq)| state.apply(changes, seq));
+        }
+        if !chunks.is_empty() {
+            let now = self.setup.clock.monotonic();
+            let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+            visible.add(chunks, last_seq, now);
+            drop(visible);
+            self.committed.send_replace(last_seq);
+        }
+    }
+
+    pub(crate) fn state_seq(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).seq()
+    }
+
+    pub(crate) fn chunks_of(&self, signal: Signal) -> Vec<Arc<Chunk>> {
+        self.visible.read().unwrap_or_else(PoisonError::into_inner).chunks_of(signal)
+    }
+
+    /// Bytes of a signal's head.
+    pub(crate) fn head_bytes(&self, signal: Signal) -> u64 {
+        self.head(signal).bytes
+    }
+
+    fn write_manifest(
+        &self,
+        published: &mut Published,
+        signal: Signal,
+        parts: &[Arc<Part>],
+        up_to_seq: u64,
+    ) -> Result<Manifest, StoreError> {
+        let (disk, directory) = (self.setup.disk.as_ref(), self.setup.directory.as_path());
+        let mut next = published.manifest.clone();
+        next.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
+        next.parts.extend(parts.iter().map(|part| part_entry(part)));
+        next.next_part = self.next_part.load(Ordering::Relaxed);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if state.seq() > next.state.map_or(0, |checkpoint| checkpoint.seq) {
+            let number = published.checkpoints.last().map_or(1, |number| number + 1);
+            published.checkpoints.push(number);
+            next.state = Some(state.write(disk, directory, number)?);
+        }
+        if let Some(first) = self.segments.first_needed(flushed_seqs(&next), state.seq()) {
+            next.wal_first = first;
+        }
+        next.write(disk, directory)?;
+        Ok(next)
+    }
+
+    // What the manifest no longer needs goes. If that fails the next start tries again.
+    fn remove_unneeded(&self, published: &mut Published) {
+        let (disk, directory) = (&self.setup.disk, &self.setup.directory);
+        let segments = self.segments.forget_before(published.manifest.wal_first);
+        let mut files: Vec<PathBuf> = segments.into_iter().map(|number| layout::segment(directory, number)).collect();
+        let current = published.manifest.state.map(|checkpoint| checkpoint.number);
+        let old = published.checkpoints.extract_if(.., |number| Some(*number) != current);
+        files.extend(old.map(|number| layout::checkpoint(directory, number)));
+        for path in files {
+            if let Err(error) = crate::disk::remove_if_there(disk.as_ref(), &path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a file that is no longer needed");
+            }
+        }
+        for part in published.abandoned.drain(..) {
+            if let Err(error) = disk.remove_dir_all(part.directory()) {
+                tracing::warn!(path = %part.directory().display(), %error, "cannot remove a part that was not published");
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+        let mut sizes: BTreeMap<Table, TableSize> = BTreeMap::new();
+        for table in Table::ALL {
+            let head = visible.size(table);
+            sizes.insert(table, TableSize { head_rows: head.rows, head_bytes: head.bytes, ..TableSize::default() });
+        }
+        let (parts, last_seq) = (Arc::clone(&visible.parts), visible.last_seq);
+        drop(visible);
+        for part in parts.iter() {
+            let size = sizes.entry(part.table()).or_default();
+            size.parts += 1;
+            size.part_rows += part.rows();
+            size.part_bytes += part.bytes();
+        }
+        let (wal_segments, wal_bytes) = self.segments.size();
+        let free_bytes = self.setup.disk.free_space(&self.setup.directory).ok();
+        Status { last_seq, wal_segments, wal_bytes, free_bytes, tables: sizes.into_iter().collect() }
+    }
+}
+
+impl Flushable for Core {
+    fn head(&self, signal: Signal) -> HeadState {
+        let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+        let tables = Table::ALL.into_iter().filter(|table| table.signal() == signal);
+        HeadState { bytes: tables.map(|table| visible.size(table).bytes).sum(), oldest: visible.since(signal) }
+    }
+
+    fn seal(&self, signal: Signal) -> (Vec<Arc<Chunk>>, u64) {
+        let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+        (visible.chunks_of(signal), visible.last_seq)
+    }
+
+    fn next_part_number(&self) -> u64 {
+        self.next_part.fetch_add(1, Ordering::Relaxed)
+    }
+
+    // On an error the new directories must stay: the manifest that names them may be the one that is found after a crash.
+    // The next publishing that succeeds removes them.
+    fn publish(&self, signal: Signal, parts: Vec<Arc<Part>>, up_to_seq: u64) -> Result<(), StoreError> {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.write_manifest(&mut published, signal, &parts, up_to_seq) {
+            Ok(manifest) => published.manifest = manifest,
+            Err(error) => {
+                published.abandoned.extend(parts);
+                return Err(error);
+            }
+        }
+        let now = self.setup.clock.monotonic();
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.swap(signal, parts, up_to_seq, now);
+        drop(visible);
+        self.remove_unneeded(&mut published);
+        Ok(())
+    }
+}
+
+// Shows a record of the log, unless what it holds is in the parts or in the checkpoint already.
+fn apply(
+    visible: &mut Visible,
+    state: &mut State,
+    flushed: &[u64; Signal::ALL.len()],
+    header: &Header,
+    raw: &[u8],
+    now: Duration,
+) -> Result<(), Malformed> {
+    let (first, last) = (header.place.seq_base, header.seq_last());
+    match header.kind {
+        Kind::Rows(signal) if last <= flushed[signal as usize] => Ok(()),
+        Kind::Rows(signal) => {
+            let batch = columns::decode(signal, raw)?;
+            if batch.len() as u64 != u64::from(header.rows) {
+                return Err(Malformed("it has another number of rows than its header says"));
+            }
+            let chunks = Chunk::of_batch(batch, first).map_err(|_| Malformed("it lacks columns of its table"))?;
+            visible.add(chunks.into_iter().map(Arc::new).collect(), last, now);
+            Ok(())
+        }
+        Kind::State if first <= state.seq() => Ok(()),
+        Kind::State => {
+            state.apply(state::decode(raw)?, first);
+            Ok(())
+        }
+    }
+}
+
+fn flushed_seqs(manifest: &Manifest) -> [u64; Signal::ALL.len()] {
+    Signal::ALL.map(|signal| manifest.flushed_seq.get(signal.as_str()).copied().unwrap_or(0))
+}
+
+fn part_entry(part: &Part) -> PartEntry {
+    let (time_min, time_max) = part.time_bounds();
+    let (seq_min, seq_max) = part.seq_bounds();
+    PartEntry {
+        name: part.name().to_string(),
+        rows: part.rows(),
+        bytes: part.bytes(),
+        time_min: time_min.as_nanos(),
+        time_max: time_max.as_nanos(),
+        seq_min,
+        seq_max,
+    }
+}
+
+fn open_parts(disk: &Arc<dyn Disk>, setup: &Setup, manifest: &Manifest) -> Result<Vec<Arc<Part>>, StoreError> {
+    let mut parts = Vec::with_capacity(manifest.parts.len());
+    for entry in &manifest.parts {
+        let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
+            path: setup.directory.join(layout::MANIFEST),
+            what: format!("it lists {:?}, which is no name of a part; put it back from a copy", entry.name),
+        })?;
+        let part = Part::open(disk, &setup.directory, name)?;
+        if part_entry(&part) != *entry {
+            let what = "it is not the part that the manifest lists; put it back from a copy".to_owned();
+            return Err(StoreError::Damaged { path: part.directory().to_path_buf(), what });
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+// Removes directories of parts and checkpoints that the manifest does not name: a crash came before they were published, or
+// before they were removed. Answers the highest number that any part had.
+fn remove_leftovers(setup: &Setup, manifest: &Manifest) -> Result<u64, StoreError> {
+    let (disk, directory) = (setup.disk.as_ref(), setup.directory.as_path());
+    let checkpoints = directory.join(layout::STATE);
+    for entry in list_if_there(disk, &checkpoints)? {
+        let number = layout::checkpoint_number(&entry.path);
+        if number.is_some() && number != manifest.state.map(|checkpoint| checkpoint.number) {
+            disk.remove(&entry.path).map_err(StoreError::disk("remove", &entry.path))?;
+        }
+    }
+    let parts = directory.join(PARTS_DIR);
+    let mut highest = 0;
+    for table in list_if_there(disk, &parts)?.iter().filter(|entry| entry.is_dir) {
+        for partition in list_if_there(disk, &table.path)?.iter().filter(|entry| entry.is_dir) {
+            for part in list_if_there(disk, &partition.path)?.iter().filter(|entry| entry.is_dir) {
+                let name = part.path.strip_prefix(&parts).ok().and_then(|name| name.to_str()).unwrap_or_default();
+                highest = highest.max(name.parse::<PartName>().map_or(0, |name| name.number));
+                if name.parse::<PartName>().is_ok() && manifest.parts.iter().all(|entry| entry.name != name) {
+                    tracing::info!(path = %part.path.display(), "removing a part that was never published");
+                    disk.remove_dir_all(&part.path).map_err(StoreError::disk("remove", &part.path))?;
+                }
+            }
+        }
+    }
+    Ok(highest)
+}
+
+fn list_if_there(disk: &dyn Disk, folder: &std::path::Path) -> Result<Vec<crate::disk::DirEntry>, StoreError> {
+    match disk.list(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        result => result.map_err(StoreError::disk("list", folder)),
     }
 }

@@ -5,7 +5,7 @@
 //! the parts in one step when these are durable. A flush that fails is counted and tried again; its rows stay in the head.
 
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -52,11 +52,11 @@ pub(crate) struct HeadState {
     pub(crate) oldest: Option<Duration>,
 }
 
-/// The running thread. Dropped without [`Upkeep::close`] it ends by itself, at the latest after the flush it is in.
+/// The running thread. Dropped without [`Upkeep::stop`] it ends by itself, at the latest after the flush it is in.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     requests: UnboundedSender<Request>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Upkeep {
             .name("upkeep".to_owned())
             .spawn(move || runtime.block_on(worker.run(received)))
             .map_err(failed)?;
-        Ok(Upkeep { requests, thread: Some(thread) })
+        Ok(Upkeep { requests, thread: Mutex::new(Some(thread)) })
     }
 
     /// Asks for a look at the heads, now rather than within a second: one has passed the bytes that it may have.
@@ -99,13 +99,13 @@ impl Upkeep {
         answer.recv().map_err(|_| closed())?
     }
 
-    /// Flushes what is left and ends the thread. An error is told, and harmless: what could not be flushed is in the WAL.
-    pub(crate) fn close(&mut self) -> Result<(), StoreError> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        let flushed = self.flush_now();
+    /// Ends the thread, after the flush it is in. What is not flushed is in the WAL.
+    pub(crate) fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let _ = self.requests.send(Request::Stop);
-        let ended = thread.join().map_err(|_| StoreError::Closed { reason: "its upkeep has panicked".to_owned() });
-        flushed.and(ended)
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the upkeep thread ended by a panic");
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! The store from outside, through its public API.
 
+mod crash;
 mod generate;
+mod sample;
 mod schema;
