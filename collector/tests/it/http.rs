@@ -111,7 +111,7 @@ async fn export_chunked(address: SocketAddr, path: &str, chunks: &[&[u8]]) -> An
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).expect("memory takes it");
     encoder.finish().expect("memory takes it")
 }
@@ -267,7 +267,7 @@ async fn the_size_limit_is_exact_after_decompression() {
         ("exceeds in gzip members", export_gzip(server.http, "/v1/logs", &members).await, 413),
         ("exceeds in chunks", export_chunked(server.http, "/v1/logs", &[&exceeds[..500], &exceeds[500..]]).await, 413),
         ("far too large", export(server.http, "/v1/logs", &vec![0; 8 << 20]).await, 413),
-        ("far too large in chunks", export_chunked(server.http, "/v1/logs", &[&[0; 1 << 16]; 64]).await, 413),
+        ("far too large in chunks", export_chunked(server.http, "/v1/logs", &[&[0; 1 << 16][..]; 64]).await, 413),
     ] {
         assert_eq!(answer.status, status, "{name}: {}", answer.head);
         if status == 413 {
@@ -297,16 +297,16 @@ async fn a_bomb_takes_no_more_memory_than_the_limit() {
     // One member and 63 copies of it: a gibibyte.
     let bomb = gzip(&vec![0; 16 << 20]).repeat(64);
     assert!(bomb.len() < 4 << 20, "it passes as long as it is compressed");
-    let before = resident_bytes();
+    let before = peak_resident_bytes();
     let answer = export_gzip(server.http, "/v1/logs", &bomb).await;
-    let grown = resident_bytes().saturating_sub(before);
+    let grown = peak_resident_bytes().saturating_sub(before);
     assert_eq!(answer.status, 413, "{}", answer.head);
     // The tests beside this one share the process; what they take is far from a gibibyte.
     assert!(grown < 256 << 20, "{grown} bytes");
     assert_eq!(server.count("sextant_ingest_in_flight_bytes", &[]), 0);
 }
 
-fn resident_bytes() -> u64 {
+fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has the peak");
     let kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("it is a number");
