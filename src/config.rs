@@ -36,6 +36,8 @@ pub struct Config {
     pub log: String,
     /// How long requests in flight may take once the server stops.
     pub drain_timeout_ms: u64,
+    /// Receiving.
+    pub collector: collector::Config,
     /// The data directory.
     pub store: store::Config,
     /// Answers.
@@ -52,6 +54,7 @@ impl Default for Config {
             insecure: false,
             log: "info".to_owned(),
             drain_timeout_ms: 10_000,
+            collector: collector::Config::default(),
             store: store::Config::default(),
             query: query::Config::default(),
         }

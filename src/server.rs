@@ -2,11 +2,17 @@
 //! them in reverse. Knows every crate; decides nothing that belongs to one of them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use collector::Intake;
 use model::stats::Stats;
+use model::{Clock, SystemClock};
+use query::api::{ApiState, Mode};
+use store::Store;
+use store::disk::RealDisk;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -18,36 +24,51 @@ use crate::shutdown::Stop;
 /// The doors that are open, by name, with the addresses that were bound.
 pub type Doors = Vec<(&'static str, SocketAddr)>;
 
+type Listeners = Vec<(&'static str, TcpListener, SocketAddr)>;
+
 /// A running server.
 pub struct Server {
     doors: Doors,
     stop: Stop,
-    serving: JoinSet<std::io::Result<()>>,
+    serving: JoinSet<anyhow::Result<()>>,
     drain_timeout: Duration,
+    api: Arc<query::api::Server>,
+    behind: Option<Behind>,
+}
+
+// What is there once the data directory is open.
+struct Behind {
+    store: Store,
+    intake: Intake,
 }
 
 impl Server {
     /// Binds the doors, tells `announce` where, opens the data directory, and takes and answers requests once that is done.
     pub async fn start(config: &Config, announce: impl FnOnce(&Doors) -> std::io::Result<()>) -> Result<Self, Failure> {
-        refuse_open_doors(config)?;
+        check(config)?;
+        let (stats, clock) = (Stats::new(), Arc::new(SystemClock::new()) as Arc<dyn Clock>);
         let listeners = bind(config).await?;
-        let doors: Doors = listeners.iter().map(|(name, _, address)| (*name, *address)).collect();
-        announce(&doors)?;
+        let mut server = Self::new(config, &listeners, clock.as_ref());
+        announce(&server.doors)?;
 
-        let stats = Stats::new();
         let gate = Gate::new(stats.clone());
-        let mut server = Self {
-            doors,
-            stop: Stop::new(),
-            serving: JoinSet::new(),
-            drain_timeout: Duration::from_millis(config.drain_timeout_ms),
-        };
-        for (name, listener, _) in listeners {
-            if name == "http" {
-                server.serve(listener, gate.router());
+        let (answering, receiving): (Listeners, Listeners) =
+            listeners.into_iter().partition(|(name, ..)| *name == "http");
+        for (_, listener, _) in answering {
+            server.serve(listener, gate.router());
+        }
+        let store = open_store(config, &clock, &stats).await?;
+        let intake = Intake::new(config.collector.clone(), store.writer(), Arc::clone(&clock), stats.clone());
+        let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
+        gate.open(query::api::router(state));
+        for (name, listener, _) in receiving {
+            match name {
+                "otlp_grpc" => server.serve_grpc(listener, intake.clone()),
+                _ => server.serve(listener, collector::http_router(intake.clone())),
             }
         }
-        gate.open(Router::new());
+        server.behind = Some(Behind { store, intake });
+        server.api.set_mode(Mode::Serving);
         Ok(server)
     }
 
@@ -58,11 +79,14 @@ impl Server {
 
     /// Takes no new requests, lets those in flight end for as long as the configuration allows, then closes the store.
     pub async fn stop(mut self) -> Result<(), Failure> {
+        self.api.set_mode(Mode::Stopping);
         self.stop.say();
+        let Some(Behind { store, intake }) = self.behind.take() else { return Ok(()) };
         let drained = async {
+            intake.close().await;
             while let Some(ended) = self.serving.join_next().await {
                 if let Ok(Err(error)) = ended {
-                    tracing::warn!(%error, "a door did not close cleanly");
+                    tracing::warn!("a door did not close cleanly: {error:#}");
                 }
             }
         };
@@ -70,19 +94,45 @@ impl Server {
             tracing::warn!("requests still in flight are cut off");
             self.serving.shutdown().await;
         }
+        drop(intake);
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        closed.context("closing the store panicked")?.context("cannot close the store")?;
         Ok(())
+    }
+
+    fn new(config: &Config, listeners: &Listeners, clock: &dyn Clock) -> Self {
+        let durability = config.store.durability.as_str();
+        let api = query::api::Server::new(env!("CARGO_PKG_VERSION"), clock.now(), durability);
+        for (name, _, address) in listeners {
+            api.add_door(*name, address.to_string());
+        }
+        Self {
+            doors: listeners.iter().map(|(name, _, address)| (*name, *address)).collect(),
+            stop: Stop::new(),
+            serving: JoinSet::new(),
+            drain_timeout: Duration::from_millis(config.drain_timeout_ms),
+            api: Arc::new(api),
+            behind: None,
+        }
     }
 
     fn serve(&mut self, listener: TcpListener, router: Router) {
         let stop = self.stop.said();
-        self.serving.spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stop).await });
+        self.serving.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?) });
+    }
+
+    fn serve_grpc(&mut self, listener: TcpListener, intake: Intake) {
+        let stop = self.stop.said();
+        self.serving.spawn(async move { Ok(collector::serve_grpc(intake, listener, stop).await?) });
     }
 }
 
-// Nobody checks who asks yet, so the network is let in only by somebody who says so.
-fn refuse_open_doors(config: &Config) -> Result<(), Failure> {
-    let addresses = config.doors().into_iter().filter_map(|(name, door)| door.address().map(|address| (name, address)));
-    match addresses.into_iter().find(|(_, address)| !address.ip().is_loopback()) {
+// What can be known to be wrong before anything is touched.
+fn check(config: &Config) -> Result<(), Failure> {
+    config.collector.check().map_err(Failure::wrong_use)?;
+    // Nobody checks who asks yet, so the network is let in only by somebody who says so.
+    let mut addresses = config.doors().into_iter().filter_map(|(name, door)| Some((name, door.address()?)));
+    match addresses.find(|(_, address)| !address.ip().is_loopback()) {
         Some((name, address)) if !config.insecure => {
             let error = anyhow::anyhow!("{name} = {address} would let the network in, and nobody checks who asks");
             let hint =
@@ -93,7 +143,7 @@ fn refuse_open_doors(config: &Config) -> Result<(), Failure> {
     }
 }
 
-async fn bind(config: &Config) -> Result<Vec<(&'static str, TcpListener, SocketAddr)>, Failure> {
+async fn bind(config: &Config) -> Result<Listeners, Failure> {
     let mut listeners = Vec::new();
     for (name, door) in config.doors() {
         let Door::At(address) = door else { continue };
@@ -111,4 +161,17 @@ async fn bind(config: &Config) -> Result<Vec<(&'static str, TcpListener, SocketA
         return Err(Failure::wrong_use(anyhow::anyhow!("every door is off: there is nothing to serve")));
     }
     Ok(listeners)
+}
+
+// Opening replays the write-ahead log, which takes as long as it takes, on a thread of its own.
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>, stats: &Stats) -> Result<Store, Failure> {
+    let setup = store::Setup {
+        directory: config.data_dir.clone(),
+        config: config.store.clone(),
+        clock: Arc::clone(clock),
+        disk: Arc::new(RealDisk),
+        stats: stats.clone(),
+    };
+    let opened = tokio::task::spawn_blocking(move || Store::open(setup)).await;
+    Ok(opened.context("opening the data directory panicked")?.map_err(Failure::wrong_use)?)
 }

@@ -1,3 +1,5 @@
-//! The binary from outside.
+//! The binary from outside: one program of end-to-end tests. Each test has a directory, ports and an environment of its own.
 
-fn main() {}
+mod cli;
+mod harness;
+mod python;

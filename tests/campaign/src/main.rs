@@ -1,1 +1,72 @@
-fn main() {}
+//! `campaign R01 --trials 50 [--seed S] [--json]`: builds the release binary and runs a campaign against it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use campaign::report::Report;
+use campaign::{binary, r01};
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Ends the real server in the hardest ways and asks it afterwards what it still knows.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Which campaign.
+    campaign: Name,
+    /// How often to try.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    trials: u64,
+    /// Where randomness begins; another one each time by default.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Try this binary instead of building one.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum Name {
+    /// kill -9 at random moments under load on three signals.
+    R01,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let binary = match arguments.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => binary::build_release().await?,
+    };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let seed = arguments.seed.unwrap_or(u64::from(since.subsec_nanos()));
+    eprintln!("seed {seed}");
+
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
+    let progress = ProgressBar::new(arguments.trials).with_style(style);
+    let report = match arguments.campaign {
+        Name::R01 => {
+            r01::run(&binary, arguments.trials, seed, |trial| {
+                progress.inc(1);
+                progress.set_message(format!("{} records acknowledged", trial.acknowledged));
+            })
+            .await?
+        }
+    };
+    progress.finish_and_clear();
+    print(&report, arguments.json)?;
+    Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: &Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?)
+    } else {
+        print!("{}", report.to_table())
+    }
+    Ok(())
+}

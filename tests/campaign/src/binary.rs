@@ -1,0 +1,174 @@
+//! The program under test: built, started, killed, stopped.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{Instant, sleep, timeout};
+use tui::Client;
+use tui::client::{Params, Settings};
+
+/// From the start of the process until its doors are announced.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Replay of everything a test leaves behind.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The doors that `serve` announces on stdout.
+const DOORS: [&str; 3] = ["otlp_grpc", "otlp_http", "http"];
+
+/// A binary and the directory it works in. Everything it writes stays in there.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    binary: PathBuf,
+    directory: PathBuf,
+}
+
+impl Setup {
+    /// `directory` exists and belongs to this setup alone.
+    pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into(), directory: directory.into() }
+    }
+
+    /// Writes the configuration that the next start reads.
+    pub fn configure(&self, toml: &str) -> anyhow::Result<()> {
+        let file = self.directory.join("sextant.toml");
+        std::fs::write(&file, toml).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// What the server said on stderr, in all its lives.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default()
+    }
+
+    /// Starts the server with any free ports and waits until it is ready.
+    pub async fn start(&self) -> anyhow::Result<Server> {
+        let mut server = self.launch().await?;
+        if let Err(error) = server.ready().await {
+            server.kill().await?;
+            return Err(error.context(self.stderr()));
+        }
+        Ok(server)
+    }
+
+    /// Starts the server with any free ports and waits until its doors are announced.
+    pub async fn launch(&self) -> anyhow::Result<Server> {
+        let mut command = hermetic(&self.binary, &self.directory);
+        command.arg("serve").arg("--data-dir").arg(self.data_dir());
+        for door in DOORS {
+            command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
+        }
+        let log = self.directory.join("stderr.log");
+        let log: File = OpenOptions::new().create(true).append(true).open(log).context("cannot open stderr.log")?;
+        let mut child = command.stderr(log).stdout(Stdio::piped()).spawn().context("cannot start the binary")?;
+        let stdout = child.stdout.take().context("the process has no stdout")?;
+        match timeout(START_TIMEOUT, announced(stdout)).await {
+            Ok(Ok(doors)) => Ok(Server { child, doors }),
+            Ok(Err(error)) => {
+                let status = child.wait().await?;
+                Err(error.context(format!("the server ended with {status}: {}", self.stderr())))
+            }
+            Err(_) => bail!("the server announced no doors within {} s: {}", START_TIMEOUT.as_secs(), self.stderr()),
+        }
+    }
+}
+
+/// A command with nothing of this process's environment, that dies with this process's runtime.
+pub fn hermetic(binary: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.current_dir(directory).env_clear().env("RUST_BACKTRACE", "1").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn announced(stdout: ChildStdout) -> anyhow::Result<BTreeMap<String, SocketAddr>> {
+    let mut doors = BTreeMap::new();
+    let mut lines = BufReader::new(stdout).lines();
+    while doors.len() < DOORS.len() {
+        let line = lines.next_line().await?.context("stdout ended before all doors were announced")?;
+        let (name, address) = line.split_once(' ').with_context(|| format!("unexpected on stdout: {line}"))?;
+        doors.insert(name.to_owned(), address.parse().with_context(|| format!("no address: {address}"))?);
+    }
+    Ok(doors)
+}
+
+/// A running server. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    doors: BTreeMap<String, SocketAddr>,
+}
+
+impl Server {
+    /// The base URL of a door: `otlp_grpc`, `otlp_http`, `http`.
+    pub fn url(&self, door: &str) -> String {
+        let address = self.doors.get(door).expect("all doors are announced before a server is given out");
+        format!("http://{address}")
+    }
+
+    /// A client of the answering door.
+    pub fn client(&self) -> Client {
+        let settings = Settings { silence_max: Duration::from_secs(120), ..Settings::default() };
+        Client::new(&self.url("http"), settings).expect("an announced address is a good address")
+    }
+
+    /// Waits until the server says that it is ready.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let client = self.client();
+        let deadline = Instant::now() + READY_TIMEOUT;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status} before it was ready");
+            }
+            match client.fetch("/readyz", &Params::new()).await {
+                Ok(answer) if answer.status == 200 => return Ok(()),
+                _ if Instant::now() > deadline => {
+                    bail!("the server was not ready within {} s", READY_TIMEOUT.as_secs())
+                }
+                _ => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("cannot kill the server")
+    }
+
+    /// SIGTERM, and what the process makes of it within `patience`.
+    pub async fn stop(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+        let id = self.child.id().context("the server has ended already")?;
+        let signalled = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
+        anyhow::ensure!(signalled.success(), "cannot signal the server");
+        Ok(timeout(patience, self.child.wait()).await.context("the server did not stop")??)
+    }
+}
+
+/// Builds the release binary with the cargo that runs this, and says where it is.
+pub async fn build_release() -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace).args(["build", "--release", "--package", "sextant", "--bin", "sextant"]);
+    let output = command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit()).output().await?;
+    anyhow::ensure!(output.status.success(), "the release binary does not build");
+    for line in output.stdout.split(|byte| *byte == b'\n') {
+        let Ok(message) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+        if message["target"]["name"] == "sextant"
+            && let Some(executable) = message["executable"].as_str()
+        {
+            return Ok(PathBuf::from(executable));
+        }
+    }
+    bail!("cargo did not say where the binary is")
+}

@@ -1,0 +1,98 @@
+//! R01: `kill -9` at a random moment under load on three signals. After the restart every acknowledged record is there, and
+//! no record is there more often than it was sent.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::binary::Setup;
+use crate::census::{self, Findings};
+use crate::ledger::Ledger;
+use crate::load::{Load, Plan};
+use crate::report::{Report, Trial};
+
+/// Heads and segments so small that most kills meet a flush, a new segment or a manifest on its way.
+const CONFIG: &str = "\
+log = \"warn\"
+[store]
+wal_segment_bytes = 262144
+flush_bytes = 131072
+flush_interval_s = 1
+";
+
+/// A data directory is killed so often before a new one is begun: each restart recovers what the last one recovered.
+const LIVES: u64 = 5;
+
+/// The load of one trial.
+const CONNECTIONS: u64 = 6;
+const RECORDS_MAX: u64 = 40;
+
+/// Bounds a trial whose kill comes late: 6 connections of 5,000 requests of 20 records on average.
+const REQUESTS_MAX: u64 = 5_000;
+
+/// Runs `trials` trials with `binary` in fresh directories; `progress` is told after each.
+pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+    let mut done = Vec::new();
+    let mut acknowledged = 0;
+    while (done.len() as u64) < trials {
+        let directory = tempfile::tempdir()?;
+        let setup = Setup::new(binary, directory.path());
+        setup.configure(CONFIG)?;
+        let ledger = Arc::new(Ledger::default());
+        for life in 1..=LIVES.min(trials - done.len() as u64) {
+            let trial_seed = seed.wrapping_add(done.len() as u64);
+            let trial = trial(&setup, &ledger, life, trial_seed).await?;
+            progress(&trial);
+            let failed = !trial.wrong.is_empty();
+            done.push(trial);
+            if failed {
+                // What is lost stays lost: the next lives would only say so again. The directory is kept to be looked at.
+                let kept = directory.keep();
+                eprintln!("the failed trial's directory is kept: {}", kept.display());
+                break;
+            }
+        }
+        acknowledged += ledger.acknowledged();
+    }
+    Ok(Report::new("R01", seed, acknowledged, done))
+}
+
+async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> anyhow::Result<Trial> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut server = setup.start().await?;
+    let plan = Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed };
+    let load = Load::start(&server, ledger, plan)?;
+    let killed_after_ms = random.u64(50..2_000);
+    tokio::time::sleep(Duration::from_millis(killed_after_ms)).await;
+    server.kill().await?;
+    load.end().await?;
+
+    let restarted = Instant::now();
+    let mut server = setup.start().await?;
+    let ready_after_ms = u64::try_from(restarted.elapsed().as_millis())?;
+    let findings = census::take(&server.client(), ledger).await?;
+    server.kill().await?;
+    Ok(Trial {
+        seed,
+        life,
+        killed_after_ms,
+        acknowledged: ledger.acknowledged(),
+        rows: findings.rows,
+        ready_after_ms,
+        wrong: describe(&findings),
+    })
+}
+
+fn describe(findings: &Findings) -> String {
+    let kinds = [
+        ("lost", &findings.lost),
+        ("repeated", &findings.repeated),
+        ("never sent", &findings.unknown),
+        ("with other exemplars", &findings.exemplars),
+    ];
+    let wrong = kinds.into_iter().filter(|(_, numbers)| !numbers.is_empty());
+    let wrong: Vec<String> = wrong
+        .map(|(kind, numbers)| format!("{} {kind} (first {:?})", numbers.len(), &numbers[..numbers.len().min(3)]))
+        .collect();
+    wrong.join(", ")
+}

@@ -1,0 +1,117 @@
+//! What a campaign says at the end, to people and to programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// A campaign's result.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Its name.
+    pub campaign: &'static str,
+    /// Where its randomness began: the same seed makes the same choices (not the same timing).
+    pub seed: u64,
+    /// How often it tried.
+    pub trials: u64,
+    /// How often something was wrong.
+    pub failures: u64,
+    /// The seeds of those.
+    pub failed_seeds: Vec<u64>,
+    /// With 95 % confidence the share of trials that would fail is below this. Known only while none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_share_bound_95: Option<f64>,
+    /// Requests' records that were promised to be kept.
+    pub acknowledged: u64,
+    /// Rows that were compared, again after every trial.
+    pub rows_compared: u64,
+    /// One per trial.
+    pub details: Vec<Trial>,
+}
+
+/// One trial.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trial {
+    /// Where its randomness began.
+    pub seed: u64,
+    /// Which life of its data directory it ended, from 1.
+    pub life: u64,
+    /// Milliseconds of load before the kill.
+    pub killed_after_ms: u64,
+    /// Records promised so far in this directory.
+    pub acknowledged: u64,
+    /// Rows found after the restart.
+    pub rows: u64,
+    /// Milliseconds from the restart until ready.
+    pub ready_after_ms: u64,
+    /// What was wrong; empty if nothing.
+    pub wrong: String,
+}
+
+impl Report {
+    /// Sums trials up.
+    pub fn new(campaign: &'static str, seed: u64, acknowledged: u64, details: Vec<Trial>) -> Self {
+        let failed_seeds: Vec<u64> =
+            details.iter().filter(|trial| !trial.wrong.is_empty()).map(|trial| trial.seed).collect();
+        let (trials, failures) = (details.len() as u64, failed_seeds.len() as u64);
+        // The rule of three: none in n says less than 3/n.
+        let failure_share_bound_95 = (failures == 0 && trials > 0).then(|| (3.0 / trials as f64).min(1.0));
+        let rows_compared = details.iter().map(|trial| trial.rows).sum();
+        Self {
+            campaign,
+            seed,
+            trials,
+            failures,
+            failed_seeds,
+            failure_share_bound_95,
+            acknowledged,
+            rows_compared,
+            details,
+        }
+    }
+
+    /// A table for people.
+    pub fn to_table(&self) -> String {
+        let mut table = format!(
+            "{:>20} {:>5} {:>10} {:>13} {:>8} {:>9}  RESULT\n",
+            "SEED", "LIFE", "KILL (ms)", "ACKNOWLEDGED", "ROWS", "READY (ms)"
+        );
+        for trial in &self.details {
+            let result = if trial.wrong.is_empty() { "kept" } else { trial.wrong.as_str() };
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                table,
+                "{:>20} {:>5} {:>10} {:>13} {:>8} {:>10}  {result}",
+                trial.seed, trial.life, trial.killed_after_ms, trial.acknowledged, trial.rows, trial.ready_after_ms
+            );
+        }
+        let _ = write!(
+            table,
+            "\n{}: {} trials, {} failures, {} records acknowledged, {} rows compared, seed {}",
+            self.campaign, self.trials, self.failures, self.acknowledged, self.rows_compared, self.seed
+        );
+        if let Some(bound) = self.failure_share_bound_95 {
+            let _ = write!(table, "; with 95 % confidence fewer than {:.1} % of trials would fail", bound * 100.0);
+        }
+        table.push('\n');
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(seed: u64, wrong: &str) -> Trial {
+        let wrong = wrong.to_owned();
+        Trial { seed, life: 1, killed_after_ms: 5, acknowledged: 10, rows: 10, ready_after_ms: 3, wrong }
+    }
+
+    #[test]
+    fn a_bound_is_given_only_while_nothing_failed() {
+        let clean = Report::new("R01", 1, 30, (0..50).map(|seed| trial(seed, "")).collect());
+        assert_eq!((clean.failures, clean.failure_share_bound_95), (0, Some(0.06)));
+        let failed = Report::new("R01", 1, 30, vec![trial(1, ""), trial(2, "1 lost")]);
+        assert_eq!((failed.failed_seeds.as_slice(), failed.failure_share_bound_95), (&[2][..], None));
+        assert!(failed.to_table().contains("1 lost"), "{}", failed.to_table());
+    }
+}
