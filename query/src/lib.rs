@@ -8,6 +8,7 @@ mod config;
 pub mod error;
 pub mod limits;
 pub mod promql;
+pub mod rows;
 pub mod search;
 
 pub use config::Config;

@@ -12,3 +12,7 @@ pub const QUERY_DEPTH_MAX: usize = 64;
 
 /// Compiled size of one regular expression, in bytes. Raised, a repetition such as `.{9999}` takes the memory of many rows.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// Granules in which a field that no row had is looked for before the asker is warned. More would make a typing error as dear
+/// as a scan; fewer would warn of fields that are only rare.
+pub const FIELD_LOOKUP_GRANULES_MAX: usize = 32;

@@ -1,8 +1,15 @@
 //! Search: the filter language of logs, spans and points, its plan, and the evaluation over a snapshot of the store.
 
+pub mod budget;
+pub mod cursor;
+pub mod evaluate;
+pub mod execute;
 pub mod fields;
 pub mod grammar;
+pub mod layers;
+pub mod matching;
 pub mod meaning;
+pub mod narrow;
 pub mod number;
 pub mod plan;
 

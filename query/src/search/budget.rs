@@ -1,0 +1,74 @@
+//! How much a query may cost. A query that costs more ends with what it has found, and says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Clock;
+
+use crate::Config;
+use crate::admission::Cancel;
+
+/// What is left to one query.
+pub struct Budget {
+    clock: Arc<dyn Clock>,
+    deadline: Duration,
+    time: Duration,
+    rows_max: u64,
+    bytes_max: u64,
+    rows: u64,
+    bytes: u64,
+    cancel: Cancel,
+}
+
+/// Why an answer is not whole, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// Why.
+    pub reason: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Nobody waits for the answer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl Budget {
+    /// A fresh budget; its time begins now.
+    pub fn new(config: &Config, clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
+        let time = Duration::from_millis(config.time_budget_ms);
+        Self {
+            deadline: clock.monotonic().saturating_add(time),
+            clock,
+            time,
+            rows_max: config.scanned_rows_max,
+            bytes_max: config.scanned_bytes_max,
+            rows: 0,
+            bytes: 0,
+            cancel,
+        }
+    }
+
+    /// Notes what was looked at.
+    pub fn spend(&mut self, rows: usize, bytes: usize) {
+        self.rows = self.rows.saturating_add(rows as u64);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// Whether the query may go on: `None` if it may, otherwise why not.
+    pub fn exhausted(&self) -> Result<Option<Partial>, Cancelled> {
+        if self.cancel.is_cancelled() {
+            return Err(Cancelled);
+        }
+        let reason = if self.clock.monotonic() >= self.deadline {
+            format!("the query took longer than {} ms", self.time.as_millis())
+        } else if self.rows >= self.rows_max {
+            format!("the query looked at {} rows, more than {}", self.rows, self.rows_max)
+        } else if self.bytes >= self.bytes_max {
+            format!("the query looked at {} bytes, more than {}", self.bytes, self.bytes_max)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Partial { reason, hint: "ask for a shorter time, or add a word that few rows have".to_owned() }))
+    }
+}

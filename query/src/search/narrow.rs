@@ -1,0 +1,134 @@
+//! What a plan lets the index leave out. Everything here errs on one side: a row that may match is never ruled out.
+
+use store::Narrow;
+use store::schema::column;
+use store::text::tokenizer::tokens;
+
+use crate::search::fields::{Column, Kind};
+use crate::search::plan::{Field, Phrase, Place, Plan, Prefix, Test};
+
+/// The tokens that matching rows must have.
+pub fn narrow(plan: &Plan) -> Narrow {
+    match plan {
+        Plan::Everything => Narrow::All,
+        Plan::Nothing => Narrow::Nothing,
+        Plan::And(plans) => all(plans.iter().map(narrow)),
+        Plan::Or(plans) => any(plans.iter().map(narrow)),
+        // A row without the token may match, and one with it too: it may have others beside it.
+        Plan::Not(_) => Narrow::All,
+        Plan::Is(field, test) => condition(field, test),
+    }
+}
+
+fn condition(field: &Field, test: &Test) -> Narrow {
+    let words = match test {
+        Test::Exists | Test::Regex(_) | Test::Within(_) => return Narrow::All,
+        Test::Words(phrase) => alternatives(phrase),
+        Test::Prefix(Prefix { words, .. }) => vec![words.clone()],
+        Test::Text(text) => vec![tokens(text).map(String::from).collect()],
+    };
+    let columns = columns(field);
+    any(words.iter().map(|words| {
+        // One column must have all the words.
+        any(columns.iter().map(|column| match column {
+            None => Narrow::All,
+            Some(column) => all(words.iter().map(|word| Narrow::Token { column: column.clone(), token: word.clone() })),
+        }))
+    }))
+}
+
+// The phrase's own words, and those of the number's text: 5e2 finds 500.
+fn alternatives(phrase: &Phrase) -> Vec<Vec<String>> {
+    let number = phrase.number.map(|number| tokens(&number.to_string()).map(String::from).collect());
+    let number = number.filter(|words: &Vec<String>| *words != phrase.words);
+    std::iter::once(phrase.words.clone()).chain(number).collect()
+}
+
+// The columns of the index that may hold the field's tokens; `None` for one that is not indexed.
+fn columns(field: &Field) -> Vec<Option<String>> {
+    let attribute = |prefix: &str, key: &str| Some([prefix, key].concat());
+    let resource = |key: &str| {
+        let service = (key == "service.name").then(|| Some(column::SERVICE.to_owned()));
+        service.into_iter().chain([attribute(column::RES_PREFIX, key)])
+    };
+    match field {
+        Field::Column(Column { name, kind: Kind::Text | Kind::Any | Kind::Id(_) }) => vec![Some((*name).to_owned())],
+        Field::Column(_) => vec![None],
+        Field::Attribute(Place::Record, key) => vec![attribute(column::ATTR_PREFIX, key)],
+        Field::Attribute(Place::Resource, key) => resource(key).collect(),
+        Field::Attribute(Place::Scope, key) => vec![attribute(column::SCOPE_PREFIX, key)],
+        Field::Attribute(Place::RecordOrResource, key) => {
+            std::iter::once(attribute(column::ATTR_PREFIX, key)).chain(resource(key)).collect()
+        }
+    }
+}
+
+fn all(parts: impl Iterator<Item = Narrow>) -> Narrow {
+    let mut parts: Vec<Narrow> = parts.filter(|part| *part != Narrow::All).collect();
+    if parts.contains(&Narrow::Nothing) {
+        return Narrow::Nothing;
+    }
+    match parts.len() {
+        0 => Narrow::All,
+        1 => parts.remove(0),
+        _ => Narrow::And(parts),
+    }
+}
+
+fn any(parts: impl Iterator<Item = Narrow>) -> Narrow {
+    let mut parts: Vec<Narrow> = parts.filter(|part| *part != Narrow::Nothing).collect();
+    if parts.contains(&Narrow::All) {
+        return Narrow::All;
+    }
+    match parts.len() {
+        0 => Narrow::Nothing,
+        1 => parts.remove(0),
+        _ => Narrow::Or(parts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+    use store::Table;
+
+    use super::*;
+    use crate::search::parse;
+
+    fn check(query: &str, expected: &str) {
+        let plan = parse(query, Table::Logs, Timestamp::default()).expect("a query");
+        assert_eq!(text(&narrow(&plan)), expected, "{query}");
+    }
+
+    fn text(narrow: &Narrow) -> String {
+        let list = |parts: &[Narrow], sign: &str| parts.iter().map(text).collect::<Vec<_>>().join(sign);
+        match narrow {
+            Narrow::All => "all".to_owned(),
+            Narrow::Nothing => "nothing".to_owned(),
+            Narrow::And(parts) => format!("({})", list(parts, " & ")),
+            Narrow::Or(parts) => format!("({})", list(parts, " | ")),
+            Narrow::Token { column, token } => format!("{column}={token}"),
+        }
+    }
+
+    #[test]
+    fn keeps_every_row_that_may_match() {
+        check("", "all");
+        check("-*", "nothing");
+        check("Payment declined", "(body=payment & body=declined)");
+        check("\"card declined\" OR retry", "((body=card & body=declined) | body=retry)");
+        check("NOT a", "all");
+        check("a NOT b", "body=a");
+        check("a OR severity:warn", "all");
+        check("a severity:warn", "body=a");
+        check("pay* a-b*", "body=a");
+        check("/x/ user:*", "all");
+        check("user:bob", "(attr:user=bob | res:user=bob)");
+        check("attr.user:bob", "attr:user=bob");
+        check("service.name:x", "(attr:service.name=x | service=x | res:service.name=x)");
+        check("attr.code:5e2", "(attr:code=5e2 | attr:code=500)");
+        check("attr.code:1.50", "((attr:code=1 & attr:code=50) | (attr:code=1 & attr:code=5))");
+        check("attr.code:=\"\"", "all");
+        check("trace_id:5B8E", "trace_id=5b8e");
+    }
+}
