@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::stats::{Counter, Stats};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::Config;
 
@@ -20,10 +20,16 @@ pub struct Admission {
     refused: Counter,
 }
 
-/// Too many queries are waiting.
+/// Why a query has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many queries are running")]
-pub struct Refused;
+pub enum Refused {
+    /// Too many queries are waiting already.
+    #[error("too many queries are running")]
+    Busy,
+    /// The query's thread ended without a result; a defect, which the log tells.
+    #[error("the query ended unexpectedly")]
+    Died,
+}
 
 /// Whether anyone still wants the answer. Looked at between two pieces of work.
 #[derive(Clone, Debug, Default)]
@@ -42,17 +48,26 @@ impl Cancel {
 
     /// A guard that cancels when it is dropped: with the future of a request whose client has gone.
     pub fn on_drop(&self) -> CancelOnDrop {
-        CancelOnDrop(self.clone())
+        CancelOnDrop(Some(self.clone()))
     }
 }
 
 /// See [`Cancel::on_drop`].
 #[derive(Debug)]
-pub struct CancelOnDrop(Cancel);
+pub struct CancelOnDrop(Option<Cancel>);
+
+impl CancelOnDrop {
+    /// Lets the work go on without anyone waiting: it has found another way to learn that nobody does.
+    pub fn release(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        if let Some(cancel) = &self.0 {
+            cancel.cancel();
+        }
     }
 }
 
@@ -69,32 +84,40 @@ impl Admission {
         }
     }
 
-    /// Runs `work` on a blocking thread once a permit is free. The permit is held until `work` returns, even if the caller
-    /// has gone: `work` learns of that from `Cancel`.
+    /// Runs `work` on a blocking thread once a permit is free, and waits for its result.
     pub async fn run<T, F>(&self, work: F) -> Result<T, Refused>
     where
         T: Send + 'static,
         F: FnOnce(&Cancel) -> T + Send + 'static,
     {
+        let (sender, receiver) = oneshot::channel();
+        let _guard = self
+            .start(move |cancel| {
+                // Nobody may be waiting any more.
+                let _ = sender.send(work(cancel));
+            })
+            .await?;
+        receiver.await.map_err(|_| Refused::Died)
+    }
+
+    /// Starts `work` on a blocking thread once a permit is free. The permit is held until `work` returns, even if the caller
+    /// has gone: `work` learns from `Cancel` that the guard was dropped.
+    pub async fn start<F>(&self, work: F) -> Result<CancelOnDrop, Refused>
+    where
+        F: FnOnce(&Cancel) + Send + 'static,
+    {
         let permit = {
             let _place = Place::take(self)?;
             // The semaphore is never closed.
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refused)?
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refused::Busy)?
         };
         let cancel = Cancel::default();
         let guard = cancel.on_drop();
-        let task = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            work(&cancel)
+            work(&cancel);
         });
-        let result = task.await;
-        drop(guard);
-        match result {
-            Ok(value) => Ok(value),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // Cancelled only when the runtime shuts down.
-            Err(_) => Err(Refused),
-        }
+        Ok(guard)
     }
 }
 
@@ -106,7 +129,7 @@ impl<'a> Place<'a> {
         let place = Place(&admission.waiting);
         if admission.waiting.fetch_add(1, Ordering::AcqRel) >= admission.waiting_max.max(1) {
             admission.refused.add(1);
-            return Err(Refused);
+            return Err(Refused::Busy);
         }
         Ok(place)
     }
@@ -115,5 +138,48 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_what_would_wait_too_long_in_line() {
+        let config = Config { concurrent_queries: 1, waiting_queries: 1, ..Config::default() };
+        let stats = Stats::new();
+        let admission = Admission::new(&config, &stats);
+        let (finish, finished) = std::sync::mpsc::channel::<()>();
+        let running = admission.start(move |_| drop(finished.recv())).await.expect("the first runs");
+        let waits = tokio::spawn({
+            let admission = admission.clone();
+            async move { admission.run(|cancel| cancel.is_cancelled()).await }
+        });
+        while admission.waiting.load(Ordering::Acquire) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(admission.run(|_| ()).await, Err(Refused::Busy));
+        assert_eq!(stats.values()[0].2, 1);
+        drop(finish);
+        assert_eq!(waits.await.expect("joined"), Ok(false));
+        running.release();
+    }
+
+    #[tokio::test]
+    async fn work_learns_that_nobody_waits() {
+        let admission = Admission::new(&Config::default(), &Stats::new());
+        let (sender, receiver) = oneshot::channel();
+        let guard = admission
+            .start(move |cancel| {
+                while !cancel.is_cancelled() {
+                    std::thread::yield_now();
+                }
+                let _ = sender.send(());
+            })
+            .await
+            .expect("it runs");
+        drop(guard);
+        assert_eq!(receiver.await, Ok(()));
     }
 }

@@ -1,19 +1,26 @@
 //! The HTTP API: answers only, on one router that the root package binds to a listener.
 
 mod error;
+mod params;
+mod rows;
+mod stream;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::routing::get;
 use model::stats::Stats;
 use model::{Clock, Timestamp};
 use store::Store;
+use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
 
 use crate::Config;
 use crate::admission::Admission;
+use crate::limits::TAILS_MAX;
 
 /// What every path works with. Cheap to clone.
 #[derive(Clone)]
@@ -30,13 +37,16 @@ pub struct ApiState {
     pub admission: Admission,
     /// What only the root package knows.
     pub server: Arc<Server>,
+    // Places for tails.
+    tails: Arc<Semaphore>,
 }
 
 impl ApiState {
     /// The state of an API over `store`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
-        Self { store, clock, stats, config: Arc::new(config), admission, server }
+        let tails = Arc::new(Semaphore::new(TAILS_MAX));
+        Self { store, clock, stats, config: Arc::new(config), admission, server, tails }
     }
 }
 
@@ -49,7 +59,8 @@ pub struct Server {
     pub started: Timestamp,
     /// When an acknowledgement is given: `always`, `interval`, `none`.
     pub durability: String,
-    state: RwLock<(Mode, BTreeMap<String, String>)>,
+    mode: watch::Sender<Mode>,
+    doors: RwLock<BTreeMap<String, String>>,
 }
 
 /// What a server is doing.
@@ -80,32 +91,43 @@ impl Mode {
 impl Server {
     /// A server that is starting and has no doors yet.
     pub fn new(version: impl Into<String>, started: Timestamp, durability: impl Into<String>) -> Self {
-        let state = RwLock::new((Mode::Starting, BTreeMap::new()));
-        Self { version: version.into(), started, durability: durability.into(), state }
+        let mode = watch::Sender::new(Mode::Starting);
+        Self { version: version.into(), started, durability: durability.into(), mode, doors: RwLock::default() }
     }
 
     /// What the server is doing.
     pub fn mode(&self) -> Mode {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).0
+        *self.mode.borrow()
     }
 
     /// Changes what the server is doing.
     pub fn set_mode(&self, mode: Mode) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).0 = mode;
+        self.mode.send_replace(mode);
+    }
+
+    /// Completes when the server is stopping: answers without end must end.
+    pub async fn stopping(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = self.mode.subscribe().wait_for(|mode| *mode == Mode::Stopping).await;
     }
 
     /// The bound addresses by door: `otlp_grpc`, `otlp_http`, `http`.
     pub fn doors(&self) -> BTreeMap<String, String> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.doors.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds the bound address of a door.
     pub fn add_door(&self, door: impl Into<String>, address: impl Into<String>) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).1.insert(door.into(), address.into());
+        self.doors.write().unwrap_or_else(PoisonError::into_inner).insert(door.into(), address.into());
     }
 }
 
 /// Every path of the answering door.
 pub fn router(state: ApiState) -> Router {
-    Router::new().with_state(state)
+    Router::new()
+        .route("/api/v1/logs", get(rows::logs))
+        .route("/api/v1/logs/tail", get(tail::logs))
+        .route("/api/v1/spans", get(rows::spans))
+        .route("/api/v1/points", get(rows::points))
+        .with_state(state)
 }

@@ -5,11 +5,13 @@
 pub mod admission;
 pub mod api;
 mod config;
+pub mod correlate;
 pub mod error;
 pub mod limits;
 pub mod promql;
 pub mod rows;
 pub mod search;
+pub mod traces;
 
 pub use config::Config;
 pub use error::QueryError;

@@ -16,3 +16,45 @@ pub const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Granules in which a field that no row had is looked for before the asker is warned. More would make a typing error as dear
 /// as a scan; fewer would warn of fields that are only rare.
 pub const FIELD_LOOKUP_GRANULES_MAX: usize = 32;
+
+/// Rows of one page. A page is found with one bounded heap and may be put together in memory (format otlp); whoever wants
+/// more takes the next page or a stream.
+pub const PAGE_ROWS_MAX: usize = 10_000;
+
+/// Rows whose columns are read and written at a time. Larger, an answer takes more memory; smaller, the same piece of a part
+/// is read more often.
+pub const WINDOW_ROWS: usize = 1_000;
+
+/// Bytes of an answer that are sent at a time.
+pub const CHUNK_BYTES: usize = 64 << 10;
+
+/// Pieces of [`CHUNK_BYTES`] that wait for a slow client before the query does.
+pub const CHUNKS_WAITING_MAX: usize = 8;
+
+/// Rows (of all signals) that a tail looks at in one go. Larger, a burst takes more memory at once.
+pub const TAIL_STEP_ROWS: u64 = 10_000;
+
+/// Rows (of all signals) that a tail may be behind before it skips to the newest and says so. Raised, a slow client reads
+/// ever older rows while the server reads them from the disk for it.
+pub const TAIL_BEHIND_ROWS_MAX: u64 = 1_000_000;
+
+/// Milliseconds between two looks of one tail: at a thousand commits a second, each look takes what a hundred of them brought.
+pub const TAIL_INTERVAL_MS: u64 = 100;
+
+/// Seconds without a row after which a tail sends a comment, so that both ends and everyone between them know it is alive.
+pub const TAIL_HEARTBEAT_S: u64 = 15;
+
+/// Tails at the same time. Each costs a look per [`TAIL_INTERVAL_MS`] while rows come in.
+pub const TAILS_MAX: usize = 64;
+
+/// Spans of one assembled trace. The tree is built in memory and nobody reads further.
+pub const TRACE_SPANS_MAX: usize = 20_000;
+
+/// Traces that `correlate` follows. An id on more of them is a customer or a host, not a request.
+pub const CORRELATED_TRACES_MAX: usize = 1_000;
+
+/// Rows of each list of a `correlate` answer, which is put together in memory.
+pub const CORRELATED_ROWS_MAX: usize = 10_000;
+
+/// Bytes of an id that is asked for. Longer texts in rows are no ids, whatever their attribute is called.
+pub const ID_BYTES_MAX: usize = 1_024;

@@ -6,6 +6,7 @@ pub mod exemplars;
 mod logs;
 pub mod otlp;
 mod points;
+pub mod reader;
 mod spans;
 
 pub use logs::LogReader;

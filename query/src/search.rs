@@ -12,6 +12,7 @@ pub mod meaning;
 pub mod narrow;
 pub mod number;
 pub mod plan;
+pub mod tail;
 
 pub use plan::Plan;
 

@@ -8,6 +8,7 @@ use store::StoreError;
 
 use crate::admission::Refused;
 use crate::error::QueryError;
+use crate::search::execute::SearchError;
 
 /// An answer that is none.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message, Some(hint))
     }
 
+    /// Something that should not have happened.
+    pub fn internal(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message, Some(hint.into()))
+    }
+
     fn new(status: StatusCode, code: &str, message: impl Into<String>, hint: Option<String>) -> Self {
         let detail = ErrorDetail { code: code.to_owned(), message: message.into(), position: None, hint };
         Self { status, detail }
@@ -65,18 +71,33 @@ impl From<QueryError> for ApiError {
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
-        Self::unavailable(refused.to_string())
+        match refused {
+            Refused::Busy => Self::unavailable(refused.to_string()),
+            Refused::Died => Self::internal(refused.to_string(), "the server's log says why"),
+        }
     }
 }
 
 impl From<StoreError> for ApiError {
     /// The asker learns that reading failed; which file it was stands in the log alone.
     fn from(error: StoreError) -> Self {
-        let chain: Vec<String> = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
-            .map(|e| e.to_string())
-            .collect();
-        tracing::error!(error = chain.join(": "), "a query could not read the store");
-        let hint = "the server's log names the file".to_owned();
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the store could not be read", Some(hint))
+        log_chain(&error);
+        Self::internal("the store could not be read", "the server's log names the file")
     }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Store { source, .. } => source.into(),
+            SearchError::Cancelled => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Logs an error with all its causes, once, where it leaves the server.
+pub fn log_chain(error: &dyn std::error::Error) {
+    let chain: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(|error| error.to_string()).collect();
+    tracing::error!(error = chain.join(": "), "a query could not read the store");
 }

@@ -60,6 +60,11 @@ impl ExemplarReader {
         }
     }
 
+    /// The trace the row names.
+    pub fn trace_id(&self, row: usize) -> Option<&[u8]> {
+        self.trace_id.get(row)
+    }
+
     fn beside_point(&self, row: usize) -> Exemplar {
         Exemplar {
             timestamp: self.timestamp.time(row).to_string(),

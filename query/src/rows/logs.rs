@@ -83,6 +83,11 @@ impl LogReader {
         }
     }
 
+    /// The trace the row names.
+    pub fn trace_id(&self, row: usize) -> Option<&[u8]> {
+        self.trace_id.get(row)
+    }
+
     /// The row's resource and scope.
     pub fn envelope(&self, row: usize) -> Envelope {
         self.envelope.otlp(row)

@@ -12,6 +12,7 @@ use crate::rows::columns::{AttributeReader, Ids, Maps, Numbers, Texts, Times};
 use crate::rows::envelope::{
     Envelope, EnvelopeReader, otlp_attributes, plain, put_list, put_long, put_number, put_text,
 };
+use crate::traces::assemble::Node;
 
 /// Reads the rows of a batch of spans.
 #[derive(Debug)]
@@ -99,6 +100,22 @@ impl SpanReader {
             resource_schema_url: self.envelope.resource_schema_url(row),
             other: Map::new(),
         }
+    }
+
+    /// The span's place in its trace.
+    pub fn node(&self, row: usize) -> Node {
+        Node {
+            span_id: self.span_id.get(row).unwrap_or_default().to_vec(),
+            parent_span_id: self.parent.get(row).map(<[u8]>::to_vec),
+            start: self.timestamp.number(row),
+            end: self.end.number(row),
+            seq: self.seq.number(row),
+        }
+    }
+
+    /// The trace the span belongs to.
+    pub fn trace_id(&self, row: usize) -> Option<&[u8]> {
+        self.trace_id.get(row)
     }
 
     /// The row's resource and scope.

@@ -1,6 +1,8 @@
 //! Evaluates a plan over a batch of rows, column by column. Only rows that can still matter are looked at: those that the
 //! conditions before have left.
 
+use std::collections::HashSet;
+
 use arrow::array::{Array, ArrayRef, AsArray as _, MapArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast;
@@ -84,7 +86,7 @@ fn cost(plan: &Plan) -> u32 {
         Plan::And(plans) | Plan::Or(plans) => plans.iter().map(cost).sum(),
         Plan::Not(plan) => cost(plan),
         Plan::Is(_, Test::Exists | Test::Within(_)) => 1,
-        Plan::Is(_, Test::Text(_)) => 2,
+        Plan::Is(_, Test::Text(_) | Test::OneOf(_)) => 2,
         Plan::Is(_, Test::Words(_) | Test::Prefix(_)) => 10,
         Plan::Is(_, Test::Regex(_)) => 20,
     }
@@ -207,6 +209,10 @@ fn test_ids(array: &ArrayRef, test: &Test, rows: &BooleanBuffer) -> Result<Boole
         Test::Exists => return Ok(rows.clone()),
         Test::Words(phrase) if phrase.words.len() == 1 => Some(phrase.words[0].as_str()),
         Test::Text(text) => Some(text.as_str()),
+        Test::OneOf(texts) => {
+            let wanted: HashSet<Vec<u8>> = texts.iter().filter_map(|text| unhex(text)).collect();
+            return Ok(collect(rows, |row| wanted.contains(ids.value(row))));
+        }
         _ => None,
     };
     Ok(match whole {

@@ -73,6 +73,10 @@ pub fn passes(test: &Test, value: Scalar<'_>) -> bool {
             _ => contains(&value.text(), words, start),
         },
         Test::Text(text) => value.text() == text.as_str(),
+        Test::OneOf(texts) => {
+            let value = value.text();
+            texts.iter().any(|text| value == text.as_str())
+        }
         Test::Regex(pattern) => pattern.0.is_match(&value.text()),
         Test::Within(bounds) => within(bounds, value),
     }

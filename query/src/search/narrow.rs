@@ -26,6 +26,7 @@ fn condition(field: &Field, test: &Test) -> Narrow {
         Test::Words(phrase) => alternatives(phrase),
         Test::Prefix(Prefix { words, .. }) => vec![words.clone()],
         Test::Text(text) => vec![tokens(text).map(String::from).collect()],
+        Test::OneOf(texts) => texts.iter().map(|text| tokens(text).map(String::from).collect()).collect(),
     };
     let columns = columns(field);
     any(words.iter().map(|words| {

@@ -61,6 +61,8 @@ pub enum Test {
     Prefix(Prefix),
     /// The value's whole text is this.
     Text(String),
+    /// The value's whole text is one of these.
+    OneOf(Vec<String>),
     /// The expression matches somewhere in the value's text.
     Regex(Pattern),
     /// A number, duration or time between two bounds.
@@ -230,6 +232,7 @@ impl fmt::Display for Test {
             },
             Test::Prefix(prefix) => write!(f, "prefix {:?} {:?}", prefix.words, prefix.start),
             Test::Text(text) => write!(f, "text {text:?}"),
+            Test::OneOf(texts) => write!(f, "one of {texts:?}"),
             Test::Regex(pattern) => write!(f, "regex {:?}", pattern.0.as_str()),
             Test::Within(bounds) => write!(f, "{bounds}"),
         }

@@ -1,0 +1,63 @@
+//! `/api/v1/traces/{trace_id}` and `/api/v1/correlate/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use model::wire::correlate::Correlation;
+use model::wire::traces::Trace;
+use model::{TimeRange, TraceId};
+use store::Snapshot;
+
+use crate::api::ApiState;
+use crate::api::error::ApiError;
+use crate::api::params::Params;
+use crate::correlate::correlate;
+use crate::limits::ID_BYTES_MAX;
+use crate::search::budget::Budget;
+use crate::search::execute::SearchError;
+use crate::traces::find::find;
+
+const KNOWN: [&str; 2] = ["start", "end"];
+
+/// `GET /api/v1/traces/{trace_id}`
+pub async fn trace(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<Trace>, ApiError> {
+    let range = Params::read(&uri, &KNOWN)?.range_or_all(state.clock.now())?;
+    let trace: TraceId =
+        id.parse().map_err(|error| ApiError::bad_parameter(format!("{error}"), "write the 32 digits of the trace's id"))?;
+    let found = run(state, range, move |range, snapshot, budget| find(trace, range, snapshot, budget)).await?;
+    found.map(Json).ok_or_else(|| {
+        ApiError::not_found(format!("no span of trace {trace} is there"), "spans are there as soon as they are acknowledged")
+    })
+}
+
+/// `GET /api/v1/correlate/{id}`
+pub async fn id(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<Correlation>, ApiError> {
+    let range = Params::read(&uri, &KNOWN)?.range_or_all(state.clock.now())?;
+    if id.len() > ID_BYTES_MAX {
+        return Err(ApiError::bad_parameter(format!("the id is longer than {ID_BYTES_MAX} bytes"), "ids are short texts"));
+    }
+    run(state, range, move |range, snapshot, budget| correlate(&id, range, snapshot, budget)).await.map(Json)
+}
+
+async fn run<T: Send + 'static>(
+    state: ApiState,
+    range: TimeRange,
+    work: impl FnOnce(TimeRange, &Snapshot, &mut Budget) -> Result<T, SearchError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let admission = state.admission.clone();
+    let result = admission.run(move |cancel| {
+        let mut budget = Budget::new(&state.config, Arc::clone(&state.clock), cancel.clone());
+        work(range, &state.store.snapshot(), &mut budget)
+    });
+    Ok(result.await??)
+}
