@@ -5,11 +5,13 @@ mod params;
 mod rows;
 mod stream;
 mod tail;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::http::{Method, Uri};
 use axum::routing::get;
 use model::stats::Stats;
 use model::{Clock, Timestamp};
@@ -129,5 +131,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/logs/tail", get(tail::logs))
         .route("/api/v1/spans", get(rows::spans))
         .route("/api/v1/points", get(rows::points))
+        .route("/api/v1/traces/{trace_id}", get(traces::trace))
+        .route("/api/v1/correlate/{id}", get(traces::id))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .with_state(state)
+}
+
+async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::not_found(format!("there is no {}", uri.path()), "docs/reference/api.md lists the paths")
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::method_not_allowed(format!("{} cannot be asked with {method}", uri.path()))
 }

@@ -22,17 +22,17 @@ use crate::traces::find::find;
 const KNOWN: [&str; 2] = ["start", "end"];
 
 /// `GET /api/v1/traces/{trace_id}`
-pub async fn trace(
-    State(state): State<ApiState>,
-    Path(id): Path<String>,
-    uri: Uri,
-) -> Result<Json<Trace>, ApiError> {
+pub async fn trace(State(state): State<ApiState>, Path(id): Path<String>, uri: Uri) -> Result<Json<Trace>, ApiError> {
     let range = Params::read(&uri, &KNOWN)?.range_or_all(state.clock.now())?;
-    let trace: TraceId =
-        id.parse().map_err(|error| ApiError::bad_parameter(format!("{error}"), "write the 32 digits of the trace's id"))?;
+    let trace: TraceId = id
+        .parse()
+        .map_err(|error| ApiError::bad_parameter(format!("{error}"), "write the 32 digits of the trace's id"))?;
     let found = run(state, range, move |range, snapshot, budget| find(trace, range, snapshot, budget)).await?;
     found.map(Json).ok_or_else(|| {
-        ApiError::not_found(format!("no span of trace {trace} is there"), "spans are there as soon as they are acknowledged")
+        ApiError::not_found(
+            format!("no span of trace {trace} is there"),
+            "spans are there as soon as they are acknowledged",
+        )
     })
 }
 
@@ -44,7 +44,10 @@ pub async fn id(
 ) -> Result<Json<Correlation>, ApiError> {
     let range = Params::read(&uri, &KNOWN)?.range_or_all(state.clock.now())?;
     if id.len() > ID_BYTES_MAX {
-        return Err(ApiError::bad_parameter(format!("the id is longer than {ID_BYTES_MAX} bytes"), "ids are short texts"));
+        return Err(ApiError::bad_parameter(
+            format!("the id is longer than {ID_BYTES_MAX} bytes"),
+            "ids are short texts",
+        ));
     }
     run(state, range, move |range, snapshot, budget| correlate(&id, range, snapshot, budget)).await.map(Json)
 }

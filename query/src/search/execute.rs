@@ -100,7 +100,8 @@ impl Search {
     /// Finds the rows.
     pub fn run(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
         let failed = |source| SearchError::Store { table: self.table, source };
-        let mut granules = snapshot.granules(self.table, self.range, &narrow(&self.plan)).map_err(failed)?;
+        let mut granules =
+            snapshot.granules(self.table, self.range, &narrow(self.table, &self.plan)).map_err(failed)?;
         granules.retain(|granule| self.may_have_rows(granule));
         granules.sort_by_key(|granule| self.best_rank(granule));
         let mut unseen: Vec<&Field> = self.plan.fields();

@@ -1,26 +1,27 @@
 //! What a plan lets the index leave out. Everything here errs on one side: a row that may match is never ruled out.
 
 use store::Narrow;
+use store::Table;
 use store::schema::column;
 use store::text::tokenizer::tokens;
 
 use crate::search::fields::{Column, Kind};
 use crate::search::plan::{Field, Phrase, Place, Plan, Prefix, Test};
 
-/// The tokens that matching rows must have.
-pub fn narrow(plan: &Plan) -> Narrow {
+/// The tokens that matching rows of a table must have.
+pub fn narrow(table: Table, plan: &Plan) -> Narrow {
     match plan {
         Plan::Everything => Narrow::All,
         Plan::Nothing => Narrow::Nothing,
-        Plan::And(plans) => all(plans.iter().map(narrow)),
-        Plan::Or(plans) => any(plans.iter().map(narrow)),
+        Plan::And(plans) => all(plans.iter().map(|plan| narrow(table, plan))),
+        Plan::Or(plans) => any(plans.iter().map(|plan| narrow(table, plan))),
         // A row without the token may match, and one with it too: it may have others beside it.
         Plan::Not(_) => Narrow::All,
-        Plan::Is(field, test) => condition(field, test),
+        Plan::Is(field, test) => condition(table, field, test),
     }
 }
 
-fn condition(field: &Field, test: &Test) -> Narrow {
+fn condition(table: Table, field: &Field, test: &Test) -> Narrow {
     let words = match test {
         Test::Exists | Test::Regex(_) | Test::Within(_) => return Narrow::All,
         Test::Words(phrase) => alternatives(phrase),
@@ -28,7 +29,7 @@ fn condition(field: &Field, test: &Test) -> Narrow {
         Test::Text(text) => vec![tokens(text).map(String::from).collect()],
         Test::OneOf(texts) => texts.iter().map(|text| tokens(text).map(String::from).collect()).collect(),
     };
-    let columns = columns(field);
+    let columns = columns(table, field);
     any(words.iter().map(|words| {
         // One column must have all the words.
         any(columns.iter().map(|column| match column {
@@ -46,7 +47,7 @@ fn alternatives(phrase: &Phrase) -> Vec<Vec<String>> {
 }
 
 // The columns of the index that may hold the field's tokens; `None` for one that is not indexed.
-fn columns(field: &Field) -> Vec<Option<String>> {
+fn columns(table: Table, field: &Field) -> Vec<Option<String>> {
     let attribute = |prefix: &str, key: &str| Some([prefix, key].concat());
     let resource = |key: &str| {
         let service = (key == "service.name").then(|| Some(column::SERVICE.to_owned()));
@@ -55,6 +56,8 @@ fn columns(field: &Field) -> Vec<Option<String>> {
     match field {
         Field::Column(Column { name, kind: Kind::Text | Kind::Any | Kind::Id(_) }) => vec![Some((*name).to_owned())],
         Field::Column(_) => vec![None],
+        // Their attributes are one map, which the index leaves alone.
+        Field::Attribute(..) if table == Table::Exemplars => vec![None],
         Field::Attribute(Place::Record, key) => vec![attribute(column::ATTR_PREFIX, key)],
         Field::Attribute(Place::Resource, key) => resource(key).collect(),
         Field::Attribute(Place::Scope, key) => vec![attribute(column::SCOPE_PREFIX, key)],
@@ -91,14 +94,13 @@ fn any(parts: impl Iterator<Item = Narrow>) -> Narrow {
 #[cfg(test)]
 mod tests {
     use model::Timestamp;
-    use store::Table;
 
     use super::*;
     use crate::search::parse;
 
     fn check(query: &str, expected: &str) {
         let plan = parse(query, Table::Logs, Timestamp::default()).expect("a query");
-        assert_eq!(text(&narrow(&plan)), expected, "{query}");
+        assert_eq!(text(&narrow(Table::Logs, &plan)), expected, "{query}");
     }
 
     fn text(narrow: &Narrow) -> String {

@@ -1,3 +1,6 @@
-//! Tests of search: the filter language against cases in text files.
+//! Tests of search: the filter language against cases in text files, and answers against an oracle.
 
 mod grammar;
+mod naive;
+mod oracle;
+mod world;
