@@ -3,6 +3,7 @@
 mod error;
 mod params;
 mod rows;
+mod status;
 mod stream;
 mod tail;
 mod traces;
@@ -59,8 +60,6 @@ pub struct Server {
     pub version: String,
     /// When the process began.
     pub started: Timestamp,
-    /// When an acknowledgement is given: `always`, `interval`, `none`.
-    pub durability: String,
     mode: watch::Sender<Mode>,
     doors: RwLock<BTreeMap<String, String>>,
 }
@@ -92,9 +91,9 @@ impl Mode {
 
 impl Server {
     /// A server that is starting and has no doors yet.
-    pub fn new(version: impl Into<String>, started: Timestamp, durability: impl Into<String>) -> Self {
+    pub fn new(version: impl Into<String>, started: Timestamp) -> Self {
         let mode = watch::Sender::new(Mode::Starting);
-        Self { version: version.into(), started, durability: durability.into(), mode, doors: RwLock::default() }
+        Self { version: version.into(), started, mode, doors: RwLock::default() }
     }
 
     /// What the server is doing.
@@ -133,6 +132,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/points", get(rows::points))
         .route("/api/v1/traces/{trace_id}", get(traces::trace))
         .route("/api/v1/correlate/{id}", get(traces::id))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/system", get(status::status))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(state)

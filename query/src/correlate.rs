@@ -12,7 +12,7 @@ use crate::rows::exemplars::ExemplarReader;
 use crate::rows::reader::readers;
 use crate::rows::{LogReader, SpanReader};
 use crate::search::budget::{Budget, Partial};
-use crate::search::execute::{Found, Hit, Search, SearchError};
+use crate::search::execute::{Found, Hit, Rows, Search, SearchError};
 use crate::search::fields;
 use crate::search::plan::{Field, Plan, Test};
 use crate::traces::find::of_traces;
@@ -59,7 +59,7 @@ impl Work<'_> {
         let mut traces = BTreeSet::new();
         for table in [Table::Spans, Table::Logs, Table::Exemplars] {
             let found = self.search(table, self.carries(table))?;
-            let (batches, rows) = found.read(&found.hits).map_err(failed(table))?;
+            let Rows { batches, places: rows } = found.read(&found.hits).map_err(failed(table))?;
             let mut name = |trace: Option<&[u8]>| traces.extend(trace.map(hex));
             match table {
                 Table::Spans => {
@@ -89,7 +89,7 @@ impl Work<'_> {
     }
 
     fn spans(&mut self, traces: &[String], answer: &mut Correlation, times: &mut Times) -> Result<(), SearchError> {
-        let (found, batches, rows) = self.rows(Table::Spans, traces)?;
+        let (found, Rows { batches, places: rows }) = self.rows(Table::Spans, traces)?;
         let readers = readers(&batches, SpanReader::new).map_err(failed(Table::Spans))?;
         for (hit, (batch, row)) in found.hits.iter().zip(rows) {
             let span = readers[batch].row(row);
@@ -100,7 +100,7 @@ impl Work<'_> {
     }
 
     fn logs(&mut self, traces: &[String], answer: &mut Correlation, times: &mut Times) -> Result<(), SearchError> {
-        let (found, batches, rows) = self.rows(Table::Logs, traces)?;
+        let (found, Rows { batches, places: rows }) = self.rows(Table::Logs, traces)?;
         let readers = readers(&batches, LogReader::new).map_err(failed(Table::Logs))?;
         for (hit, (batch, row)) in found.hits.iter().zip(rows) {
             let log = readers[batch].row(row);
@@ -111,7 +111,7 @@ impl Work<'_> {
     }
 
     fn exemplars(&mut self, traces: &[String], answer: &mut Correlation, times: &mut Times) -> Result<(), SearchError> {
-        let (found, batches, rows) = self.rows(Table::Exemplars, traces)?;
+        let (found, Rows { batches, places: rows }) = self.rows(Table::Exemplars, traces)?;
         let readers = readers(&batches, ExemplarReader::new).map_err(failed(Table::Exemplars))?;
         for (hit, (batch, row)) in found.hits.iter().zip(rows) {
             let exemplar = readers[batch].alone(row);
@@ -122,10 +122,10 @@ impl Work<'_> {
     }
 
     // The rows that carry the id or belong to one of the traces, in time order.
-    fn rows(&mut self, table: Table, traces: &[String]) -> Result<Rows, SearchError> {
+    fn rows(&mut self, table: Table, traces: &[String]) -> Result<(Found, Rows), SearchError> {
         let found = self.search(table, Plan::or([self.carries(table), of_traces(table, traces.to_vec())]))?;
-        let (batches, rows) = found.read(&found.hits).map_err(failed(table))?;
-        Ok((found, batches, rows))
+        let rows = found.read(&found.hits).map_err(failed(table))?;
+        Ok((found, rows))
     }
 
     fn search(&mut self, table: Table, plan: Plan) -> Result<Found, SearchError> {
@@ -150,8 +150,6 @@ impl Work<'_> {
         self.reason.get_or_insert(reason);
     }
 }
-
-type Rows = (Found, Vec<arrow::array::RecordBatch>, Vec<(usize, usize)>);
 
 fn failed(table: Table) -> impl Fn(StoreError) -> SearchError {
     move |source| SearchError::Store { table, source }

@@ -20,10 +20,10 @@ use crate::api::stream::{self, BodyWriter, Gone};
 use crate::limits::WINDOW_ROWS;
 use crate::rows::otlp::Request;
 use crate::rows::reader::{RowReader, write_json};
+use crate::search;
 use crate::search::budget::Budget;
 use crate::search::cursor::{Cursor, fingerprint};
-use crate::search::execute::{Found, Order, Search};
-use crate::search::{self};
+use crate::search::execute::{Found, Order, Place, Search};
 
 const KNOWN: [&str; 7] = ["query", "start", "end", "limit", "order", "cursor", "format"];
 
@@ -248,12 +248,12 @@ impl Asked {
         &self,
         snapshot: &Snapshot,
         found: &Found,
-        mut write: impl FnMut(&RowReader, (usize, usize)) -> Result<(), Gone>,
+        mut write: impl FnMut(&RowReader, Place) -> Result<(), Gone>,
     ) -> Result<Result<(), StoreError>, Gone> {
         for window in found.hits.chunks(WINDOW_ROWS) {
             let read = found
                 .read(window)
-                .and_then(|(batches, places)| Ok((RowReader::new(self.signal, snapshot, &batches)?, places)));
+                .and_then(|rows| Ok((RowReader::new(self.signal, snapshot, &rows.batches)?, rows.places)));
             let (reader, places) = match read {
                 Ok(read) => read,
                 Err(error) => {

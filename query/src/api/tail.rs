@@ -163,10 +163,10 @@ fn events(state: &ApiState, plan: &Plan, seqs: (u64, u64), budget: &mut Budget) 
         chunks.push(format!("event: lag\ndata: {notice}\n\n").into_bytes());
     }
     for window in found.hits.chunks(WINDOW_ROWS) {
-        let (batches, places) = found.read(window).map_err(failed)?;
-        let reader = RowReader::new(Signal::Logs, &snapshot, &batches).map_err(failed)?;
+        let rows = found.read(window).map_err(failed)?;
+        let reader = RowReader::new(Signal::Logs, &snapshot, &rows.batches).map_err(failed)?;
         let mut chunk = Vec::new();
-        for (hit, place) in window.iter().zip(places) {
+        for (hit, place) in window.iter().zip(rows.places) {
             chunk.extend_from_slice(format!("id: {}\ndata: ", hit.seq).as_bytes());
             reader.write(place, &mut chunk);
             chunk.extend_from_slice(b"\n\n");

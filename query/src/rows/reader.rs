@@ -9,6 +9,7 @@ use store::{Snapshot, StoreError};
 use crate::rows::exemplars::ExemplarsOfPoints;
 use crate::rows::otlp::Request;
 use crate::rows::{LogReader, PointReader, SpanReader};
+use crate::search::execute::Place;
 
 /// Readers of some batches of one signal.
 #[derive(Debug)]
@@ -20,9 +21,6 @@ pub enum RowReader {
     /// Of points, with their exemplars.
     Points(Vec<PointReader>, ExemplarsOfPoints),
 }
-
-/// A batch, and a row in it.
-pub type Place = (usize, usize);
 
 impl RowReader {
     /// Reads these batches; exemplars come from the snapshot that the batches come from.

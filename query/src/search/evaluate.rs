@@ -96,6 +96,7 @@ fn cost(plan: &Plan) -> u32 {
 fn present(layer: &Layer) -> Result<BooleanBuffer, ArrowError> {
     match layer {
         Layer::Map(map, key) => {
+            let map = map.as_map();
             let keys = map.keys().as_string::<i32>();
             // Most batches have no such entry at all.
             if !keys.iter().any(|found| found == Some(key)) {
@@ -121,7 +122,7 @@ fn present(layer: &Layer) -> Result<BooleanBuffer, ArrowError> {
 fn test_layer(layer: &Layer, test: &Test, rows: &BooleanBuffer) -> Result<BooleanBuffer, ArrowError> {
     match layer {
         Layer::Map(map, key) => Ok(collect(rows, |row| {
-            let value = entry(map, key, row).and_then(|json| serde_json::from_str(json).ok());
+            let value = entry(map.as_map(), key, row).and_then(|json| serde_json::from_str(json).ok());
             let value = value.and_then(|json| AttributeValue::from_otlp_json(&json));
             value.is_some_and(|value| passes(test, Scalar::from(&value)))
         })),

@@ -91,6 +91,18 @@ pub struct Hit {
     pub row: u32,
 }
 
+/// Rows with all their columns.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// In no particular order.
+    pub batches: Vec<RecordBatch>,
+    /// For each row its batch and its position there, in the order of the hits.
+    pub places: Vec<Place>,
+}
+
+/// A batch, and a row in it.
+pub type Place = (usize, usize);
+
 impl Search {
     /// Everything in `range` that the plan matches, oldest first, as far as `limit` goes.
     pub fn all(table: Table, plan: Plan, range: TimeRange, limit: usize) -> Self {
@@ -220,8 +232,8 @@ impl Search {
 }
 
 impl Found {
-    /// All columns of the rows of `hits`, which must be hits of this answer: batches, and for each hit its batch and row.
-    pub fn read(&self, hits: &[Hit]) -> Result<(Vec<RecordBatch>, Vec<(usize, usize)>), StoreError> {
+    /// All columns of the rows of `hits`, which must be hits of this answer.
+    pub fn read(&self, hits: &[Hit]) -> Result<Rows, StoreError> {
         let mut by_place: Vec<usize> = (0..hits.len()).collect();
         by_place.sort_unstable_by_key(|hit| (hits[*hit].granule, hits[*hit].row));
         let mut batches = Vec::new();
@@ -234,7 +246,7 @@ impl Found {
             }
             batches.push(granule.read_rows(&Projection::All, &rows)?);
         }
-        Ok((batches, places))
+        Ok(Rows { batches, places })
     }
 }
 

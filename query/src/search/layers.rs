@@ -3,7 +3,7 @@
 //! Attributes have a typed column of their own, or an entry in an overflow map, or both in different rows; some columns
 //! that people see are made from others.
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, MapArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::kernels::cmp;
 use store::Table;
 use store::schema::column;
@@ -17,7 +17,7 @@ pub enum Layer {
     /// A column.
     Array(ArrayRef, Look),
     /// Entries of this key in a map column; their values are OTLP/JSON.
-    Map(MapArray, String),
+    Map(ArrayRef, String),
 }
 
 /// How the numbers or bytes of a column are to be seen.
@@ -73,7 +73,7 @@ pub fn is_known(table: Table, field: &Field, batch: &RecordBatch) -> bool {
         Field::Attribute(..) => layers(table, field, batch).iter().any(|layer| match layer {
             Layer::Array(array, _) => array.null_count() < array.len(),
             Layer::Map(map, key) => {
-                let keys = map.keys().as_string::<i32>();
+                let keys = map.as_map().keys().as_string::<i32>();
                 keys.iter().any(|found| found == Some(key))
             }
         }),
@@ -147,7 +147,7 @@ fn sources(table: Table, place: Place, key: &str) -> Vec<Source> {
 }
 
 fn map_layer(batch: &RecordBatch, name: &str, key: &str) -> Option<Layer> {
-    let map = batch.column_by_name(name)?.as_map_opt()?;
+    let map = batch.column_by_name(name).filter(|array| array.as_map_opt().is_some())?;
     Some(Layer::Map(map.clone(), key.to_owned()))
 }
 

@@ -8,7 +8,7 @@ use crate::limits::TRACE_SPANS_MAX;
 use crate::rows::SpanReader;
 use crate::rows::reader::readers;
 use crate::search::budget::Budget;
-use crate::search::execute::{Search, SearchError};
+use crate::search::execute::{Rows, Search, SearchError};
 use crate::search::fields;
 use crate::search::plan::{Field, Plan, Test};
 use crate::traces::assemble::{Node, assemble};
@@ -29,7 +29,7 @@ pub fn find(
     let failed = |source| SearchError::Store { table: Table::Spans, source };
     let search = Search::all(Table::Spans, of_traces(Table::Spans, vec![id.to_string()]), range, TRACE_SPANS_MAX);
     let found = search.run(snapshot, budget)?;
-    let (batches, rows) = found.read(&found.hits).map_err(failed)?;
+    let Rows { batches, places: rows } = found.read(&found.hits).map_err(failed)?;
     let readers = readers(&batches, SpanReader::new).map_err(failed)?;
     let nodes: Vec<Node> = rows.iter().map(|(batch, row)| readers[*batch].node(*row)).collect();
     let (Some(start), Some(end)) = (nodes.iter().map(|node| node.start).min(), nodes.iter().map(last_moment).max())

@@ -17,7 +17,7 @@ use crate::naive::{Field, Form, Literal, Query, Row, Sign, Value, lookup, matche
 use crate::world::{Log, Maker, Span, append, log_batch, now, open, span_batch};
 
 const QUERIES: usize = 2_000;
-const BATCHES: usize = 12;
+const BATCHES: usize = 8;
 
 struct World {
     logs: Vec<(u64, Log)>,
@@ -33,8 +33,8 @@ fn answers_are_those_of_the_oracle() {
     let directories = [(); 3].map(|()| tempfile::tempdir().expect("a directory"));
     let stores = directories.each_ref().map(|directory| open(directory.path()));
     let world = World::fill(&mut maker, &stores);
-    stores[1].flush().expect("flushed");
-    stores[2].flush().expect("flushed");
+    stores[1].flush_now().expect("flushed");
+    stores[2].flush_now().expect("flushed");
     remove_indexes(directories[2].path());
     let snapshots = stores.each_ref().map(Store::snapshot);
     assert!(snapshots[0].parts().is_empty() && snapshots[1].parts().len() >= 4, "rows are where they should be");
@@ -58,7 +58,7 @@ impl World {
     fn fill(maker: &mut Maker, stores: &[Store; 3]) -> Self {
         let mut world = World { logs: Vec::new(), spans: Vec::new() };
         for batch in 0..BATCHES {
-            let (logs, spans) = (maker.logs(200), maker.spans(100));
+            let (logs, spans) = (maker.logs(150), maker.spans(75));
             let first = stores.each_ref().map(|store| append(store, log_batch(&logs)));
             assert!(first.iter().all(|seq| *seq == first[0]));
             world.logs.extend((first[0]..).zip(logs));
@@ -67,8 +67,8 @@ impl World {
             world.spans.extend((first[0]..).zip(spans));
             // Several parts for each day.
             if batch % 4 == 3 {
-                stores[1].flush().expect("flushed");
-                stores[2].flush().expect("flushed");
+                stores[1].flush_now().expect("flushed");
+                stores[2].flush_now().expect("flushed");
             }
         }
         world
@@ -346,7 +346,7 @@ impl<'r> Composer<'_, 'r> {
                 let word = self.one(&words)?;
                 // A single number of a longer text would be compared as a number.
                 let whole = matches!(value, Value::Int(_) | Value::Double(_));
-                Some(Form::Words(if whole { text(value) } else { word })).filter(|form| has_words(form))
+                Some(Form::Words(if whole { text(value) } else { word })).filter(has_words)
             }
             "phrase" | "field:phrase" => self.phrase(value),
             "word*" | "field:pre*" => self.prefix(value),
@@ -408,7 +408,7 @@ impl<'r> Composer<'_, 'r> {
         let start = self.maker.random.usize(0..words.len() - 1);
         let end = self.maker.random.usize(start + 2..=words.len());
         let between = self.maker.pick(&[" ", "-", ", ", "."]);
-        Some(Form::Words(words[start..end].join(between))).filter(|form| has_words(form))
+        Some(Form::Words(words[start..end].join(between))).filter(has_words)
     }
 
     fn prefix(&mut self, value: &Value) -> Option<Form> {
@@ -428,7 +428,7 @@ impl<'r> Composer<'_, 'r> {
 
     fn regex(&mut self, text: &str) -> Option<Form> {
         let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-        let word = regex::escape(self.maker.pick(&words.get(..).filter(|words| !words.is_empty())?.to_vec()));
+        let word = regex::escape(self.maker.pick(words.get(..).filter(|words| !words.is_empty())?));
         let pattern = match self.maker.random.u8(0..6) {
             0 => format!("^{}", regex::escape(text)),
             1 => format!("{word}|nothing of the kind"),

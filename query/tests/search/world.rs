@@ -66,7 +66,7 @@ pub fn open(directory: &Path) -> Store {
         directory: directory.to_owned(),
         config: Config::default(),
         clock: Arc::new(ManualClock::new(now())),
-        disk: Arc::new(RealDisk::default()),
+        disk: Arc::new(RealDisk),
         stats: Stats::new(),
     };
     Store::open(setup).expect("a store opens")
@@ -322,9 +322,9 @@ impl Maker {
         }
     }
 
-    // Over three days, with many ties.
+    // Over two days, with many ties.
     fn time(&mut self) -> i64 {
-        now().as_nanos() - self.random.i64(0..3 * 24 * 60) * 60_000_000_000
+        now().as_nanos() - self.random.i64(0..2 * 24 * 60) * 60_000_000_000
     }
 
     fn number(&mut self) -> i64 {
