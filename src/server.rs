@@ -101,8 +101,7 @@ impl Server {
     }
 
     fn new(config: &Config, listeners: &Listeners, clock: &dyn Clock) -> Self {
-        let durability = config.store.durability.as_str();
-        let api = query::api::Server::new(env!("CARGO_PKG_VERSION"), clock.now(), durability);
+        let api = query::api::Server::new(env!("CARGO_PKG_VERSION"), clock.now());
         for (name, _, address) in listeners {
             api.add_door(*name, address.to_string());
         }
