@@ -3,6 +3,7 @@
 pub mod correlate;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod inspect;
 pub mod metrics;
 pub mod rows;
 pub mod serve;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Trace(args) => wait(trace::run(args)),
         Command::Correlate(args) => wait(correlate::run(args)),
         Command::Metrics(args) => wait(metrics::run(args)),
+        Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => wait(status::run(args)),
     }
 }

@@ -172,5 +172,5 @@ async fn open_store(config: &Config, clock: &Arc<dyn Clock>, stats: &Stats) -> R
         stats: stats.clone(),
     };
     let opened = tokio::task::spawn_blocking(move || Store::open(setup)).await;
-    Ok(opened.context("opening the data directory panicked")?.map_err(Failure::wrong_use)?)
+    opened.context("opening the data directory panicked")?.map_err(Failure::wrong_use)
 }

@@ -7,6 +7,7 @@ pub mod disk;
 mod error;
 mod flush;
 mod head;
+mod inspect;
 mod layout;
 pub mod limits;
 mod lock;
@@ -26,6 +27,7 @@ mod writer;
 
 pub use config::{Config, Durability};
 pub use error::{ErrorKind, StoreError};
+pub use inspect::{Inspection, PartSummary, inspect};
 pub use scan::Granule;
 pub use schema::{Batch, Table};
 pub use snapshot::{Narrow, Projection, Snapshot};

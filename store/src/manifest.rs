@@ -115,7 +115,7 @@ impl Manifest {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Manifest, String> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Manifest, String> {
         let remedy = "put it back from a copy";
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(format!("it has no first line; {remedy}"))?;
         let (first, body) = (&bytes[..end], &bytes[end + 1..]);

@@ -1,8 +1,9 @@
 //! The command line's manners: exit codes, one clear sentence, hints, and where each of them goes.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{BINARY, Place};
@@ -143,4 +144,22 @@ async fn a_signal_stops_the_server_with_exit_code_0() {
     // The directory is free again.
     let mut server = place.serve().await;
     server.kill().await.expect("killed");
+}
+
+#[tokio::test]
+async fn nobody_minds_a_reader_who_has_seen_enough() {
+    let place = Place::new();
+    let server = place.serve().await;
+    let mut child = Command::new(BINARY)
+        .args(["status", "--counters", "--url", &server.url("http")])
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    // As `| head -0` does: the pipe is closed before anything is written to it.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    std::io::stderr().write_all(&output.stderr).expect("stderr");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }

@@ -1,0 +1,118 @@
+//! `sextant inspect`: what a data directory holds, read from the files themselves. Changes nothing and takes no lock, so it
+//! works beside a running server; what that server holds in memory, `sextant status` knows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+use store::disk::{Disk, RealDisk};
+use store::{Inspection, PartSummary, Table as StoreTable};
+
+use super::rows::short_time;
+use super::status::bytes;
+use crate::report::{Exit, Failure, Outcome};
+use crate::table::{Align, Screen, Table, Tone};
+
+/// Which directory.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", default_value = "sextant-data", env = "SEXTANT_DATA_DIR", hide_env_values = true)]
+    data_dir: PathBuf,
+    /// Print JSON, one value per line, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what the directory holds.
+pub fn run(args: InspectArgs) -> Outcome {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let found = store::inspect(&disk, &args.data_dir).map_err(Failure::wrong_use)?;
+    let mut screen = Screen::stdout();
+    if args.json {
+        print_json(&found, &mut screen)?
+    } else {
+        draw(&found, &mut screen)?
+    }
+    screen.flush()?;
+    Ok(Exit::Done)
+}
+
+fn draw(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {
+    let mut table = Table::new(&[
+        ("PART", Align::Left),
+        ("ROWS", Align::Right),
+        ("PARQUET", Align::Right),
+        ("INDEX", Align::Right),
+        ("FROM", Align::Left),
+        ("TO", Align::Left),
+    ]);
+    for part in &found.parts {
+        table.push(
+            screen,
+            vec![
+                (&part.name).into(),
+                part.rows.to_string().into(),
+                bytes(parquet_bytes(part)).into(),
+                bytes(all_bytes(part) - parquet_bytes(part)).into(),
+                short_time(&part.time.0.to_string()).into(),
+                short_time(&part.time.1.to_string()).into(),
+            ],
+        )?;
+    }
+    table.settle(screen)?;
+    screen.line("")?;
+    draw_totals(found, screen)
+}
+
+fn draw_totals(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {
+    let mut table =
+        Table::new(&[("TABLE", Align::Left), ("PARTS", Align::Right), ("ROWS", Align::Right), ("BYTES", Align::Right)]);
+    let mut totals: BTreeMap<&str, (u64, u64, u64)> = StoreTable::ALL.map(|of| (of.as_str(), (0, 0, 0))).into();
+    for part in &found.parts {
+        let total = totals.entry(part.table.as_str()).or_default();
+        *total = (total.0 + 1, total.1 + part.rows, total.2 + all_bytes(part));
+    }
+    for (name, (parts, rows, size)) in totals {
+        table.push(screen, vec![name.into(), parts.to_string().into(), rows.to_string().into(), bytes(size).into()])?;
+    }
+    table.settle(screen)?;
+    let sum = |files: &[(String, u64)]| files.iter().map(|(_, size)| size).sum::<u64>();
+    screen.line(&format!("\nwal          {} segments, {}", found.wal.len(), bytes(sum(&found.wal))))?;
+    if !found.wal_damaged.is_empty() {
+        let line = format!("damaged      {} segments, {}", found.wal_damaged.len(), bytes(sum(&found.wal_damaged)));
+        screen.line(&screen.paint(Tone::Bad, &line))?;
+    }
+    Ok(())
+}
+
+fn print_json(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {
+    for part in &found.parts {
+        let line = json!({
+            "part": part.name,
+            "table": part.table.as_str(),
+            "rows": part.rows,
+            "start": part.time.0.to_string(),
+            "last": part.time.1.to_string(),
+            "ingest_seq": [part.seq.0, part.seq.1],
+            "files": part.files,
+        });
+        screen.json(&line.to_string())?;
+    }
+    for (damaged, segments) in [(false, &found.wal), (true, &found.wal_damaged)] {
+        for (name, size) in segments {
+            screen.json(&json!({"wal": name, "bytes": size, "damaged": damaged}).to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn all_bytes(part: &PartSummary) -> u64 {
+    part.files.values().sum()
+}
+
+fn parquet_bytes(part: &PartSummary) -> u64 {
+    part.files.iter().filter(|(name, _)| name.ends_with(".parquet")).map(|(_, size)| size).sum()
+}

@@ -1,0 +1,78 @@
+//! What a data directory holds, read without the lock and without changing anything: for people who look at it while a server
+//! uses it, or when no server will start. Called by the command line's `inspect`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::Timestamp;
+
+use crate::disk::{DirEntry, Disk, read_file};
+use crate::manifest::Manifest;
+use crate::part::{Part, PartName};
+use crate::schema::Table;
+use crate::{StoreError, layout};
+
+/// What a data directory holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Every live part, in the order of the manifest.
+    pub parts: Vec<PartSummary>,
+    /// The write-ahead log's segments, oldest first: name and bytes.
+    pub wal: Vec<(String, u64)>,
+    /// Copies of segments in which something acknowledged could not be read: name and bytes.
+    pub wal_damaged: Vec<(String, u64)>,
+}
+
+/// A live part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartSummary {
+    /// Its directory below `parts/`.
+    pub name: String,
+    /// The table its rows belong to.
+    pub table: Table,
+    /// Number of rows.
+    pub rows: u64,
+    /// Least and greatest `timestamp`.
+    pub time: (Timestamp, Timestamp),
+    /// Least and greatest `ingest_seq`.
+    pub seq: (u64, u64),
+    /// Its files and their bytes.
+    pub files: BTreeMap<String, u64>,
+}
+
+/// Reads the manifest, the meta of every part, and the sizes of the write-ahead log's segments.
+pub fn inspect(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Inspection, StoreError> {
+    let path = directory.join(layout::MANIFEST);
+    let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
+    let damaged = |what| StoreError::Damaged { path: path.clone(), what };
+    let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
+    let mut parts = Vec::with_capacity(manifest.parts.len());
+    for entry in manifest.parts {
+        let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
+            path: path.clone(),
+            what: format!("it lists {:?}, which is no name of a part", entry.name),
+        })?;
+        let part = Part::open(disk, directory, name)?;
+        parts.push(PartSummary {
+            name: entry.name,
+            table: part.table(),
+            rows: part.rows(),
+            time: part.time_bounds(),
+            seq: part.seq_bounds(),
+            files: part.meta().files.iter().map(|(name, file)| (name.clone(), file.bytes)).collect(),
+        });
+    }
+    let wal = directory.join(layout::WAL);
+    let wal_damaged = files(disk.as_ref(), &wal.join(layout::WAL_DAMAGED))?;
+    Ok(Inspection { parts, wal: files(disk.as_ref(), &wal)?, wal_damaged })
+}
+
+fn files(disk: &dyn Disk, folder: &Path) -> Result<Vec<(String, u64)>, StoreError> {
+    let entries = match disk.list(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(StoreError::disk("list", folder))?,
+    };
+    let name = |entry: &DirEntry| entry.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| Some((name(entry)?, entry.len))).collect())
+}
