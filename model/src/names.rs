@@ -223,6 +223,13 @@ fn without_annotations(unit: &str) -> String {
     kept
 }
 
+/// The words of a unit as metric names bear them: `By/s` is `bytes_per_second`. Empty for `1` and for no unit.
+pub fn unit_words(unit: &str) -> String {
+    let mut tokens = Vec::new();
+    add_unit(&mut tokens, unit);
+    tokens.join("_")
+}
+
 fn unit_suffix(unit: &str, words: &[(&str, &str)]) -> String {
     match words.iter().find(|(code, _)| *code == unit) {
         Some((_, word)) => (*word).to_owned(),
@@ -315,6 +322,20 @@ mod tests {
             ("größe", "By", Gauge, "gr_e_bytes"),
         ] {
             assert_eq!(Policy::default().metric_name(name, unit, kind).as_deref(), Ok(expected), "{name} in {unit}");
+        }
+    }
+
+    #[test]
+    fn units_as_words() {
+        for (unit, expected) in [
+            ("By/s", "bytes_per_second"),
+            ("1", ""),
+            ("", ""),
+            ("{request}", ""),
+            ("1/s", "per_second"),
+            ("s", "seconds"),
+        ] {
+            assert_eq!(unit_words(unit), expected, "{unit}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod params;
+mod prom;
 mod rows;
 mod status;
 mod stream;
@@ -134,6 +135,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/correlate/{id}", get(traces::id))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/system", get(status::status))
+        .merge(prom::routes(&state))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(state)

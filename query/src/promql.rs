@@ -18,9 +18,12 @@ mod value;
 
 pub use engine::{Options, instant, range};
 pub use error::{Kind, PromqlError};
-pub use eval::{Budget, CancelFlag};
+pub use eval::Budget;
 pub use matcher::{Condition, Matcher, all_accept, only_name};
 pub use plan::{Plan, series_selector};
-pub use source::{MemorySource, MillisRange, Samples, Selection, SeriesSource, SourceError, StoredSeries};
+pub use source::{
+    MemorySource, MetricFacts, MillisRange, Samples, Selection, SeriesSource, SourceError, StoreSource, StoredSeries,
+    Translator,
+};
 pub use staleness::{is_stale, stale_marker};
 pub use value::{Answer, Sample, Steps, Value};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The envelope of every answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,9 +41,9 @@ pub enum QueryData {
     /// Samples over time per series.
     Matrix(Vec<MatrixSeries>),
     /// One number.
-    Scalar(Sample),
+    Scalar(#[serde(serialize_with = "sample")] Sample),
     /// One text.
-    String(Sample),
+    String(#[serde(serialize_with = "sample")] Sample),
 }
 
 /// A series at one instant.
@@ -52,6 +52,7 @@ pub struct VectorSeries {
     /// The labels, `__name__` among them.
     pub metric: Labels,
     /// The sample.
+    #[serde(serialize_with = "sample")]
     pub value: Sample,
 }
 
@@ -61,6 +62,7 @@ pub struct MatrixSeries {
     /// The labels, `__name__` among them.
     pub metric: Labels,
     /// The samples in time order.
+    #[serde(serialize_with = "samples")]
     pub values: Vec<Sample>,
 }
 
@@ -74,4 +76,47 @@ pub struct Metadata {
     pub help: String,
     /// The unit.
     pub unit: String,
+}
+
+// Whole seconds are written without a fraction, as Prometheus does: `1700000000`, not `1700000000.0`.
+fn sample<S: Serializer>(sample: &Sample, serializer: S) -> Result<S::Ok, S::Error> {
+    let (seconds, text) = sample;
+    if seconds.fract() == 0.0 && seconds.abs() < 9e15 {
+        (*seconds as i64, text).serialize(serializer)
+    } else {
+        (seconds, text).serialize(serializer)
+    }
+}
+
+fn samples<S: Serializer>(samples: &[Sample], serializer: S) -> Result<S::Ok, S::Error> {
+    struct Whole<'a>(&'a Sample);
+
+    impl Serialize for Whole<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            sample(self.0, serializer)
+        }
+    }
+
+    serializer.collect_seq(samples.iter().map(Whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_bear_a_fraction_only_if_they_have_one() {
+        let series = MatrixSeries {
+            metric: Labels::new(),
+            values: vec![(1_700_000_000.0, "1".to_owned()), (1_700_000_000.5, "NaN".to_owned())],
+        };
+        let data = QueryData::Matrix(vec![series]);
+        let text = serde_json::to_string(&data).expect("the data are JSON");
+        let expected =
+            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1700000000,"1"],[1700000000.5,"NaN"]]}]}"#;
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<QueryData>(&text).expect("the text reads back"), data);
+        let scalar = QueryData::Scalar((3.0, "4".to_owned()));
+        assert_eq!(serde_json::to_string(&scalar).expect("JSON"), r#"{"resultType":"scalar","result":[3,"4"]}"#);
+    }
 }

@@ -9,7 +9,7 @@ mod operator;
 mod select;
 mod unique;
 
-pub use budget::{Budget, CancelFlag};
+pub use budget::Budget;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

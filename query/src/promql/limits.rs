@@ -1,7 +1,5 @@
 //! Bounds on one PromQL query, each with its reason.
 
-use std::time::Duration;
-
 /// Points per series of a range query. Prometheus's own limit: clients (Grafana) choose their steps to stay below it. Raised,
 /// a mistyped step fills memory with columns of points nobody can draw.
 pub const STEPS_MAX: i64 = 11_000;
@@ -9,9 +7,6 @@ pub const STEPS_MAX: i64 = 11_000;
 /// Samples one query may read and points it may produce, counted together; Prometheus's default. At 8 bytes a point this
 /// bounds what one query holds in memory at 400 MB, and with it the time a query can take between two looks at its deadline.
 pub const SAMPLES_MAX: u64 = 50_000_000;
-
-/// How long a query may run unless the asker wants less: Prometheus's default.
-pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How far a vector selector looks back for the newest sample unless the asker says otherwise: Prometheus's default.
 pub const LOOKBACK_MS: i64 = 5 * 60 * 1000;
@@ -31,3 +26,7 @@ pub const REGEX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Messages of each kind in an answer's warnings and infos. Each names a metric; more than this is read by nobody.
 pub const NOTES_MAX: usize = 50;
+
+/// Series whose Prometheus names and labels are remembered, some hundred bytes each. Beyond it everything is forgotten and
+/// translated again: slower, never wrong.
+pub const TRANSLATIONS_MAX: usize = 200_000;

@@ -1,8 +1,10 @@
 //! Where samples come from. One of the few traits: the store and memory both answer it, and the same engine runs over both.
 
 mod memory;
+mod store;
 
 pub use memory::MemorySource;
+pub use store::{MetricFacts, StoreSource, Translator};
 
 use model::Labels;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Labels, ManualClock, Timestamp};
+use query::admission::Cancel;
 use query::promql::{
-    self, Answer, Budget, CancelFlag, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection,
-    SeriesSource, SourceError, Steps, Value,
+    self, Answer, Budget, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection, SeriesSource,
+    SourceError, Steps, Value,
 };
 
 use crate::notation::{Cell, cells, metric, millis, number, quoted};
@@ -379,5 +380,5 @@ fn close(a: f64, b: f64) -> bool {
 /// Enough of everything, for scripts and oracles.
 pub fn options() -> Options {
     let clock = Arc::new(ManualClock::new(Timestamp::default()));
-    Options::new(Budget::new(promql::limits::SAMPLES_MAX, Duration::from_secs(60), clock, CancelFlag::default()))
+    Options::new(Budget::new(promql::limits::SAMPLES_MAX, Duration::from_secs(60), clock, Cancel::default()))
 }

@@ -2,36 +2,33 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use model::Clock;
 
+use crate::admission::Cancel;
 use crate::promql::error::PromqlError;
-
-/// Set when nobody waits for the answer any more.
-pub type CancelFlag = Arc<AtomicBool>;
 
 /// Counts down while a query runs. Asked once per series, so that one series is the longest it can be overrun by.
 pub struct Budget {
     samples_left: Cell<u64>,
     clock: Arc<dyn Clock>,
     deadline: Duration,
-    canceled: CancelFlag,
+    cancel: Cancel,
 }
 
 impl Budget {
     /// A budget of samples, and of time from now on.
-    pub fn new(samples: u64, timeout: Duration, clock: Arc<dyn Clock>, canceled: CancelFlag) -> Self {
+    pub fn new(samples: u64, timeout: Duration, clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
         let deadline = clock.monotonic().saturating_add(timeout);
-        Self { samples_left: Cell::new(samples), clock, deadline, canceled }
+        Self { samples_left: Cell::new(samples), clock, deadline, cancel }
     }
 
     /// Takes `samples` off, or says why the query has to end.
     pub fn charge(&self, samples: usize) -> Result<(), PromqlError> {
         let left = self.samples_left.get().checked_sub(samples as u64).ok_or(PromqlError::TooManySamples)?;
         self.samples_left.set(left);
-        if self.canceled.load(Ordering::Relaxed) {
+        if self.cancel.is_cancelled() {
             return Err(PromqlError::Canceled);
         }
         if self.clock.monotonic() > self.deadline {
@@ -50,14 +47,14 @@ mod tests {
     #[test]
     fn ends_by_samples_time_and_cancellation() {
         let clock = Arc::new(ManualClock::new(Timestamp::default()));
-        let canceled = CancelFlag::default();
-        let budget = Budget::new(10, Duration::from_secs(1), clock.clone(), canceled.clone());
+        let cancel = Cancel::default();
+        let budget = Budget::new(10, Duration::from_secs(1), clock.clone(), cancel.clone());
         assert!(budget.charge(6).is_ok());
         assert!(matches!(budget.charge(6), Err(PromqlError::TooManySamples)));
         assert!(budget.charge(4).is_ok());
         clock.advance(Duration::from_secs(2));
         assert!(matches!(budget.charge(0), Err(PromqlError::Timeout)));
-        canceled.store(true, Ordering::Relaxed);
+        cancel.cancel();
         assert!(matches!(budget.charge(0), Err(PromqlError::Canceled)));
     }
 }

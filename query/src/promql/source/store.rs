@@ -1,0 +1,158 @@
+//! Series of the store as Prometheus sees them.
+//!
+//! The stored truth is OTLP's: one row per point, one series per identity. Here names and labels are translated, histograms
+//! and summaries fall apart into the series Prometheus has for them, and OTLP series that become one label set are one.
+
+mod decode;
+mod translate;
+
+pub use translate::Translator;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::UInt64Type;
+use arrow::error::ArrowError;
+use model::{Labels, TimeRange, Timestamp};
+use store::schema::column;
+use store::{Projection, Snapshot, StoreError};
+
+use super::{MillisRange, Selection, SeriesSource, SourceError, StoredSeries};
+use crate::promql::matcher::Matcher;
+use crate::rows::columns::Numbers;
+use decode::{Points, RowRef};
+use translate::Translated;
+
+/// One snapshot of the store, with the translation that all queries share.
+pub struct StoreSource {
+    snapshot: Snapshot,
+    translator: Arc<Translator>,
+}
+
+/// What is known of a metric, for Prometheus's `metadata`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetricFacts {
+    /// The Prometheus name without a series' suffix.
+    pub name: String,
+    /// `counter`, `gauge`, `histogram`, `summary`.
+    pub kind: &'static str,
+    /// OTLP's description.
+    pub help: String,
+    /// The unit's words.
+    pub unit: String,
+}
+
+/// The store could not be read, or its columns are not what they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreSourceError {
+    /// From the store.
+    #[error("cannot read points of the store")]
+    Store(#[from] StoreError),
+    /// From its columns.
+    #[error("cannot read the columns of points")]
+    Columns(#[from] ArrowError),
+}
+
+impl StoreSource {
+    /// The series of this snapshot.
+    pub fn new(snapshot: Snapshot, translator: Arc<Translator>) -> Self {
+        Self { snapshot, translator }
+    }
+
+    /// What is known of every metric that may have a point in `range`, sorted.
+    pub fn metrics(&self, range: MillisRange) -> Result<Vec<MetricFacts>, StoreSourceError> {
+        let mut facts: Vec<MetricFacts> = self.series(range)?.iter().filter_map(|series| series.facts()).collect();
+        facts.sort();
+        facts.dedup();
+        Ok(facts)
+    }
+
+    // Each series that may have a point in the range, once.
+    fn series(&self, range: MillisRange) -> Result<Vec<Arc<Translated>>, StoreSourceError> {
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        for table in self.snapshot.series(nanos(range))? {
+            let ids = Numbers::<UInt64Type>::of(&table, column::SERIES_ID)?;
+            let new: Vec<(usize, u64)> = (0..table.num_rows())
+                .filter_map(|row| ids.get(row).map(|id| (row, id)))
+                .filter(|(_, id)| seen.insert(*id))
+                .collect();
+            found.extend(self.translator.translate(&table, &new)?);
+        }
+        Ok(found)
+    }
+
+    fn chosen(&self, matchers: &[Matcher], range: MillisRange) -> Result<Chosen, StoreSourceError> {
+        let mut chosen = Chosen::default();
+        for series in self.series(range)? {
+            if !series.may_have(matchers) {
+                continue;
+            }
+            match &series.left_out {
+                Some(warning) => chosen.warnings.push(warning.clone()),
+                None => chosen.series.push(series),
+            }
+        }
+        chosen.warnings.sort();
+        chosen.warnings.dedup();
+        Ok(chosen)
+    }
+
+    // The points of these series, in groups of series whose label sets may meet. Groups are decoded as they are asked for.
+    fn decoded(
+        &self,
+        series: Vec<Arc<Translated>>,
+        matchers: &[Matcher],
+        range: MillisRange,
+    ) -> Result<impl Iterator<Item = StoredSeries> + use<>, StoreSourceError> {
+        let ids: HashSet<u64> = series.iter().map(|series| series.id).collect();
+        let columns = Projection::Columns(decode::columns_of(&series));
+        let batches = if ids.is_empty() { Vec::new() } else { self.snapshot.samples(&ids, nanos(range), &columns)? };
+        let batches: Vec<Points> = batches.iter().map(Points::new).collect::<Result<_, _>>()?;
+
+        let mut rows: HashMap<u64, Vec<RowRef>> = HashMap::new();
+        for (batch, points) in batches.iter().enumerate() {
+            for (row, id) in points.series_ids() {
+                if range.first <= points.millis(row) && points.millis(row) <= range.last {
+                    rows.entry(id).or_default().push(RowRef { batch, row });
+                }
+            }
+        }
+        let mut groups: BTreeMap<Labels, Vec<(Arc<Translated>, Vec<RowRef>)>> = BTreeMap::new();
+        for series in series {
+            if let Some(rows) = rows.remove(&series.id) {
+                groups.entry(series.group.clone()).or_default().push((series, rows));
+            }
+        }
+        let matchers = matchers.to_vec();
+        Ok(groups.into_values().flat_map(move |group| decode::group(&batches, group, &matchers)))
+    }
+}
+
+#[derive(Default)]
+struct Chosen {
+    series: Vec<Arc<Translated>>,
+    warnings: Vec<String>,
+}
+
+impl SeriesSource for StoreSource {
+    fn select<'a>(&'a self, matchers: &[Matcher], range: MillisRange) -> Result<Selection<'a>, SourceError> {
+        let Chosen { series, warnings } = self.chosen(matchers, range)?;
+        let decoded = self.decoded(series, matchers, range)?;
+        Ok(Selection { series: Box::new(decoded.map(Ok)), warnings })
+    }
+
+    fn labels(&self, matchers: &[Matcher], range: MillisRange) -> Result<Vec<Labels>, SourceError> {
+        let (simple, compound): (Vec<_>, Vec<_>) =
+            self.chosen(matchers, range)?.series.into_iter().partition(|series| !series.is_compound());
+        let mut labels: HashSet<Labels> = simple.iter().map(|series| series.labels.clone()).collect();
+        // Which buckets and quantiles there are, only the points know.
+        labels.extend(self.decoded(compound, matchers, range)?.map(|series| series.labels));
+        Ok(labels.into_iter().collect())
+    }
+}
+
+fn nanos(range: MillisRange) -> TimeRange {
+    let end = Timestamp::from_millis(range.last.saturating_add(1));
+    TimeRange { start: Timestamp::from_millis(range.first), end }
+}

@@ -1,0 +1,260 @@
+//! From the store's points to samples: numbers, the buckets of histograms, the quantiles of summaries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type, UInt32Type, UInt64Type};
+use arrow::error::ArrowError;
+use model::Labels;
+use store::schema::column;
+
+use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
+use crate::promql::matcher::{Matcher, all_accept};
+use crate::promql::source::{Samples, StoredSeries};
+use crate::promql::staleness::stale_marker;
+use crate::rows::columns::{Numbers, Times};
+
+/// OTLP's flag of a point that says that there is no value any more.
+const NO_RECORDED_VALUE: u32 = 1;
+
+/// The columns that points of these series are decoded from.
+pub(super) fn columns_of(series: &[Arc<Translated>]) -> Vec<String> {
+    let mut names = vec![column::SERIES_ID, column::INGEST_SEQ, column::TIMESTAMP, column::FLAGS];
+    let has = |shape| series.iter().any(|series| series.shape == shape);
+    if has(Shape::Number) {
+        names.extend([column::VALUE_INT, column::VALUE_DOUBLE]);
+    }
+    if has(Shape::Histogram) || has(Shape::Summary) {
+        names.extend([column::COUNT, column::SUM]);
+    }
+    if has(Shape::Histogram) {
+        names.extend([column::BUCKET_COUNTS, column::EXPLICIT_BOUNDS]);
+    }
+    if has(Shape::Summary) {
+        names.push(column::QUANTILES);
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// A batch of points.
+pub(super) struct Points {
+    series: Numbers<UInt64Type>,
+    seq: Numbers<UInt64Type>,
+    time: Times,
+    flags: Numbers<UInt32Type>,
+    value_int: Numbers<Int64Type>,
+    value_double: Numbers<Float64Type>,
+    count: Numbers<UInt64Type>,
+    sum: Numbers<Float64Type>,
+    bucket_counts: Option<ListArray>,
+    explicit_bounds: Option<ListArray>,
+    quantiles: Option<ListArray>,
+    rows: usize,
+}
+
+/// A row of one of several batches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowRef {
+    pub(super) batch: usize,
+    pub(super) row: usize,
+}
+
+impl Points {
+    pub(super) fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        let lists = |name: &str| batch.column_by_name(name).and_then(|array| array.as_list_opt::<i32>().cloned());
+        Ok(Self {
+            series: Numbers::of(batch, column::SERIES_ID)?,
+            seq: Numbers::of(batch, column::INGEST_SEQ)?,
+            time: Times::of(batch, column::TIMESTAMP)?,
+            flags: Numbers::of(batch, column::FLAGS)?,
+            value_int: Numbers::of(batch, column::VALUE_INT)?,
+            value_double: Numbers::of(batch, column::VALUE_DOUBLE)?,
+            count: Numbers::of(batch, column::COUNT)?,
+            sum: Numbers::of(batch, column::SUM)?,
+            bucket_counts: lists(column::BUCKET_COUNTS),
+            explicit_bounds: lists(column::EXPLICIT_BOUNDS),
+            quantiles: lists(column::QUANTILES),
+            rows: batch.num_rows(),
+        })
+    }
+
+    pub(super) fn series_ids(&self) -> impl Iterator<Item = (usize, u64)> {
+        (0..self.rows).filter_map(|row| self.series.get(row).map(|id| (row, id)))
+    }
+
+    pub(super) fn millis(&self, row: usize) -> i64 {
+        self.time.time(row).as_millis()
+    }
+
+    fn is_stale(&self, row: usize) -> bool {
+        self.flags.number(row) & NO_RECORDED_VALUE != 0
+    }
+
+    fn number(&self, row: usize) -> Option<f64> {
+        if self.is_stale(row) {
+            return Some(stale_marker());
+        }
+        self.value_double.get(row).or_else(|| self.value_int.get(row).map(|value| value as f64))
+    }
+
+    // Upper bounds with the counts up to them, without the last bucket, whose bound is infinite.
+    fn buckets(&self, row: usize) -> Vec<(f64, u64)> {
+        let (Some(counts), Some(bounds)) = (entries(&self.bucket_counts, row), entries(&self.explicit_bounds, row))
+        else {
+            return Vec::new();
+        };
+        let (Some(counts), Some(bounds)) =
+            (counts.as_primitive_opt::<UInt64Type>(), bounds.as_primitive_opt::<Float64Type>())
+        else {
+            return Vec::new();
+        };
+        let mut so_far = 0u64;
+        let cumulative = counts.values().iter().map(|count| {
+            so_far = so_far.saturating_add(*count);
+            so_far
+        });
+        bounds.values().iter().copied().zip(cumulative).filter(|(bound, _)| *bound != f64::INFINITY).collect()
+    }
+
+    fn quantiles(&self, row: usize) -> Vec<(f64, f64)> {
+        let Some(pairs) = entries(&self.quantiles, row) else { return Vec::new() };
+        let Some(pairs) = pairs.as_struct_opt().filter(|pairs| pairs.num_columns() == 2) else { return Vec::new() };
+        let child = |index: usize| pairs.column(index).as_primitive_opt::<Float64Type>();
+        match (child(0), child(1)) {
+            (Some(quantiles), Some(values)) => {
+                quantiles.values().iter().copied().zip(values.values().iter().copied()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
+    let lists = lists.as_ref()?;
+    lists.is_valid(row).then(|| lists.value(row))
+}
+
+/// Decodes the points of series whose label sets may meet. Where they do, their samples are one series in the order of time;
+/// of two at one millisecond the later received counts.
+pub(super) fn group(
+    batches: &[Points],
+    series: Vec<(Arc<Translated>, Vec<RowRef>)>,
+    matchers: &[Matcher],
+) -> Vec<StoredSeries> {
+    let mut decoded = Decoded { found: BTreeMap::new(), matchers };
+    for (series, mut rows) in series {
+        // By nanoseconds too, which milliseconds may hide.
+        rows.sort_by_key(|at| {
+            let points = &batches[at.batch];
+            (points.time.time(at.row), points.seq.number(at.row))
+        });
+        let rows = rows.iter().map(|at| (&batches[at.batch], at.row));
+        match series.shape {
+            Shape::Number => decoded.numbers(&series, rows),
+            Shape::Histogram => decoded.histogram(&series, rows),
+            Shape::Summary => decoded.summary(&series, rows),
+        }
+    }
+    let found = decoded.found.into_iter();
+    found.map(|(labels, raw)| StoredSeries { labels, samples: in_order(raw) }).collect()
+}
+
+// A sample with what orders it among others of its millisecond.
+struct RawSample {
+    time: i64,
+    seq: u64,
+    value: f64,
+}
+
+struct Decoded<'m> {
+    found: BTreeMap<Labels, Vec<RawSample>>,
+    matchers: &'m [Matcher],
+}
+
+impl Decoded<'_> {
+    fn numbers<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
+        let samples = rows.filter_map(|(points, row)| Some(raw(points, row, points.number(row)?)));
+        self.put(&series.labels, samples);
+    }
+
+    fn histogram<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
+        let mut counts = Vec::new();
+        let mut sums = Vec::new();
+        // By the bound's bits, for its text is made once only.
+        let mut buckets: BTreeMap<u64, (f64, Vec<RawSample>)> = BTreeMap::new();
+        for (points, row) in rows {
+            if points.is_stale(row) {
+                // Which buckets end is known from the points before.
+                buckets.values_mut().for_each(|(_, bucket)| bucket.push(raw(points, row, stale_marker())));
+                counts.push(raw(points, row, stale_marker()));
+                sums.push(raw(points, row, stale_marker()));
+                continue;
+            }
+            for (bound, count) in points.buckets(row) {
+                let (_, bucket) = buckets.entry(bound.to_bits()).or_insert_with(|| (bound, Vec::new()));
+                bucket.push(raw(points, row, count as f64));
+            }
+            counts.push(raw(points, row, points.count.number(row) as f64));
+            sums.extend(points.sum.get(row).map(|sum| raw(points, row, sum)));
+        }
+        let bucket_labels = series.with_suffix("_bucket");
+        for (bound, bucket) in buckets.into_values() {
+            self.put(&bucket_labels.with(BUCKET_LABEL, &bound_text(bound)), bucket);
+        }
+        let infinite = counts.iter().map(|sample| RawSample { ..*sample });
+        self.put(&bucket_labels.with(BUCKET_LABEL, "+Inf"), infinite);
+        self.put(&series.with_suffix("_count"), counts);
+        self.put(&series.with_suffix("_sum"), sums);
+    }
+
+    fn summary<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
+        let mut counts = Vec::new();
+        let mut sums = Vec::new();
+        let mut quantiles: BTreeMap<u64, (f64, Vec<RawSample>)> = BTreeMap::new();
+        for (points, row) in rows {
+            if points.is_stale(row) {
+                quantiles.values_mut().for_each(|(_, samples)| samples.push(raw(points, row, stale_marker())));
+                counts.push(raw(points, row, stale_marker()));
+                sums.push(raw(points, row, stale_marker()));
+                continue;
+            }
+            for (quantile, value) in points.quantiles(row) {
+                let (_, samples) = quantiles.entry(quantile.to_bits()).or_insert_with(|| (quantile, Vec::new()));
+                samples.push(raw(points, row, value));
+            }
+            counts.push(raw(points, row, points.count.number(row) as f64));
+            sums.extend(points.sum.get(row).map(|sum| raw(points, row, sum)));
+        }
+        for (quantile, samples) in quantiles.into_values() {
+            self.put(&series.labels.with(QUANTILE_LABEL, &bound_text(quantile)), samples);
+        }
+        self.put(&series.with_suffix("_count"), counts);
+        self.put(&series.with_suffix("_sum"), sums);
+    }
+
+    fn put(&mut self, labels: &Labels, samples: impl IntoIterator<Item = RawSample>) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_some() && all_accept(self.matchers, labels) {
+            self.found.entry(labels.clone()).or_default().extend(samples);
+        }
+    }
+}
+
+fn raw(points: &Points, row: usize, value: f64) -> RawSample {
+    RawSample { time: points.time.time(row).as_nanos(), seq: points.seq.number(row), value }
+}
+
+fn in_order(mut raw: Vec<RawSample>) -> Samples {
+    raw.sort_by_key(|sample| (sample.time, sample.seq));
+    let mut samples = Samples::default();
+    for sample in raw {
+        samples.push(model::Timestamp::from_nanos(sample.time).as_millis(), sample.value);
+    }
+    samples
+}
+
+// As Prometheus writes bounds and quantiles of OTLP: decimal digits, never an exponent.
+fn bound_text(bound: f64) -> String {
+    if bound == f64::NEG_INFINITY { "-Inf".to_owned() } else { bound.to_string() }
+}

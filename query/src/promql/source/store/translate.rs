@@ -1,0 +1,245 @@
+//! From a row of the store's series to Prometheus's name and labels, done once per series and kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
+use arrow::datatypes::{Int32Type, UInt8Type, UInt64Type};
+use arrow::error::ArrowError;
+use model::Labels;
+use model::attributes::AttributeValue;
+use model::labels::METRIC_NAME;
+use model::names::{Identity, MetricKind, Policy, unit_words};
+use store::schema::{column, metric_type};
+
+use super::MetricFacts;
+use crate::promql::limits;
+use crate::promql::matcher::Matcher;
+use crate::rows::columns::{AttributeReader, Numbers, Texts};
+
+/// The label of a histogram's bucket.
+pub(super) const BUCKET_LABEL: &str = "le";
+/// The label of a summary's quantile.
+pub(super) const QUANTILE_LABEL: &str = "quantile";
+
+const TEMPORALITY_CUMULATIVE: i32 = 2;
+
+/// Translates series and remembers them. Shared by all queries of a server.
+#[derive(Debug, Default)]
+pub struct Translator {
+    policy: Policy,
+    // By `series_id` and `series_check`. Held for as long as it takes to look up or put in one table's rows.
+    known: Mutex<HashMap<(u64, u64), Arc<Translated>>>,
+}
+
+/// How the points of a series become samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One sample per point.
+    Number,
+    /// `_bucket`, `_sum`, `_count`.
+    Histogram,
+    /// Quantiles, `_sum`, `_count`.
+    Summary,
+}
+
+/// One OTLP series in Prometheus's terms.
+#[derive(Debug)]
+pub(super) struct Translated {
+    pub(super) id: u64,
+    pub(super) shape: Shape,
+    /// The Prometheus name without a series' suffix.
+    pub(super) name: String,
+    /// The labels with that name; of histograms and summaries without `le` and `quantile`.
+    pub(super) labels: Labels,
+    /// Series with different groups can never have one label set.
+    pub(super) group: Labels,
+    /// Why PromQL cannot have it yet.
+    pub(super) left_out: Option<String>,
+    kind: MetricKind,
+    help: String,
+    unit: String,
+}
+
+impl Translator {
+    /// Translates by this policy.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, known: Mutex::default() }
+    }
+
+    /// The series in these rows of a series table; `rows` are pairs of row and series id. Rows without a usable name are left
+    /// out.
+    pub(super) fn translate(
+        &self,
+        table: &RecordBatch,
+        rows: &[(usize, u64)],
+    ) -> Result<Vec<Arc<Translated>>, ArrowError> {
+        let checks = Numbers::<UInt64Type>::of(table, column::SERIES_CHECK)?;
+        let mut found = Vec::with_capacity(rows.len());
+        // Most tables hold nothing new: then their columns are not even looked at.
+        let mut reader = None;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for (row, id) in rows {
+            let key = (*id, checks.number(*row));
+            if let Some(series) = known.get(&key) {
+                found.push(Arc::clone(series));
+                continue;
+            }
+            let reader = match &mut reader {
+                Some(reader) => reader,
+                none => none.insert(SeriesReader::new(table)?),
+            };
+            let series = Arc::new(reader.read(&self.policy, *row, *id));
+            if known.len() >= limits::TRANSLATIONS_MAX {
+                known.clear();
+            }
+            known.insert(key, Arc::clone(&series));
+            found.push(series);
+        }
+        Ok(found)
+    }
+}
+
+impl Translated {
+    /// Whether one point becomes several samples.
+    pub(super) fn is_compound(&self) -> bool {
+        self.shape != Shape::Number
+    }
+
+    /// Whether a series that the points may become is accepted, as far as that can be told without the points.
+    pub(super) fn may_have(&self, matchers: &[Matcher]) -> bool {
+        if self.name.is_empty() {
+            return false;
+        }
+        let accepted = |labels: &Labels, point_label: Option<&str>| {
+            matchers.iter().all(|matcher| {
+                Some(matcher.name.as_str()) == point_label || matcher.accepts(labels.get(&matcher.name).unwrap_or(""))
+            })
+        };
+        let suffixed = |suffix: &str| self.with_suffix(suffix);
+        match self.shape {
+            Shape::Number => accepted(&self.labels, None),
+            Shape::Histogram => {
+                accepted(&suffixed("_bucket"), Some(BUCKET_LABEL))
+                    || accepted(&suffixed("_sum"), None)
+                    || accepted(&suffixed("_count"), None)
+                    || (self.left_out.is_some() && accepted(&self.labels, None))
+            }
+            Shape::Summary => {
+                accepted(&self.labels, Some(QUANTILE_LABEL))
+                    || accepted(&suffixed("_sum"), None)
+                    || accepted(&suffixed("_count"), None)
+            }
+        }
+    }
+
+    /// The labels of the series `name` + `suffix`.
+    pub(super) fn with_suffix(&self, suffix: &str) -> Labels {
+        self.labels.with(METRIC_NAME, &[self.name.as_str(), suffix].concat())
+    }
+
+    /// What `metadata` shows; nothing for a series that PromQL does not have.
+    pub(super) fn facts(&self) -> Option<MetricFacts> {
+        if self.name.is_empty() || self.left_out.is_some() {
+            return None;
+        }
+        Some(MetricFacts {
+            name: self.name.clone(),
+            kind: self.kind.prometheus_type(),
+            help: self.help.clone(),
+            unit: self.unit.clone(),
+        })
+    }
+}
+
+// The columns of a series table.
+struct SeriesReader {
+    service: Texts,
+    resource: AttributeReader,
+    scope_name: Texts,
+    scope_version: Texts,
+    scope_schema_url: Texts,
+    scope: AttributeReader,
+    attributes: AttributeReader,
+    metric: Texts,
+    description: Texts,
+    unit: Texts,
+    metric_type: Numbers<UInt8Type>,
+    temporality: Numbers<Int32Type>,
+    monotonic: Option<BooleanArray>,
+}
+
+impl SeriesReader {
+    fn new(table: &RecordBatch) -> Result<Self, ArrowError> {
+        Ok(Self {
+            service: Texts::of(table, column::SERVICE)?,
+            resource: AttributeReader::of(table, column::RES_PREFIX, column::ENVELOPE_OVERFLOW)?,
+            scope_name: Texts::of(table, column::SCOPE_NAME)?,
+            scope_version: Texts::of(table, column::SCOPE_VERSION)?,
+            scope_schema_url: Texts::of(table, column::SCOPE_SCHEMA_URL)?,
+            scope: AttributeReader::of(table, column::SCOPE_PREFIX, column::ENVELOPE_OVERFLOW)?,
+            attributes: AttributeReader::of(table, column::ATTR_PREFIX, column::OVERFLOW)?,
+            metric: Texts::of(table, column::METRIC)?,
+            description: Texts::of(table, column::DESCRIPTION)?,
+            unit: Texts::of(table, column::UNIT)?,
+            metric_type: Numbers::of(table, column::TYPE)?,
+            temporality: Numbers::of(table, column::TEMPORALITY)?,
+            monotonic: table.column_by_name(column::MONOTONIC).and_then(|array| array.as_boolean_opt().cloned()),
+        })
+    }
+
+    fn read(&self, policy: &Policy, row: usize, id: u64) -> Translated {
+        let (shape, kind) = self.shape(row);
+        let metric = self.metric.text(row);
+        let unit = self.unit.text(row);
+        let named = policy.metric_name(&metric, &unit, kind);
+        let left_out = self.left_out(row, &metric);
+        let name = named.unwrap_or_default();
+        let mut resource = self.resource.read(row);
+        // The service's name has a column of its own.
+        if let Some(service) = self.service.get(row) {
+            resource.push(("service.name".to_owned(), AttributeValue::String(service.to_owned())));
+        }
+        let (scope_attributes, attributes) = (self.scope.read(row), self.attributes.read(row));
+        let identity = Identity {
+            resource: &resource,
+            scope_name: self.scope_name.get(row).unwrap_or_default(),
+            scope_version: self.scope_version.get(row).unwrap_or_default(),
+            scope_schema_url: self.scope_schema_url.get(row).unwrap_or_default(),
+            scope_attributes: &scope_attributes,
+            attributes: &attributes,
+        };
+        let all = policy.labels(&name, &identity);
+        let group = all.filter(|label| ![METRIC_NAME, BUCKET_LABEL, QUANTILE_LABEL].contains(&label));
+        let labels = match shape {
+            Shape::Number => all,
+            Shape::Histogram => all.with(BUCKET_LABEL, ""),
+            Shape::Summary => all.with(QUANTILE_LABEL, ""),
+        };
+        let help = self.description.text(row);
+        Translated { id, shape, name, labels, group, left_out, kind, help, unit: unit_words(&unit) }
+    }
+
+    fn shape(&self, row: usize) -> (Shape, MetricKind) {
+        let monotonic = self.monotonic.as_ref().is_some_and(|array| array.is_valid(row) && array.value(row));
+        match self.metric_type.number(row) {
+            metric_type::SUM if monotonic => (Shape::Number, MetricKind::Counter),
+            metric_type::SUM | metric_type::GAUGE => (Shape::Number, MetricKind::Gauge),
+            metric_type::HISTOGRAM | metric_type::EXPONENTIAL_HISTOGRAM => (Shape::Histogram, MetricKind::Histogram),
+            metric_type::SUMMARY => (Shape::Summary, MetricKind::Summary),
+            _ => (Shape::Number, MetricKind::Unknown),
+        }
+    }
+
+    fn left_out(&self, row: usize, metric: &str) -> Option<String> {
+        let kind = self.metric_type.number(row);
+        let counts_time = [metric_type::SUM, metric_type::HISTOGRAM].contains(&kind);
+        if kind == metric_type::EXPONENTIAL_HISTOGRAM {
+            Some(format!("metric {metric:?} is left out: exponential histograms are stored, but not yet in PromQL"))
+        } else if counts_time && self.temporality.number(row) != TEMPORALITY_CUMULATIVE {
+            Some(format!("metric {metric:?} is left out: delta temporality is stored, but not yet in PromQL"))
+        } else {
+            None
+        }
+    }
+}
