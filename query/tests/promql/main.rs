@@ -1,11 +1,15 @@
 //! The PromQL engine from outside: test scripts, Prometheus's own among them, and naive oracles over random data.
 
+mod api;
 mod notation;
 mod oracle;
 mod script;
+mod store_source;
+mod world;
 
 use std::path::{Path, PathBuf};
 
+use query::promql::{self, MemorySource, Steps};
 use script::Report;
 
 #[test]
@@ -37,6 +41,33 @@ fn scripts_of_prometheus() {
     }
     assert_eq!(report.failures, Vec::<String>::new(), "{report}");
     assert!(report.passed > 0, "{report}");
+}
+
+/// As deep as the limit allows, in every direction the syntax tree can grow, on a stack as small as those of the threads that
+/// queries run on.
+#[test]
+fn the_deepest_queries_fit_the_stack() {
+    let depth = promql::limits::OPERATORS_MAX;
+    let source = MemorySource::new();
+    let queries = [
+        format!("{}1{}", "(".repeat(depth), ")".repeat(depth)),
+        format!("{}up", "-".repeat(depth)),
+        format!("up{}", " + up".repeat(depth)),
+        format!("up{}", " ^ up".repeat(depth)),
+        format!("{}up{}", "sum(".repeat(depth), ")".repeat(depth)),
+        format!("1{}", " - 1".repeat(depth)),
+    ];
+    let work = move || {
+        for query in queries {
+            let steps = Steps::range(0, 120_000, 60_000).expect("three steps");
+            let answer = promql::range(&source, &query, steps, &script::options());
+            assert!(answer.is_ok(), "{query}: {answer:?}");
+            let deeper = format!("({query})");
+            assert!(promql::range(&source, &deeper, steps, &script::options()).is_err(), "{deeper}");
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).expect("a thread");
+    thread.join().expect("no query fails or overflows");
 }
 
 fn run(directory: &Path) -> Report {

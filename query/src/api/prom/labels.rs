@@ -1,13 +1,18 @@
 //! What there is: `series`, `labels`, `label/<name>/values`, `metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
+use model::labels::METRIC_NAME;
 use model::wire::prom::{self as wire, Metadata};
 
 use super::answer::wire_labels;
 use super::{Params, PromError, PromState, Reply};
-use crate::promql::{Matcher, MillisRange, SeriesSource as _, StoreSource};
+use crate::admission::Cancel;
+use crate::api::ApiState;
+use crate::promql::{Budget, Matcher, MillisRange, SeriesSource as _, StoreSource, limits};
 
 pub(super) async fn series(
     State(state): State<PromState>,
@@ -17,8 +22,9 @@ pub(super) async fn series(
     if selectors.is_empty() {
         return Err(PromError::bad_data("no match[] parameter provided"));
     }
-    let run = move |source: &StoreSource, _: &_| {
-        let found = matching(source, selectors, range)?;
+    let api = state.api.clone();
+    let run = move |source: &StoreSource, cancel: &Cancel| {
+        let found = Search { source, range, budget: budget(&api, cancel) }.exact(&selectors)?;
         Ok(Reply::limited(found.iter().map(wire_labels).collect(), limit, |series| series))
     };
     state.run(run).await
@@ -26,8 +32,9 @@ pub(super) async fn series(
 
 pub(super) async fn names(State(state): State<PromState>, params: Params) -> Result<Reply<Vec<String>>, PromError> {
     let (selectors, range, limit) = (params.selectors()?, params.range()?, params.limit("limit")?);
-    let run = move |source: &StoreSource, _: &_| {
-        let found = matching(source, selectors, range)?;
+    let api = state.api.clone();
+    let run = move |source: &StoreSource, cancel: &Cancel| {
+        let found = Search { source, range, budget: budget(&api, cancel) }.outline(METRIC_NAME, selectors)?;
         let names: BTreeSet<&str> = found.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
         Ok(Reply::limited(names.into_iter().map(str::to_owned).collect(), limit, |names| names))
     };
@@ -40,8 +47,9 @@ pub(super) async fn values(
     params: Params,
 ) -> Result<Reply<Vec<String>>, PromError> {
     let (selectors, range, limit) = (params.selectors()?, params.range()?, params.limit("limit")?);
-    let run = move |source: &StoreSource, _: &_| {
-        let found = matching(source, selectors, range)?;
+    let api = state.api.clone();
+    let run = move |source: &StoreSource, cancel: &Cancel| {
+        let found = Search { source, range, budget: budget(&api, cancel) }.outline(&name, selectors)?;
         let values: BTreeSet<&str> = found.iter().filter_map(|labels| labels.get(&name)).collect();
         Ok(Reply::limited(values.into_iter().map(str::to_owned).collect(), limit, |values| values))
     };
@@ -72,18 +80,51 @@ pub(super) async fn metadata(
     state.run(run).await
 }
 
-// The label sets that any of the selectors accepts, sorted; all of them if there is no selector.
-fn matching(
-    source: &StoreSource,
-    mut selectors: Vec<Vec<Matcher>>,
+fn budget(api: &ApiState, cancel: &Cancel) -> Budget {
+    let timeout = Duration::from_millis(api.config.time_budget_ms);
+    Budget::new(limits::SAMPLES_MAX, timeout, Arc::clone(&api.clock), cancel.clone())
+}
+
+/// Looks for label sets that any of some selectors accepts.
+struct Search<'a> {
+    source: &'a StoreSource,
     range: MillisRange,
-) -> Result<BTreeSet<model::Labels>, PromError> {
-    if selectors.is_empty() {
-        selectors.push(Vec::new());
+    budget: Budget,
+}
+
+impl Search<'_> {
+    /// Exactly those that are there.
+    fn exact(&self, selectors: &[Vec<Matcher>]) -> Result<BTreeSet<model::Labels>, PromError> {
+        let mut found = BTreeSet::new();
+        for selector in selectors {
+            let labels = self.source.labels(selector, self.range);
+            let labels = labels.map_err(|error| PromError::internal(error.as_ref()))?;
+            self.charge(labels.len())?;
+            found.extend(labels);
+        }
+        Ok(found)
     }
-    let mut found = BTreeSet::new();
-    for selector in &selectors {
-        found.extend(source.labels(selector, range).map_err(|error| PromError::internal(error.as_ref()))?);
+
+    /// Enough to know the names of labels and the values of `label`, without reading points where that can be. No selector
+    /// means everything.
+    fn outline(&self, label: &str, mut selectors: Vec<Vec<Matcher>>) -> Result<BTreeSet<model::Labels>, PromError> {
+        if selectors.is_empty() {
+            selectors.push(Vec::new());
+        }
+        let mut found = BTreeSet::new();
+        for selector in &selectors {
+            if StoreSource::needs_points(label, selector) {
+                found.append(&mut self.exact(std::slice::from_ref(selector))?);
+                continue;
+            }
+            let labels = self.source.outline(selector, self.range).map_err(|error| PromError::internal(&error))?;
+            self.charge(labels.len())?;
+            found.extend(labels);
+        }
+        Ok(found)
     }
-    Ok(found)
+
+    fn charge(&self, label_sets: usize) -> Result<(), PromError> {
+        self.budget.charge(label_sets).map_err(|error| PromError::of_query("match[]", &error))
+    }
 }

@@ -31,7 +31,7 @@ impl Budget {
         if self.cancel.is_cancelled() {
             return Err(PromqlError::Canceled);
         }
-        if self.clock.monotonic() > self.deadline {
+        if self.clock.monotonic() >= self.deadline {
             return Err(PromqlError::Timeout);
         }
         Ok(())

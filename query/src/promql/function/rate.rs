@@ -24,7 +24,10 @@ pub(super) fn extrapolated(window: Window<'_>, counting: Counting, per_seconds: 
     }
     let mut growth = last - first;
     if counting == Counting::Counter {
-        growth += window.values.windows(2).filter(|pair| pair[1] < pair[0]).map(|pair| pair[0]).sum::<f64>();
+        // One by one, so that the last bits come out as Prometheus's do.
+        for pair in window.values.windows(2).filter(|pair| pair[1] < pair[0]) {
+            growth += pair[0];
+        }
     }
     let seconds = |millis: i64| millis as f64 / 1000.0;
     let sampled = seconds(last_time - first_time);

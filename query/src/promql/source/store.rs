@@ -18,7 +18,7 @@ use store::schema::column;
 use store::{Projection, Snapshot, StoreError};
 
 use super::{MillisRange, Selection, SeriesSource, SourceError, StoredSeries};
-use crate::promql::matcher::Matcher;
+use crate::promql::matcher::{Matcher, all_accept};
 use crate::rows::columns::Numbers;
 use decode::{Points, RowRef};
 use translate::Translated;
@@ -65,6 +65,23 @@ impl StoreSource {
         facts.sort();
         facts.dedup();
         Ok(facts)
+    }
+
+    /// The label sets of the series that all `matchers` accept, without reading a point: of histograms and summaries there
+    /// may be some too many, and the values of `le` and `quantile` are not all there. Only [`StoreSource::needs_points`] says
+    /// whether that is enough.
+    pub fn outline(&self, matchers: &[Matcher], range: MillisRange) -> Result<Vec<Labels>, StoreSourceError> {
+        let mut labels: HashSet<Labels> = HashSet::new();
+        for series in self.chosen(matchers, range)?.series {
+            labels.extend(series.outline().into_iter().filter(|labels| all_accept(matchers, labels)));
+        }
+        Ok(labels.into_iter().collect())
+    }
+
+    /// Whether the label or a matcher is about what only the points know.
+    pub fn needs_points(label: &str, matchers: &[Matcher]) -> bool {
+        let of_points = |name: &str| [translate::BUCKET_LABEL, translate::QUANTILE_LABEL].contains(&name);
+        of_points(label) || matchers.iter().any(|matcher| of_points(&matcher.name))
     }
 
     // Each series that may have a point in the range, once.
@@ -118,7 +135,7 @@ impl StoreSource {
                 }
             }
         }
-        let mut groups: BTreeMap<Labels, Vec<(Arc<Translated>, Vec<RowRef>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Labels, decode::Group> = BTreeMap::new();
         for series in series {
             if let Some(rows) = rows.remove(&series.id) {
                 groups.entry(series.group.clone()).or_default().push((series, rows));

@@ -60,6 +60,9 @@ pub(super) struct RowRef {
     pub(super) row: usize,
 }
 
+/// Series whose label sets may meet, each with its points.
+pub(super) type Group = Vec<(Arc<Translated>, Vec<RowRef>)>;
+
 impl Points {
     pub(super) fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let lists = |name: &str| batch.column_by_name(name).and_then(|array| array.as_list_opt::<i32>().cloned());
@@ -137,11 +140,7 @@ fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
 
 /// Decodes the points of series whose label sets may meet. Where they do, their samples are one series in the order of time;
 /// of two at one millisecond the later received counts.
-pub(super) fn group(
-    batches: &[Points],
-    series: Vec<(Arc<Translated>, Vec<RowRef>)>,
-    matchers: &[Matcher],
-) -> Vec<StoredSeries> {
+pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> Vec<StoredSeries> {
     let mut decoded = Decoded { found: BTreeMap::new(), matchers };
     for (series, mut rows) in series {
         // By nanoseconds too, which milliseconds may hide.

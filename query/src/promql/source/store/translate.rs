@@ -138,6 +138,22 @@ impl Translated {
         self.labels.with(METRIC_NAME, &[self.name.as_str(), suffix].concat())
     }
 
+    /// The label sets the points become, with a stand-in for the labels that only they know.
+    pub(super) fn outline(&self) -> Vec<Labels> {
+        let sum_and_count = || [self.with_suffix("_sum"), self.with_suffix("_count")];
+        match self.shape {
+            Shape::Number => vec![self.labels.clone()],
+            Shape::Histogram => {
+                let bucket = self.with_suffix("_bucket").with(BUCKET_LABEL, "+Inf");
+                sum_and_count().into_iter().chain([bucket]).collect()
+            }
+            Shape::Summary => {
+                let quantile = self.labels.with(QUANTILE_LABEL, "0.5");
+                sum_and_count().into_iter().chain([quantile]).collect()
+            }
+        }
+    }
+
     /// What `metadata` shows; nothing for a series that PromQL does not have.
     pub(super) fn facts(&self) -> Option<MetricFacts> {
         if self.name.is_empty() || self.left_out.is_some() {

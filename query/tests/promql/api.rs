@@ -1,0 +1,255 @@
+//! Prometheus's paths: parameters, envelopes, error types and codes.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use store::schema::PointValue;
+
+use crate::world::{Metric, World, encode};
+
+async fn world() -> World {
+    let world = World::new();
+    for (service, route, factor) in [("shop", "/a", 1), ("shop", "/b", 2), ("pay", "/a", 3)] {
+        let metric = Metric {
+            unit: "1",
+            help: "Requests served.",
+            service,
+            attributes: &[("route", route)],
+            ..Metric::counter("requests")
+        };
+        let points: Vec<_> =
+            (0..10).map(|n| (f64::from(n * 60), 0, PointValue::Int(i64::from(n * 60 * factor)))).collect();
+        world.send(&metric, &points).await;
+    }
+    let size = PointValue::Histogram {
+        count: 2,
+        sum: Some(3.0),
+        min: None,
+        max: None,
+        bucket_counts: &[1, 1],
+        explicit_bounds: &[10.0],
+    };
+    let metric = Metric { unit: "By", help: "Sizes.", service: "pay", ..Metric::histogram("size") };
+    world.send(&metric, &[(540.0, 0, size)]).await;
+    world
+}
+
+#[tokio::test]
+async fn answers_have_prometheus_envelopes() {
+    let world = world().await;
+    let (status, answer) = world.get("/api/v1/query?query=sum(requests_total)&time=540").await;
+    assert_eq!(status, StatusCode::OK);
+    let expected = json!({
+        "status": "success",
+        "data": {"resultType": "vector", "result": [{"metric": {}, "value": [540, "3240"]}]},
+    });
+    assert_eq!(answer, expected);
+
+    let (_, answer) = world.get("/api/v1/query?query=1.5e-7&time=540.25").await;
+    assert_eq!(answer["data"], json!({"resultType": "scalar", "result": [540.25, "1.5e-07"]}));
+    let (_, answer) = world.get("/api/v1/query?query=%22text%22&time=1970-01-01T00:09:00Z").await;
+    assert_eq!(answer["data"], json!({"resultType": "string", "result": [540, "text"]}));
+    // Without a time it is now: 1000 seconds, when the last sample is seven minutes old.
+    let (_, answer) = world.get("/api/v1/query?query=count(requests_total)").await;
+    assert_eq!(answer["data"]["result"], json!([]));
+    let (_, answer) = world.get("/api/v1/query?query=count(requests_total)&lookback_delta=10m").await;
+    assert_eq!(answer["data"]["result"][0]["value"], json!([1000, "3"]));
+}
+
+#[tokio::test]
+async fn ranges_and_forms() {
+    let world = world().await;
+    let expected = json!({
+        "status": "success",
+        "data": {
+            "resultType": "matrix",
+            "result": [
+                {"metric": {"job": "pay"}, "values": [[120, "3"], [180.5, "3"]]},
+                {"metric": {"job": "shop"}, "values": [[120, "3"], [180.5, "3"]]},
+            ],
+        },
+    });
+    let form = format!("query={}&start=120&end=200&step=60.5", encode("sum by (job) (rate(requests_total[2m]))"));
+    let (status, answer) = world.post("/api/v1/query_range", &form).await;
+    assert_eq!((status, answer), (StatusCode::OK, expected.clone()));
+    let (status, answer) = world.get(&format!("/api/v1/query_range?{form}")).await;
+    assert_eq!((status, answer), (StatusCode::OK, expected));
+    // The form's value counts before the URL's.
+    let (_, answer) = world.post("/api/v1/query?query=1&time=3", "query=2").await;
+    assert_eq!(answer["data"]["result"], json!([3, "2"]));
+    let (_, answer) = world.get("/api/v1/query_range?query=2&start=0&end=60&step=1m").await;
+    assert_eq!(answer["data"]["result"], json!([{"metric": {}, "values": [[0, "2"], [60, "2"]]}]));
+    // A rate over what is no counter is remarked upon.
+    let (_, answer) = world.get("/api/v1/query?query=rate(size_bytes_bucket%5B5m%5D)%20%2B%201&time=540").await;
+    assert_eq!(answer["infos"], Value::Null);
+}
+
+#[tokio::test]
+async fn limits_cut_and_say_so() {
+    let world = world().await;
+    let (_, answer) = world.get("/api/v1/query?query=requests_total&time=540&limit=2").await;
+    assert_eq!(answer["data"]["result"].as_array().map(Vec::len), Some(2));
+    assert_eq!(answer["warnings"], json!(["results truncated due to limit"]));
+    let (_, answer) = world.get("/api/v1/query?query=requests_total&time=540&limit=3").await;
+    assert_eq!(answer["warnings"], Value::Null);
+    let (_, answer) = world.get("/api/v1/labels?limit=1").await;
+    assert_eq!(
+        (&answer["data"], &answer["warnings"][0]),
+        (&json!(["__name__"]), &json!("results truncated due to limit"))
+    );
+}
+
+#[tokio::test]
+async fn what_there_is() {
+    let world = world().await;
+    let cases = [
+        ("labels", json!(["__name__", "job", "le", "route"])),
+        ("labels?match[]=requests_total", json!(["__name__", "job", "route"])),
+        ("labels?match[]=size_bytes_sum&match[]=nothing", json!(["__name__", "job"])),
+        ("label/job/values", json!(["pay", "shop"])),
+        ("label/job/values?match[]=%7Broute%3D%22%2Fb%22%7D", json!(["shop"])),
+        ("label/le/values", json!(["+Inf", "10"])),
+        ("label/nothing/values", json!([])),
+        ("label/job/values?match[]=%7Ble%3D%2210%22%7D", json!(["pay"])),
+        ("label/job/values?match[]=%7Ble%3D%2211%22%7D", json!([])),
+        ("labels?match[]=%7Ble%3D%2210%22%7D", json!(["__name__", "job", "le"])),
+        ("label/__name__/values", json!(["requests_total", "size_bytes_bucket", "size_bytes_count", "size_bytes_sum"])),
+        (
+            "series?match[]=requests_total%7Bjob%3D%22pay%22%7D",
+            json!([{"__name__": "requests_total", "job": "pay", "route": "/a"}]),
+        ),
+        (
+            "series?match[]=size_bytes_bucket&match[]=size_bytes_sum&match[]=size_bytes_sum",
+            json!([
+                {"__name__": "size_bytes_bucket", "job": "pay", "le": "+Inf"},
+                {"__name__": "size_bytes_bucket", "job": "pay", "le": "10"},
+                {"__name__": "size_bytes_sum", "job": "pay"},
+            ]),
+        ),
+        ("series?match[]=requests_total&start=2000&end=3000", json!([])),
+        (
+            "metadata",
+            json!({
+                "requests_total": [{"type": "counter", "help": "Requests served.", "unit": ""}],
+                "size_bytes": [{"type": "histogram", "help": "Sizes.", "unit": "bytes"}],
+            }),
+        ),
+        ("metadata?metric=nothing", json!({})),
+        ("metadata?limit=1", json!({"requests_total": [{"type": "counter", "help": "Requests served.", "unit": ""}]})),
+    ];
+    for (path, expected) in cases {
+        let (status, answer) = world.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((status, &answer["data"]), (StatusCode::OK, &expected), "{path}");
+        assert_eq!(answer["status"], "success");
+    }
+    let (_, posted) = world.post("/api/v1/series", "match[]=size_bytes_sum").await;
+    assert_eq!(posted["data"], json!([{"__name__": "size_bytes_sum", "job": "pay"}]));
+    let (_, info) = world.get("/api/v1/status/buildinfo").await;
+    assert_eq!(info["data"]["version"], "1.2.3");
+}
+
+#[tokio::test]
+async fn errors_as_prometheus_says_them() {
+    let world = world().await;
+    let cases = [
+        (
+            "query?query=sum(",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": 1:5: parse error: unclosed left parenthesis",
+        ),
+        ("query", 400, "bad_data", "invalid parameter \"query\": 1:1: parse error: no expression found in input"),
+        (
+            "query?query=absent(up)",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": 1:1: function \"absent\" is not supported yet",
+        ),
+        (
+            "query?query=1&time=soon",
+            400,
+            "bad_data",
+            "invalid parameter \"time\": cannot parse \"soon\" to a valid timestamp",
+        ),
+        (
+            "query?query=1&timeout=long",
+            400,
+            "bad_data",
+            "invalid parameter \"timeout\": cannot parse \"long\" to a valid duration",
+        ),
+        ("query?query=1&limit=-1", 400, "bad_data", "invalid parameter \"limit\": limit must be non-negative"),
+        (
+            "query_range?query=1&end=1&step=1",
+            400,
+            "bad_data",
+            "invalid parameter \"start\": cannot parse \"\" to a valid timestamp",
+        ),
+        (
+            "query_range?query=1&start=2&end=1&step=1",
+            400,
+            "bad_data",
+            "invalid parameter \"end\": end timestamp must not be before start time",
+        ),
+        (
+            "query_range?query=1&start=1&end=2",
+            400,
+            "bad_data",
+            "invalid parameter \"step\": cannot parse \"\" to a valid duration",
+        ),
+        (
+            "query_range?query=1&start=1&end=2&step=0",
+            400,
+            "bad_data",
+            "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ),
+        (
+            "query_range?query=1&start=0&end=100000&step=1",
+            400,
+            "bad_data",
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ),
+        (
+            "query_range?query=requests_total%5B5m%5D&start=0&end=1&step=1",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+        ),
+        ("series", 400, "bad_data", "no match[] parameter provided"),
+        (
+            "series?match[]=%7B%7D",
+            400,
+            "bad_data",
+            "invalid parameter \"match[]\": 1:2: parse error: vector selector must contain at least one non-empty matcher",
+        ),
+        (
+            "labels?start=2&end=1",
+            400,
+            "bad_data",
+            "invalid parameter \"end\": end timestamp must not be before start time",
+        ),
+        (
+            "query?time=540&query=requests_total%20%2B%20on()%20requests_total",
+            422,
+            "execution",
+            "found duplicate series for the match group {} on the right hand-side of the operation: \
+             [{__name__=\"requests_total\", job=\"pay\", route=\"/a\"}, {__name__=\"requests_total\", job=\"shop\", route=\"/a\"}];\
+             many-to-many matching not allowed: matching labels must be unique on one side",
+        ),
+    ];
+    for (path, status, error_type, message) in cases {
+        let (got, answer) = world.get(&format!("/api/v1/{path}")).await;
+        let expected = json!({"status": "error", "errorType": error_type, "error": message});
+        assert_eq!((got.as_u16(), answer), (status, expected), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_is_503() {
+    let world = world().await;
+    // The clock stands still: only a query without any time runs out of it.
+    let (status, answer) = world.get("/api/v1/query?query=sum(requests_total)&time=540&timeout=0").await;
+    let expected =
+        json!({"status": "error", "errorType": "timeout", "error": "query timed out in expression evaluation"});
+    assert_eq!((status, answer), (StatusCode::SERVICE_UNAVAILABLE, expected));
+    let (status, _) = world.get("/api/v1/query?query=sum(requests_total)&time=540&timeout=1ms").await;
+    assert_eq!(status, StatusCode::OK);
+}
