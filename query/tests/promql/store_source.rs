@@ -5,6 +5,26 @@ use store::schema::{PointValue, metric_type};
 
 use crate::world::{CUMULATIVE, DELTA, Metric, World};
 
+#[tokio::test]
+async fn points_in_the_head() {
+    everything(World::new).await;
+}
+
+#[tokio::test]
+async fn points_in_parts() {
+    everything(World::flushing).await;
+}
+
+async fn everything(new: fn() -> World) {
+    names_and_labels_are_translated(new()).await;
+    points_of_many_requests_are_one_series(new()).await;
+    histograms_become_buckets(new()).await;
+    summaries_become_quantiles(new()).await;
+    no_recorded_value_ends_a_series(new()).await;
+    what_promql_cannot_have_yet_is_said(new()).await;
+    different_metrics_that_meet_in_one_label_set_are_one_series(new()).await;
+}
+
 /// An instant answer as text: one line per series.
 fn lines(result: &Value) -> Vec<String> {
     let series = result.as_array().expect("a list of series");
@@ -15,9 +35,7 @@ async fn check(world: &World, expression: &str, at: f64, expected: &[&str]) {
     assert_eq!(lines(&world.query(expression, at).await), expected, "{expression} at {at}");
 }
 
-#[tokio::test]
-async fn names_and_labels_are_translated() {
-    let world = World::new();
+async fn names_and_labels_are_translated(world: World) {
     let metric = Metric {
         unit: "By",
         service: "shop",
@@ -60,9 +78,7 @@ async fn names_and_labels_are_translated() {
     check(&world, "process_memory_usage_bytes{job=\"other\"}", 30.0, &[]).await;
 }
 
-#[tokio::test]
-async fn points_of_many_requests_are_one_series() {
-    let world = World::new();
+async fn points_of_many_requests_are_one_series(world: World) {
     let metric = Metric { service: "a", ..Metric::counter("c") };
     // Out of order, and twice for one time: the later received counts.
     for (seconds, value) in [(60.0, 60.0), (0.0, 0.0), (120.0, 1.0), (120.0, 120.0), (30.0, 30.0)] {
@@ -83,9 +99,7 @@ async fn points_of_many_requests_are_one_series() {
     check(&world, "rate(c_total[3m1s] offset 1m)", 240.0, &[r#"{"job":"a"} 0.9944751381215469"#]).await;
 }
 
-#[tokio::test]
-async fn histograms_become_buckets() {
-    let world = World::new();
+async fn histograms_become_buckets(world: World) {
     let metric = Metric { unit: "s", service: "a", ..Metric::histogram("latency") };
     let point = |count, sum, counts| PointValue::Histogram {
         count,
@@ -142,9 +156,7 @@ async fn histograms_become_buckets() {
     .await;
 }
 
-#[tokio::test]
-async fn summaries_become_quantiles() {
-    let world = World::new();
+async fn summaries_become_quantiles(world: World) {
     let value = PointValue::Summary { count: 4, sum: 10.0, quantiles: &[(0.5, 2.0), (0.99, 4.5)] };
     world.send(&Metric { unit: "ms", ..Metric::summary("wait") }, &[(0.0, 0, value)]).await;
     check(
@@ -168,9 +180,7 @@ async fn summaries_become_quantiles() {
     .await;
 }
 
-#[tokio::test]
-async fn no_recorded_value_ends_a_series() {
-    let world = World::new();
+async fn no_recorded_value_ends_a_series(world: World) {
     let metric = Metric::gauge("up");
     world
         .send(&metric, &[(0.0, 0, PointValue::Int(1)), (60.0, 1, PointValue::None), (120.0, 0, PointValue::Int(2))])
@@ -182,9 +192,7 @@ async fn no_recorded_value_ends_a_series() {
     check(&world, "up", 419.999, &[r#"{"__name__":"up"} 2"#]).await;
 }
 
-#[tokio::test]
-async fn what_promql_cannot_have_yet_is_said() {
-    let world = World::new();
+async fn what_promql_cannot_have_yet_is_said(world: World) {
     let delta = Metric { temporality: DELTA, ..Metric::counter("steps") };
     world.send(&delta, &[(0.0, 0, PointValue::Int(1))]).await;
     let delta_histogram = Metric { temporality: DELTA, ..Metric::histogram("sizes") };
@@ -217,9 +225,7 @@ async fn what_promql_cannot_have_yet_is_said() {
     }
 }
 
-#[tokio::test]
-async fn different_metrics_that_meet_in_one_label_set_are_one_series() {
-    let world = World::new();
+async fn different_metrics_that_meet_in_one_label_set_are_one_series(world: World) {
     let histogram =
         PointValue::Histogram { count: 3, sum: None, min: None, max: None, bucket_counts: &[], explicit_bounds: &[] };
     world.send(&Metric::histogram("x"), &[(0.0, 0, histogram)]).await;

@@ -68,6 +68,7 @@ pub type Point<'a> = (f64, u32, PointValue<'a>);
 pub struct World {
     store: Store,
     router: Router,
+    flushing: bool,
     _directory: tempfile::TempDir,
 }
 
@@ -84,14 +85,22 @@ impl World {
             stats: Stats::new(),
         };
         let store = Store::open(setup).expect("a store opens");
-        let server = Arc::new(Server::new("1.2.3", Timestamp::default(), "always"));
+        let server = Arc::new(Server::new("1.2.3", Timestamp::default()));
         let state = ApiState::new(store.clone(), clock, Stats::new(), Config::default(), server);
-        Self { store, router: router(state), _directory: directory }
+        Self { store, router: router(state), flushing: false, _directory: directory }
+    }
+
+    /// A store that flushes the head after each request, so that queries find parts only.
+    pub fn flushing() -> Self {
+        Self { flushing: true, ..Self::new() }
     }
 
     /// Commits one request with these points of one metric.
     pub async fn send(&self, metric: &Metric<'_>, points: &[Point<'_>]) {
         self.store.writer().append(self.batch(metric, points)).await.expect("committed");
+        if self.flushing {
+            self.store.flush_now().expect("the head is flushed");
+        }
     }
 
     fn batch(&self, metric: &Metric<'_>, points: &[Point<'_>]) -> Batch {
