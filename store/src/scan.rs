@@ -5,8 +5,9 @@ mod prune;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::error::ArrowError;
 use model::Timestamp;
 
 use crate::head::Chunk;
@@ -86,7 +87,7 @@ impl Granule {
         match &self.source {
             Source::Head(chunk) => {
                 let all = projection.apply(chunk.expanded()?)?;
-                take_record_batch(&all, &UInt32Array::from(rows.to_vec())).map_err(columns_error("pick rows"))
+                picked(&all, rows).map_err(columns_error("pick rows"))
             }
             Source::Part(granule) => granule.read(&granule.ranges_of(rows), projection),
         }
@@ -110,6 +111,14 @@ impl Granule {
         let Some((least, greatest)) = granule.meta().series else { return true };
         ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= greatest)
     }
+}
+
+// Unlike arrow's own, of a batch without columns too.
+fn picked(batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, ArrowError> {
+    let places = UInt32Array::from(rows.to_vec());
+    let arrays = batch.columns().iter().map(|array| take(array, &places, None)).collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(batch.schema(), arrays, &options)
 }
 
 impl PartGranule {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder, UInt32Builder};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, StringBuilder, UInt32Builder};
 use arrow::datatypes::{Field, Schema};
 
 use super::attributes::{AttributeColumns, ValueRef};
@@ -107,7 +107,9 @@ impl EnvelopeColumns {
 
 /// A record batch of columns that have one length by construction.
 pub(super) fn record_batch(columns: Vec<(Field, ArrayRef)>) -> RecordBatch {
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    let (fields, mut arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    // Builders begin with room for a thousand values: a batch of ten rows would hold a hundred times its size in the head.
+    arrays.iter_mut().for_each(|array| array.shrink_to_fit());
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
         .expect("every builder of a table gets one value per row, of the type its field is made from")
 }

@@ -46,10 +46,7 @@ pub fn text(random: &mut Rng) -> String {
             1 => text.push_str(&format!("{:016x}-{:04X}", random.u64(..), random.u16(..))),
             2 => text.push_str(&"Long".repeat(random.usize(10..30))),
             3 => text.push(random.char(..)),
-            4 => text.push_str(&format!(
-                "rare_{}",
-                ('a'..='z').nth(random.usize(..26)).unwrap_or('z').to_string().repeat(3)
-            )),
+            4 => text.extend((0..4).map(|_| random.lowercase())),
             _ => text.push_str(random.choice(WORDS).unwrap_or("word")),
         }
         text.push(*random.choice(&[' ', ' ', '=', '/', '\n']).unwrap_or(&' '));

@@ -2,5 +2,6 @@
 
 mod crash;
 mod generate;
+mod roundtrip;
 mod sample;
 mod schema;

@@ -115,3 +115,10 @@ fn a_key_gets_the_type_that_most_of_its_values_have() {
     assert_eq!(lengths, [1, 0, 0, 0, 0, 1]);
     assert_eq!(sorted_rows([&joined]), sorted_rows(&batches));
 }
+
+#[test]
+fn a_small_batch_takes_little_memory() {
+    let mut random = Rng::with_seed(1);
+    let bytes = generate::spans(&mut random, 1, generate::SECOND).memory_bytes();
+    assert!(bytes < 20_000, "one span takes {bytes} bytes");
+}

@@ -1,0 +1,516 @@
+//! What was committed is what parts hold: every column, sorted, in granules, with an index that never hides a row.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::datatypes::UInt64Type;
+use fastrand::Rng;
+use model::stats::Stats;
+use model::{ManualClock, TimeRange, Timestamp};
+use store::disk::RealDisk;
+use store::schema::{column, is_attribute};
+use store::text::{Home, home, tokenizer};
+use store::{Batch, Config, Narrow, Projection, Setup, Snapshot, Store, Table, limits};
+
+use crate::generate::{self, DAY, NOW, Row, SECOND, numbers, sorted_rows, times};
+
+struct Opened {
+    store: Store,
+    stats: Stats,
+    clock: Arc<ManualClock>,
+    // Removed when the test is over.
+    _directory: tempfile::TempDir,
+}
+
+fn open() -> Opened {
+    open_with(Config { flush_bytes: u64::MAX, flush_interval_s: u64::MAX, ..Config::default() })
+}
+
+fn open_with(config: Config) -> Opened {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (stats, clock) = (Stats::new(), Arc::new(ManualClock::new(NOW)));
+    let store = Store::open(Setup {
+        directory: directory.path().to_path_buf(),
+        config,
+        clock: clock.clone(),
+        disk: Arc::new(RealDisk),
+        stats: stats.clone(),
+    });
+    Opened { store: store.expect("an empty directory opens"), stats, clock, _directory: directory }
+}
+
+impl Opened {
+    fn append(&self, batch: Batch) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(self.store.writer().append(batch)).expect("the batch is committed");
+    }
+
+    fn flushed(&self) -> Snapshot {
+        self.store.flush_now().expect("the flush succeeds");
+        self.store.snapshot()
+    }
+}
+
+fn read(snapshot: &Snapshot, table: Table, narrow: &Narrow) -> Vec<RecordBatch> {
+    let granules = snapshot.granules(table, TimeRange::ALL, narrow).expect("granules are found");
+    let read = granules.iter().map(|granule| {
+        let rows = granule.read(&Projection::All).expect("a granule is read");
+        assert_eq!(rows.num_rows(), granule.rows());
+        rows
+    });
+    read.collect()
+}
+
+fn token(column: &str, token: &str) -> Narrow {
+    Narrow::Token { column: column.to_owned(), token: token.to_owned() }
+}
+
+#[test]
+fn parts_hold_what_the_head_held() {
+    for seed in 0..6 {
+        println!("seed {seed}");
+        let mut random = Rng::with_seed(seed);
+        let opened = open();
+        let key = opened.store.writer().series_key();
+        for _ in 0..random.usize(1..6) {
+            let (rows, keys) = (random.usize(1..700), *random.choice(&[5, 60, 400]).expect("there are some"));
+            opened.append(generate::logs(&mut random, rows, keys, 3 * DAY));
+            opened.append(generate::spans(&mut random, rows, DAY));
+            opened.append(generate::points(&mut random, key, rows, 40, DAY));
+        }
+        let head = opened.store.snapshot();
+        assert!(head.parts().is_empty());
+        let parts = opened.flushed();
+        for table in Table::ALL {
+            let expected = sorted_rows(&read(&head, table, &Narrow::All));
+            assert_eq!(sorted_rows(&read(&parts, table, &Narrow::All)), expected, "{table:?}");
+            assert_eq!(
+                parts.parts().iter().filter(|part| part.table() == table).map(|part| part.rows()).sum::<u64>(),
+                expected.len() as u64
+            );
+        }
+        assert_eq!(parts.last_seq(), head.last_seq());
+        assert!(parts.parts().iter().all(|part| part.verify().is_ok()));
+    }
+}
+
+#[test]
+fn granules_give_the_columns_and_rows_that_are_asked_for() {
+    let mut random = Rng::with_seed(11);
+    let opened = open();
+    let key = opened.store.writer().series_key();
+    opened.append(generate::logs(&mut random, 9_000, 20, DAY / 2));
+    opened.append(generate::spans(&mut random, 2_500, DAY / 2));
+    opened.append(generate::points(&mut random, key, 9_000, 50, DAY / 2));
+    let snapshots = [opened.store.snapshot(), opened.flushed()];
+    for (snapshot, table) in snapshots.iter().flat_map(|snapshot| Table::ALL.map(|table| (snapshot, table))) {
+        for granule in snapshot.granules(table, TimeRange::ALL, &Narrow::All).expect("granules are found") {
+            let whole = granule.read(&Projection::All).expect("a granule is read");
+            for _ in 0..8 {
+                let names = whole.schema_ref().fields().iter().map(|field| field.name().clone());
+                let mut wanted: Vec<String> = names.filter(|_| random.u8(..6) == 0).collect();
+                wanted.push("attr:never seen".into());
+                let projection = Projection::Columns(wanted.clone());
+                let picked: Vec<u32> = (0..whole.num_rows() as u32).filter(|_| random.u8(..50) == 0).collect();
+                let places: Vec<usize> = (0..whole.num_columns())
+                    .filter(|place| wanted.contains(whole.schema_ref().field(*place).name()))
+                    .collect();
+                let expected = whole.project(&places).expect("the columns are there");
+                let columns = granule.read(&projection).expect("columns are read");
+                assert_eq!(columns.num_rows(), whole.num_rows());
+                assert_eq!(generate::rows(&columns), generate::rows(&expected));
+                let rows = granule.read_rows(&projection, &picked).expect("rows are read");
+                assert_eq!(rows.num_rows(), picked.len());
+                let expected = generate::rows(&expected);
+                let expected: Vec<&Row> = picked.iter().map(|row| &expected[*row as usize]).collect();
+                assert_eq!(generate::rows(&rows).iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_index_narrows_and_hides_nothing() {
+    let mut random = Rng::with_seed(5);
+    let opened = open();
+    for _ in 0..3 {
+        opened.append(generate::logs(&mut random, 6_000, 30, DAY / 4));
+        opened.append(generate::spans(&mut random, 3_000, DAY / 4));
+    }
+    let head = opened.store.snapshot();
+    let parts = opened.flushed();
+    for table in [Table::Logs, Table::Spans] {
+        let oracle = Oracle::new(&read(&head, table, &Narrow::All));
+        let (mut words, mut ids) = (Narrowed::default(), Narrowed::default());
+        for _ in 0..400 {
+            let (column, word, matching) = oracle.some_token(&mut random);
+            let found = seqs(&parts, table, &token(column, word));
+            assert!(matching.is_subset(&found), "{column} {word:?} in {table:?}");
+            match home(column, word) {
+                Home::Words => words.count(oracle.rows, matching.len(), found.len()),
+                Home::Ids => ids.count(oracle.rows, matching.len(), found.len()),
+                Home::Nowhere => panic!("{column} is indexed"),
+            }
+        }
+        println!("{table:?}: words {words:?}, ids {ids:?}");
+        assert!(words.asked > 50 && ids.asked > 50);
+        assert!(words.rare > 10 && words.rare_rows_read * 3 < words.rare_rows_all, "words narrow: {words:?}");
+        assert!(ids.rare > 10 && ids.rare_rows_read < ids.rare_rows_all, "ids narrow: {ids:?}");
+    }
+}
+
+#[derive(Debug, Default)]
+struct Narrowed {
+    asked: usize,
+    // Of tokens in at most five rows.
+    rare: usize,
+    rare_rows_read: usize,
+    rare_rows_all: usize,
+}
+
+impl Narrowed {
+    fn count(&mut self, all: usize, matching: usize, read: usize) {
+        self.asked += 1;
+        if matching <= 5 {
+            self.rare += 1;
+            self.rare_rows_read += read;
+            self.rare_rows_all += all;
+        }
+    }
+}
+
+fn seqs(snapshot: &Snapshot, table: Table, narrow: &Narrow) -> BTreeSet<u64> {
+    let projection = Projection::Columns(vec![column::INGEST_SEQ.into()]);
+    let granules = snapshot.granules(table, TimeRange::ALL, narrow).expect("granules are found");
+    let batches = granules.iter().map(|granule| granule.read(&projection).expect("a granule is read"));
+    batches.flat_map(|batch| numbers(&batch, column::INGEST_SEQ)).collect()
+}
+
+// Which rows hold which token, found row by row.
+struct Oracle {
+    rows: usize,
+    all: BTreeSet<u64>,
+    by_token: BTreeMap<(String, String), BTreeSet<u64>>,
+    // Those of at least a hundred rows.
+    common: Vec<(String, String)>,
+}
+
+impl Oracle {
+    fn new(batches: &[RecordBatch]) -> Self {
+        let mut by_token: BTreeMap<(String, String), BTreeSet<u64>> = BTreeMap::new();
+        let of_batch = |batch: &RecordBatch| numbers(batch, column::INGEST_SEQ).into_iter().zip(generate::rows(batch));
+        let rows: Vec<(u64, Row)> = batches.iter().flat_map(of_batch).collect();
+        for (seq, row) in &rows {
+            for (column, stored) in row.iter().filter(|(column, _)| home(column, "") != Home::Nowhere) {
+                for token in tokenizer::tokens(&text_of(column, stored)) {
+                    by_token.entry((column.clone(), token.into_owned())).or_default().insert(*seq);
+                }
+            }
+        }
+        let common = by_token.iter().filter(|(_, rows)| rows.len() >= 100).map(|(token, _)| token.clone()).collect();
+        Self { rows: rows.len(), all: rows.into_iter().map(|(seq, _)| seq).collect(), by_token, common }
+    }
+
+    fn some_token(&self, random: &mut Rng) -> (&str, &str, &BTreeSet<u64>) {
+        let common = if random.bool() { random.choice(&self.common) } else { None };
+        let token = common.or_else(|| random.choice(self.by_token.keys())).expect("there are tokens");
+        (&token.0, &token.1, &self.by_token[token])
+    }
+}
+
+// What search compares words with.
+fn text_of(column: &str, stored: &str) -> String {
+    if !is_attribute(column) {
+        return stored.to_owned();
+    }
+    let json = serde_json::from_str(stored).expect("attributes are kept as JSON");
+    model::attributes::AttributeValue::from_otlp_json(&json).expect("it is OTLP's").to_text()
+}
+
+#[test]
+fn conditions_combine() {
+    let mut random = Rng::with_seed(8);
+    let opened = open();
+    opened.append(generate::logs(&mut random, 20_000, 30, DAY / 4));
+    let head = opened.store.snapshot();
+    let parts = opened.flushed();
+    let oracle = Oracle::new(&read(&head, Table::Logs, &Narrow::All));
+    for _ in 0..150 {
+        let (a, b) = (oracle.some_token(&mut random), oracle.some_token(&mut random));
+        let narrows = vec![token(a.0, a.1), token(b.0, b.1)];
+        let [of_a, of_b] = [seqs(&parts, Table::Logs, &narrows[0]), seqs(&parts, Table::Logs, &narrows[1])];
+        let both = seqs(&parts, Table::Logs, &Narrow::And(narrows.clone()));
+        assert_eq!(both, of_a.intersection(&of_b).copied().collect());
+        assert!(a.2.intersection(b.2).all(|seq| both.contains(seq)), "{a:?} and {b:?}");
+        let either = seqs(&parts, Table::Logs, &Narrow::Or(narrows));
+        assert_eq!(either, of_a.union(&of_b).copied().collect());
+    }
+    assert_eq!(seqs(&parts, Table::Logs, &Narrow::Nothing).len(), 0);
+    assert_eq!(seqs(&parts, Table::Logs, &token(column::SEVERITY_NUMBER, "9")), oracle.all);
+    assert_eq!(seqs(&parts, Table::Logs, &token(column::BODY, "no_such_word")).len(), 0);
+}
+
+#[test]
+fn a_part_without_its_index_or_with_a_damaged_one_reads_everything() {
+    let mut random = Rng::with_seed(2);
+    for damage in ["remove", "cut", "flip", "empty"] {
+        let opened = open();
+        opened.append(generate::logs(&mut random, 3_000, 10, SECOND));
+        opened.store.flush_now().expect("the flush succeeds");
+        let snapshot = opened.store.snapshot();
+        let path = snapshot.parts()[0].directory().join("index.bin");
+        let mut bytes = std::fs::read(&path).expect("the index is there");
+        let middle = bytes.len() / 2;
+        match damage {
+            "flip" => bytes[middle] ^= 1,
+            "cut" => bytes.truncate(middle),
+            _ => bytes.clear(),
+        }
+        std::fs::remove_file(&path).expect("the index goes");
+        if damage != "remove" {
+            std::fs::write(&path, bytes).expect("the index is written");
+        }
+        assert_eq!(seqs(&snapshot, Table::Logs, &token(column::BODY, "no_such_word")).len(), 3_000, "{damage}");
+        assert!(snapshot.parts()[0].verify().is_err(), "{damage}");
+    }
+}
+
+#[test]
+fn damaged_rows_are_an_error_that_names_the_file() {
+    let opened = open();
+    opened.append(generate::logs(&mut Rng::with_seed(1), 50, 4, SECOND));
+    let snapshot = opened.flushed();
+    let path = snapshot.parts()[0].directory().join("rows.parquet");
+    std::fs::write(&path, b"PAR1 this is no Parquet file at all PAR1").expect("the file is written");
+    let granules = snapshot.granules(Table::Logs, TimeRange::ALL, &Narrow::All).expect("granules are found");
+    let error = granules[0].read(&Projection::All).expect_err("it cannot be read").to_string();
+    assert!(error.contains("rows.parquet is damaged"), "{error}");
+}
+
+#[test]
+fn parts_are_sorted() {
+    let mut random = Rng::with_seed(4);
+    let opened = open();
+    let key = opened.store.writer().series_key();
+    for _ in 0..3 {
+        opened.append(generate::logs(&mut random, 4_000, 3, 2 * DAY));
+        opened.append(generate::spans(&mut random, 4_000, 2 * DAY));
+        opened.append(generate::points(&mut random, key, 4_000, 30, 2 * DAY));
+    }
+    let snapshot = opened.flushed();
+    for part in snapshot.parts() {
+        let mut keys: Vec<(Vec<u8>, i64, Vec<u8>, u64)> = Vec::new();
+        let mut starts: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
+        for (granule, meta) in part.meta().granules.iter().enumerate() {
+            let rows =
+                part.read(granule, std::slice::from_ref(&(0..meta.rows)), &Projection::All).expect("a granule is read");
+            let (times, seqs) = (times(&rows), numbers(&rows, column::INGEST_SEQ));
+            assert_eq!(times.iter().min(), Some(&meta.time_min));
+            assert_eq!(times.iter().max(), Some(&meta.time_max));
+            assert_eq!((seqs.iter().min(), seqs.iter().max()), (Some(&meta.seq_min), Some(&meta.seq_max)));
+            for row in 0..rows.num_rows() {
+                let id = |name: &str| rows[name].as_fixed_size_binary().value(row).to_vec();
+                let (first, last) = match part.table() {
+                    Table::Logs | Table::Exemplars => (Vec::new(), Vec::new()),
+                    Table::Points => {
+                        let id = rows[column::SERIES_ID].as_primitive::<UInt64Type>().value(row);
+                        assert!(meta.series.is_some_and(|(least, greatest)| (least..=greatest).contains(&id)));
+                        (id.to_be_bytes().to_vec(), Vec::new())
+                    }
+                    Table::Spans => (id(column::TRACE_ID), id(column::SPAN_ID)),
+                };
+                if part.table() == Table::Spans {
+                    // A trace is one run of rows, and its first row is where it starts.
+                    let start = *starts.entry(first.clone()).or_insert(times[row]);
+                    assert!(start <= times[row]);
+                }
+                keys.push((first, times[row], last, seqs[row]));
+            }
+        }
+        if part.table() == Table::Spans {
+            let runs: Vec<&Vec<u8>> = keys.chunk_by(|a, b| a.0 == b.0).map(|run| &run[0].0).collect();
+            assert_eq!(runs.len(), starts.len(), "each trace is one run");
+            let of_runs: Vec<(i64, &Vec<u8>)> = runs.into_iter().map(|trace| (starts[trace], trace)).collect();
+            assert!(of_runs.is_sorted());
+            assert!(keys.chunk_by(|a, b| a.0 == b.0).all(|run| run.is_sorted()));
+        } else {
+            assert!(keys.is_sorted(), "{part:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_are_partitioned_by_day_and_far_ones_are_stray() {
+    let opened = open();
+    let mut random = Rng::with_seed(9);
+    opened.append(generate::logs(&mut random, 4_000, 3, 40 * DAY));
+    let head = opened.store.snapshot();
+    let snapshot = opened.flushed();
+    let names: Vec<String> = snapshot.parts().iter().map(|part| part.name().partition.to_string()).collect();
+    let mut sorted = names.clone();
+    sorted.sort();
+    let days = ["24", "25", "26", "27", "28", "29", "30", "31"].map(|day| format!("2026-01-{day}"));
+    assert_eq!(sorted[..8], days);
+    assert_eq!(sorted[8..], ["stray"]);
+    for part in snapshot.parts().iter().filter(|part| part.name().partition.to_string() != "stray") {
+        let (least, greatest) = part.time_bounds();
+        assert_eq!((least.day(), greatest.day()), (least.day(), least.day()));
+        assert!(least.to_string().starts_with(&part.name().partition.to_string()));
+    }
+    // A range finds the same rows wherever they are.
+    for _ in 0..20 {
+        let start = NOW.saturating_add(-random.i64(0..41 * DAY));
+        let range = TimeRange { start, end: start.saturating_add(random.i64(0..3 * DAY)) };
+        let inside = |snapshot: &Snapshot| -> BTreeSet<u64> {
+            let granules = snapshot.granules(Table::Logs, range, &Narrow::All).expect("granules are found");
+            let batches = granules.iter().map(|granule| {
+                let (least, greatest) = granule.time_bounds();
+                assert!(range.overlaps(least, greatest));
+                granule.read(&Projection::All).expect("a granule is read")
+            });
+            let rows = batches.flat_map(|batch| times(&batch).into_iter().zip(numbers(&batch, column::INGEST_SEQ)));
+            rows.filter(|(time, _)| range.contains(Timestamp::from_nanos(*time))).map(|(_, seq)| seq).collect()
+        };
+        assert_eq!(inside(&head), inside(&snapshot));
+    }
+}
+
+#[test]
+fn points_find_their_series_and_their_samples() {
+    let mut random = Rng::with_seed(6);
+    let opened = open();
+    let key = opened.store.writer().series_key();
+    for _ in 0..3 {
+        opened.append(generate::points(&mut random, key, 9_000, 200, DAY / 4));
+    }
+    let head = opened.store.snapshot();
+    let parts = opened.flushed();
+    let series = |snapshot: &Snapshot| -> BTreeMap<u64, Row> {
+        let tables = snapshot.series(TimeRange::ALL).expect("series are read");
+        tables
+            .iter()
+            .flat_map(|table| numbers(table, column::SERIES_ID).into_iter().zip(generate::rows(table)))
+            .collect()
+    };
+    assert_eq!(series(&parts), series(&head));
+    assert_eq!(series(&parts).len(), 200);
+    let tables = parts.series(TimeRange::ALL).expect("series are read");
+    assert!(tables.iter().all(|table| numbers(table, column::SERIES_ID).is_sorted()));
+    for count in [0, 1, 3, 50] {
+        let known: Vec<u64> = series(&head).into_keys().collect();
+        let wanted: HashSet<u64> = (0..count).filter_map(|_| random.choice(known.iter().copied())).collect();
+        let projection = Projection::Columns(vec![column::TIMESTAMP.into(), column::VALUE_DOUBLE.into()]);
+        let samples = |snapshot: &Snapshot| {
+            let batches = snapshot.samples(&wanted, TimeRange::ALL, &projection).expect("samples are read");
+            assert!(batches.iter().flat_map(|batch| numbers(batch, column::SERIES_ID)).all(|id| wanted.contains(&id)));
+            sorted_rows(&batches)
+        };
+        assert_eq!(samples(&parts), samples(&head), "{count} series");
+    }
+}
+
+#[test]
+fn exemplars_are_found_by_their_ids() {
+    let mut random = Rng::with_seed(14);
+    let opened = open();
+    let key = opened.store.writer().series_key();
+    opened.append(generate::points(&mut random, key, 30_000, 20, DAY / 4));
+    let snapshot = opened.flushed();
+    let all = by_seq_and_ordinal(&read(&snapshot, Table::Exemplars, &Narrow::All));
+    assert!(all.len() > limits::GRANULE_ROWS);
+    for row in random.choose_multiple(all.values(), 20) {
+        let trace = &row[column::TRACE_ID];
+        let found = by_seq_and_ordinal(&read(&snapshot, Table::Exemplars, &token(column::TRACE_ID, trace)));
+        assert!(found.values().any(|other| other[column::TRACE_ID] == *trace));
+    }
+    let by_word = |column: &str, word: &str| {
+        read(&snapshot, Table::Exemplars, &token(column, word)).iter().map(RecordBatch::num_rows).sum::<usize>()
+    };
+    assert_eq!(by_word("attr:Zone", "declined"), all.len(), "every block has one");
+    assert_eq!(by_word("attr:Zone", "nowhere"), 0);
+    assert_eq!(by_word(column::SERVICE, "orders"), all.len());
+}
+
+fn by_seq_and_ordinal(batches: &[RecordBatch]) -> BTreeMap<(u64, String), Row> {
+    let of_batch = |batch: &RecordBatch| numbers(batch, column::INGEST_SEQ).into_iter().zip(generate::rows(batch));
+    batches.iter().flat_map(of_batch).map(|(seq, row)| ((seq, row[column::ORDINAL].clone()), row)).collect()
+}
+
+#[test]
+fn an_old_snapshot_goes_on_reading_what_it_had() {
+    let mut random = Rng::with_seed(21);
+    let opened = open();
+    opened.append(generate::logs(&mut random, 100, 3, SECOND));
+    let first = opened.store.snapshot();
+    let expected = sorted_rows(&read(&first, Table::Logs, &Narrow::All));
+    let second = opened.flushed();
+    opened.append(generate::logs(&mut random, 100, 3, SECOND));
+    let third = opened.flushed();
+    for snapshot in [&first, &second] {
+        assert_eq!(sorted_rows(&read(snapshot, Table::Logs, &Narrow::All)), expected);
+    }
+    assert_eq!(seqs(&third, Table::Logs, &Narrow::All).len(), 200);
+    assert!(first.version() < second.version() && second.version() < third.version());
+}
+
+#[test]
+fn heads_are_flushed_when_they_are_full_or_old() {
+    // Far longer than the clock moves while the first flush is waited for.
+    let flush_interval_s = 1_000_000;
+    let opened = open_with(Config { flush_bytes: 200_000, flush_interval_s, ..Config::default() });
+    let mut random = Rng::with_seed(30);
+    opened.append(generate::spans(&mut random, 10, SECOND));
+    opened.append(generate::logs(&mut random, 5_000, 10, SECOND));
+    wait_for(&opened, |snapshot| snapshot.parts().len() == 1, "a full head is flushed at once");
+    assert_eq!(opened.store.snapshot().parts()[0].table(), Table::Logs);
+    opened.clock.advance(Duration::from_secs(flush_interval_s));
+    wait_for(
+        &opened,
+        |snapshot| snapshot.parts().iter().any(|part| part.table() == Table::Spans),
+        "an old head is flushed",
+    );
+    let text = opened.stats.to_prometheus_text();
+    assert!(text.contains("sextant_flush_rows_total{signal=\"logs\"} 5000"), "{text}");
+}
+
+// The clock moves on a second at a time while the upkeep works; far more of them pass than any flush is due in.
+fn wait_for(opened: &Opened, reached: impl Fn(&Snapshot) -> bool, what: &str) {
+    use model::Clock as _;
+    let started = opened.clock.monotonic();
+    for _ in 0..2_000 {
+        if reached(&opened.store.snapshot()) {
+            return;
+        }
+        opened.clock.advance(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let stats = opened.stats.to_prometheus_text();
+    panic!("{what}: not within {:?}\n{stats}", opened.clock.monotonic() - started);
+}
+
+#[test]
+fn the_index_of_a_common_load_is_small() {
+    let mut random = Rng::with_seed(77);
+    let opened = open();
+    let rows = 20_000;
+    opened.append(generate::logs(&mut random, rows, 10, SECOND));
+    let snapshot = opened.flushed();
+    let part = &snapshot.parts()[0];
+    for (name, file) in &part.meta().files {
+        println!("{name}: {:.1} bytes a row", file.bytes as f64 / rows as f64);
+    }
+    // The filters pay for ids alone: wrong answers of theirs stay below one in a hundred.
+    let mut asked = 0;
+    let mut granules = 0;
+    for _ in 0..400 {
+        let stranger = format!("{:032x}", random.u128(..));
+        asked += part.meta().granules.len();
+        granules += snapshot
+            .granules(Table::Logs, TimeRange::ALL, &token(column::TRACE_ID, &stranger))
+            .map_or(0, |found| found.len());
+    }
+    println!("{granules} of {asked} granules were read for ids that nobody has");
+    assert!(granules * 100 <= asked * 2);
+}
