@@ -64,9 +64,10 @@ impl Params {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// `start` and `end`; the last hour before `end` (or `now`) if there is no `start`.
+    /// `start` and `end`; without `end` up to this moment, without `start` the hour before `end`.
     pub fn range(&self, now: Timestamp) -> Result<TimeRange, ApiError> {
-        let end = self.time("end", now)?.unwrap_or(now);
+        // What happened at this very moment has happened.
+        let end = self.time("end", now)?.unwrap_or(now.saturating_add(1));
         let start = self.time("start", now)?.unwrap_or_else(|| end.saturating_add(-DEFAULT_RANGE_NANOS));
         ordered(TimeRange { start, end })
     }

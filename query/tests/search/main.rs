@@ -1,5 +1,7 @@
-//! Tests of search: the filter language against cases in text files, and answers against an oracle.
+//! Tests of search: the filter language against cases in text files, answers against an
+//! oracle, and the HTTP API.
 
+mod api;
 mod grammar;
 mod naive;
 mod oracle;
