@@ -1,9 +1,11 @@
 //! The write path from outside: conversion against a reconstruction of what was sent, and both doors over the network with
 //! a store behind them. One program, so that it links once.
 
+mod cases;
 mod flatten;
 mod generate;
-
+mod grpc;
+mod http;
 mod rebuild;
 mod roundtrip;
 mod support;

@@ -67,7 +67,8 @@ fn id(rows: &RecordBatch, name: &str, row: usize) -> Vec<u8> {
     if column.is_valid(row) { column.value(row).to_vec() } else { Vec::new() }
 }
 
-fn nanos(rows: &RecordBatch, name: &str, row: usize) -> u64 {
+/// A time column's value in one row; 0 for null.
+pub fn nanos(rows: &RecordBatch, name: &str, row: usize) -> u64 {
     number::<TimestampNanosecondType>(rows, name, row).map_or(0, |nanos| nanos as u64)
 }
 
