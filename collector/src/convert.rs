@@ -12,6 +12,7 @@ mod logs;
 mod points;
 mod resource;
 mod spans;
+mod weight;
 
 use std::fmt;
 
@@ -49,21 +50,39 @@ pub struct Limits {
     pub value_depth_max: usize,
     /// See [`limits::EXPANDED_BYTES_MAX`].
     pub expanded_bytes_max: u64,
+    /// See [`limits::DECODED_BYTES_MAX`].
+    pub decoded_bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { value_depth_max: limits::VALUE_DEPTH_MAX, expanded_bytes_max: limits::EXPANDED_BYTES_MAX }
+        Self {
+            value_depth_max: limits::VALUE_DEPTH_MAX,
+            expanded_bytes_max: limits::EXPANDED_BYTES_MAX,
+            decoded_bytes_max: limits::DECODED_BYTES_MAX,
+        }
     }
 }
 
 fn decode<M: prost::Message + Default>(
     bytes: &[u8],
     encoding: Encoding,
-    message: &'static str,
+    request: weight::Request,
+    context: &Context<'_>,
 ) -> Result<M, DecodeError> {
     match encoding {
-        Encoding::Protobuf => M::decode(bytes).map_err(|source| DecodeError::Protobuf { message, source }),
+        Encoding::Protobuf => {
+            let bytes_max = context.limits.decoded_bytes_max;
+            if !weight::fits(request, bytes, bytes_max) {
+                return Err(DecodeError::TooManyParts { bytes_max });
+            }
+            let message = match request {
+                weight::Request::Logs => "ExportLogsServiceRequest",
+                weight::Request::Spans => "ExportTraceServiceRequest",
+                weight::Request::Points => "ExportMetricsServiceRequest",
+            };
+            M::decode(bytes).map_err(|source| DecodeError::Protobuf { message, source })
+        }
     }
 }
 

@@ -19,6 +19,12 @@ pub enum DecodeError {
         #[source]
         source: prost::DecodeError,
     },
+    /// So many tiny parts that they would take far more memory than the bytes they came in.
+    #[error("decoding the request would take more than {bytes_max} bytes of memory")]
+    TooManyParts {
+        /// The limit.
+        bytes_max: u64,
+    },
 }
 
 /// A refused request: nothing of it is stored.
@@ -112,6 +118,7 @@ impl Refusal {
     /// What the sender can make of it.
     pub fn kind(&self) -> RefusalKind {
         match self {
+            Refusal::Undecodable(DecodeError::TooManyParts { .. }) => RefusalKind::TooLarge,
             Refusal::Undecodable(_) | Refusal::Compression(_) | Refusal::Broken { .. } => RefusalKind::Invalid,
             Refusal::TooLarge { .. } => RefusalKind::TooLarge,
             Refusal::ContentType { .. } | Refusal::ContentEncoding { .. } => RefusalKind::Unsupported,
@@ -121,6 +128,7 @@ impl Refusal {
             Refusal::Slow { .. } | Refusal::Closed => {
                 RefusalKind::Transient { retry_after: limits::RETRY_AFTER_FAILURE }
             }
+            Refusal::Store(StoreError::TooLarge { .. }) => RefusalKind::TooLarge,
             Refusal::Store(error) => match error.kind() {
                 ErrorKind::Transient => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_FAILURE },
                 ErrorKind::Permanent => RefusalKind::Internal,
@@ -132,6 +140,7 @@ impl Refusal {
     /// The word of the counters.
     pub fn reason(&self) -> &'static str {
         match self {
+            Refusal::Undecodable(DecodeError::TooManyParts { .. }) => "too_many_parts",
             Refusal::Undecodable(_) => "undecodable",
             Refusal::Compression(_) => "bad_compression",
             Refusal::Broken { .. } => "broken_body",
@@ -157,6 +166,10 @@ impl Refusal {
             Refusal::Compression(source) => {
                 return format!("{self}: {source}; send whole gzip members and nothing after them");
             }
+            Refusal::Undecodable(error @ DecodeError::TooManyParts { .. }) => {
+                return format!("{error}; send fewer items per request");
+            }
+            Refusal::Store(error @ StoreError::TooLarge { .. }) => return error.to_string(),
             Refusal::Broken { .. } => "send the whole body",
             Refusal::TooLarge { .. } => "send fewer items per request, or raise collector.request_bytes_max",
             Refusal::ContentType { content_type } if content_type.eq_ignore_ascii_case("application/json") => {

@@ -104,22 +104,37 @@ impl Inner {
             Compression::Identity => limits::INLINE_BYTES_MAX,
             Compression::Gzip => limits::INLINE_COMPRESSED_BYTES_MAX,
         };
-        let (batch, outcome, _reservation) = if arrival.body.len() <= inline_max {
-            self.convert(arrival)?
+        let outcome = if arrival.body.len() <= inline_max {
+            let (batch, outcome, _reservation) = self.convert(arrival)?;
+            self.store(batch).await?;
+            outcome
         } else {
-            let permit = Arc::clone(&self.conversions).acquire_owned().await.map_err(|_| Refusal::Closed)?;
-            let inner = Arc::clone(&self);
-            let conversion = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                inner.convert(arrival)
-            });
-            conversion.await.unwrap_or(Err(Refusal::Defect))?
+            self.carry_aside(arrival).await?
         };
-        if !batch.is_empty() {
-            self.writer.append(batch).await.map_err(Refusal::Store)?;
-        }
         self.counters.stored(door, signal, &outcome, self.clock.monotonic().saturating_sub(started));
         Ok(outcome)
+    }
+
+    // The same on a thread that may block: conversion, and the store's encoding of the batch, take a core for a while.
+    async fn carry_aside(self: &Arc<Self>, arrival: Arrival) -> Result<Outcome, Refusal> {
+        let permit = Arc::clone(&self.conversions).acquire_owned().await.map_err(|_| Refusal::Closed)?;
+        let inner = Arc::clone(self);
+        let runtime = tokio::runtime::Handle::current();
+        let work = tokio::task::spawn_blocking(move || {
+            let (batch, outcome, _reservation) = inner.convert(arrival)?;
+            // What follows mostly waits for the disk.
+            drop(permit);
+            runtime.block_on(inner.store(batch))?;
+            Ok(outcome)
+        });
+        work.await.unwrap_or(Err(Refusal::Defect))
+    }
+
+    async fn store(&self, batch: Batch) -> Result<(), Refusal> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.writer.append(batch).await.map(|_| ()).map_err(Refusal::Store)
     }
 
     // The work of one core: decompression and conversion.

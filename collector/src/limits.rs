@@ -19,8 +19,12 @@ pub const VALUE_DEPTH_MAX: usize = 24;
 
 /// Bytes that the resources, scopes and metric descriptions of one request may take once every item carries its own copy,
 /// as parts and queries see them. Without it a request of some MiB, one huge resource over many small items, would ask for
-/// terabytes later, when nobody can refuse it any more.
-pub const EXPANDED_BYTES_MAX: u64 = 1 << 30;
+/// terabytes later, when nobody can refuse it any more. Below what one record of the WAL may take.
+pub const EXPANDED_BYTES_MAX: u64 = 512 << 20;
+
+/// Memory that one request may take while it is converted, by a generous estimate made beforehand. Requests of common shape
+/// and the greatest size stay below it; what exceeds it is made of tiny parts, and would take the memory of everyone.
+pub const DECODED_BYTES_MAX: u64 = 2 << 30;
 
 /// Requests larger than this are converted on a thread of their own: at about 100 MB/s, more would keep an async thread
 /// busy for longer than other connections should notice.

@@ -12,7 +12,9 @@ use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, 
 
 use super::attributes::KeyValues;
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, histogram, known_time, optional_id};
+use super::{
+    Context, Encoding, Expansion, Mistakes, Place, correlation, decode, histogram, known_time, optional_id, weight,
+};
 use crate::{DecodeError, Outcome, Reason, Warning};
 
 /// Adds the data points of an `ExportMetricsServiceRequest` to the columns. On an error the columns are as before.
@@ -22,7 +24,7 @@ pub fn points(
     context: &Context<'_>,
     columns: &mut PointColumns,
 ) -> Result<Outcome, DecodeError> {
-    let request: ExportMetricsServiceRequest = decode(bytes, encoding, "ExportMetricsServiceRequest")?;
+    let request: ExportMetricsServiceRequest = decode(bytes, encoding, weight::Request::Points, context)?;
     let mut outcome = Outcome::default();
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_metrics.iter().enumerate() {

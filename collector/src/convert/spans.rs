@@ -8,7 +8,7 @@ use store::schema::{EventRow, LinkRow, SpanColumns, SpanRow, ValueRef};
 
 use super::attributes::KeyValues;
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, sent_time};
+use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, sent_time, weight};
 use crate::{DecodeError, Outcome, Reason};
 
 /// Adds the spans of an `ExportTraceServiceRequest` to the columns. On an error the columns are as before.
@@ -18,7 +18,7 @@ pub fn spans(
     context: &Context<'_>,
     columns: &mut SpanColumns,
 ) -> Result<Outcome, DecodeError> {
-    let request: ExportTraceServiceRequest = decode(bytes, encoding, "ExportTraceServiceRequest")?;
+    let request: ExportTraceServiceRequest = decode(bytes, encoding, weight::Request::Spans, context)?;
     let mut outcome = Outcome::default();
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_spans.iter().enumerate() {

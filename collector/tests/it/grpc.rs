@@ -1,6 +1,7 @@
 //! OTLP/gRPC: the official clients, and calls made by hand for what they would never send.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Request};
@@ -8,6 +9,7 @@ use collector::Config;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::{BodyExt as _, Full};
+use model::SystemClock;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -23,6 +25,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower::{Service as _, ServiceExt as _};
 
+use crate::faulty::FaultyDisk;
 use crate::http;
 use crate::support::{Server, gauge, log, logs_request, metrics_request, point, span, spans_request};
 
@@ -215,6 +218,21 @@ async fn a_bomb_is_too_large() {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
     assert!(!has_retry_info(&status));
     assert_eq!(server.count("sextant_ingest_in_flight_bytes", &[]), 0);
+}
+
+#[tokio::test]
+async fn a_failing_disk_says_come_again() {
+    let disk = FaultyDisk::default();
+    let server = Server::with(Config::default(), Arc::new(SystemClock::new()), Arc::new(disk.clone())).await;
+    disk.fail(true);
+    let mut client = LogsServiceClient::new(channel(&server).await);
+    let status = client.export(logs_request(vec![log()])).await.expect_err("it is not stored");
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(has_retry_info(&status), "{status:?}");
+    assert_eq!(server.rows(Table::Logs), 0);
+    disk.fail(false);
+    client.export(logs_request(vec![log()])).await.expect("it is stored");
+    assert_eq!(server.rows(Table::Logs), 1);
 }
 
 #[tokio::test]

@@ -8,15 +8,17 @@ use std::time::Duration;
 use collector::Config;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use model::{ManualClock, Timestamp};
+use model::{ManualClock, SystemClock, Timestamp};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use store::Table;
+use store::disk::RealDisk;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::faulty::FaultyDisk;
 use crate::support::{Server, gauge, log, logs_request, metrics_request, point, span, spans_request};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -352,7 +354,7 @@ async fn a_full_server_says_come_again() {
 #[tokio::test]
 async fn a_body_that_drips_is_given_up() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_nanos(1)));
-    let server = Server::with_clock(Config::default(), clock.clone()).await;
+    let server = Server::with(Config::default(), clock.clone(), Arc::new(RealDisk)).await;
     let body = one_log();
     let dripping = begin(server.http, body.len(), &body[..3]).await;
     server.wait_for_in_flight(3).await;
@@ -383,6 +385,47 @@ async fn a_closed_server_says_come_again() {
     assert_eq!((answer.status, answer.rpc_status().0), (503, 14), "{}", answer.head);
     assert_eq!(answer.header("retry-after"), Some("5"));
     assert_eq!(server.rows(Table::Logs), 0);
+}
+
+#[tokio::test]
+async fn a_failing_disk_says_come_again() {
+    let disk = FaultyDisk::default();
+    let server = Server::with(Config::default(), Arc::new(SystemClock::new()), Arc::new(disk.clone())).await;
+    assert_eq!(export(server.http, "/v1/logs", &one_log()).await.status, 200);
+    disk.fail(true);
+    // One is converted beside its connection, the other on a thread of its own.
+    for body in [one_log(), logs_request(vec![log(); 20_000]).encode_to_vec()] {
+        let answer = export(server.http, "/v1/logs", &body).await;
+        let (code, message) = answer.rpc_status();
+        assert_eq!((answer.status, code), (503, 14), "{message}");
+        assert_eq!(answer.header("retry-after"), Some("5"));
+        assert!(!message.contains("the test broke the disk"), "what the disk said is not the sender's: {message}");
+    }
+    assert_eq!(server.rows(Table::Logs), 1);
+    disk.fail(false);
+    assert_eq!(export(server.http, "/v1/logs", &one_log()).await.status, 200);
+    assert_eq!(server.rows(Table::Logs), 2);
+    assert_eq!(server.count("sextant_ingest_refused_requests_total", &[("reason", "store")]), 2);
+    assert_eq!(server.count("sextant_ingest_accepted_items_total", &[]), 2);
+}
+
+#[tokio::test]
+async fn a_swarm_of_empty_records_is_too_large() {
+    let server = Server::start(Config::default()).await;
+    // Two bytes each, some hundred in memory.
+    let records = [0x12, 0].repeat(8 << 20);
+    let field = |tag: u8, content: &[u8]| {
+        let mut head = vec![tag];
+        prost::encode_length_delimiter(content.len(), &mut head).expect("a vector grows");
+        [head, content.to_vec()].concat()
+    };
+    let swarm = field(0x0a, &field(0x12, &records));
+    let before = peak_resident_bytes();
+    let answer = export_gzip(server.http, "/v1/logs", &gzip(&swarm)).await;
+    let grown = peak_resident_bytes().saturating_sub(before);
+    assert_eq!((answer.status, answer.rpc_status().0), (413, 8), "{}", answer.head);
+    assert!(grown < 256 << 20, "{grown} bytes");
+    assert_eq!(server.count("sextant_ingest_refused_requests_total", &[("reason", "too_many_parts")]), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

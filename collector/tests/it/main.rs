@@ -2,6 +2,7 @@
 //! a store behind them. One program, so that it links once.
 
 mod cases;
+mod faulty;
 mod flatten;
 mod generate;
 mod grpc;

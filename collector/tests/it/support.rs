@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, number_data_point,
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use store::disk::RealDisk;
+use store::disk::{Disk, RealDisk};
 use store::{Narrow, Setup, Store, Table};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -46,10 +46,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start(config: Config) -> Self {
-        Self::with_clock(config, Arc::new(SystemClock::new())).await
+        Self::with(config, Arc::new(SystemClock::new()), Arc::new(RealDisk)).await
     }
 
-    pub async fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Self {
+    pub async fn with(config: Config, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Self {
         config.check().expect("the test's settings work");
         let directory = tempfile::tempdir().expect("a folder can be made");
         let stats = Stats::new();
@@ -57,7 +57,7 @@ impl Server {
             directory: directory.path().join("data"),
             config: store::Config::default(),
             clock: Arc::clone(&clock),
-            disk: Arc::new(RealDisk),
+            disk,
             stats: stats.clone(),
         };
         let store = Store::open(setup).expect("an empty folder can be opened");
