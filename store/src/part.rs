@@ -21,7 +21,7 @@ pub use reader::with_series;
 pub use writer::{Contents, write};
 
 use crate::StoreError;
-use crate::disk::Disk;
+use crate::disk::{Disk, read_file};
 use crate::partition::Partition;
 use crate::schema::Table;
 use crate::text::Index;
@@ -83,8 +83,8 @@ pub struct Part {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     meta: Meta,
-    // Each is opened when it is first asked for.
-    rows: OnceLock<reader::Rows>,
+    // Each is read when it is first asked for. No file stays open.
+    footer: OnceLock<reader::Footer>,
     index: OnceLock<Option<Index>>,
     series: Mutex<Weak<RecordBatch>>,
 }
@@ -94,7 +94,7 @@ impl Part {
     pub fn open(disk: &Arc<dyn Disk>, data_directory: &Path, name: PartName) -> Result<Arc<Part>, StoreError> {
         let directory = name.directory(data_directory);
         let path = directory.join(META_FILE);
-        let bytes = read_whole(disk.as_ref(), &path)?;
+        let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
         let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
         let meta: Meta =
             serde_json::from_slice(&bytes).map_err(|error| damaged(format!("it is no part's meta: {error}")))?;
@@ -106,7 +106,7 @@ impl Part {
             directory,
             disk: Arc::clone(disk),
             meta,
-            rows: OnceLock::new(),
+            footer: OnceLock::new(),
             index: OnceLock::new(),
             series: Mutex::default(),
         }))
@@ -157,13 +157,4 @@ impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Part({}, {} rows)", self.name, self.meta.rows)
     }
-}
-
-/// The bytes of a file.
-fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StoreError> {
-    let failed = |source| StoreError::Disk { operation: "read", path: path.to_path_buf(), source };
-    let file = disk.open(path).map_err(failed)?;
-    let mut bytes = vec![0; usize::try_from(file.len()).unwrap_or(usize::MAX)];
-    file.read_at(0, &mut bytes).map_err(failed)?;
-    Ok(bytes)
 }

@@ -263,3 +263,125 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use model::{ManualClock, Timestamp};
+
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::schema::{LogColumns, LogRow, ResourceRow, ScopeRow};
+
+    // A store of one chunk of logs, whose manifest refuses as often as it is told to.
+    struct OneChunk {
+        chunk: Mutex<Option<Arc<Chunk>>>,
+        refusals: AtomicU64,
+        published: Mutex<Vec<Arc<Part>>>,
+        numbers: AtomicU64,
+    }
+
+    impl OneChunk {
+        fn refusing(times: u64) -> Arc<Self> {
+            let mut columns = LogColumns::default();
+            let envelope = columns.envelopes.push(&ResourceRow::default(), &ScopeRow::default());
+            columns.push(&LogRow { envelope, ..LogRow::default() }, &[]);
+            let chunk = Chunk::of_batch(columns.finish(), 1).expect("a batch of one record").pop().map(Arc::new);
+            Arc::new(Self {
+                chunk: Mutex::new(chunk),
+                refusals: AtomicU64::new(times),
+                published: Mutex::default(),
+                numbers: AtomicU64::new(1),
+            })
+        }
+    }
+
+    impl Flushable for OneChunk {
+        fn head(&self, signal: Signal) -> HeadState {
+            let holds = signal == Signal::Logs && self.chunk.lock().expect("no test panics").is_some();
+            HeadState { bytes: u64::from(holds), oldest: holds.then_some(Duration::ZERO) }
+        }
+
+        fn seal(&self, signal: Signal) -> (Vec<Arc<Chunk>>, u64) {
+            let chunk = self.chunk.lock().expect("no test panics").clone().filter(|_| signal == Signal::Logs);
+            (chunk.into_iter().collect(), 1)
+        }
+
+        fn publish(&self, _: Signal, parts: Vec<Arc<Part>>, _: u64) -> Result<(), StoreError> {
+            let refuses = |left: u64| left.checked_sub(1);
+            if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuses).is_ok() {
+                return Err(StoreError::Closed { reason: "the test says so".into() });
+            }
+            self.chunk.lock().expect("no test panics").take();
+            self.published.lock().expect("no test panics").extend(parts);
+            Ok(())
+        }
+
+        fn next_part_number(&self) -> u64 {
+            self.numbers.fetch_add(1, Ordering::Relaxed)
+        }
+    }
+
+    fn worker(directory: &tempfile::TempDir, store: Arc<OneChunk>) -> (Worker, Arc<ManualClock>, Stats) {
+        let (clock, stats) = (Arc::new(ManualClock::new(Timestamp::from_nanos(5))), Stats::new());
+        let setup = Setup {
+            directory: directory.path().to_path_buf(),
+            config: Config { flush_interval_s: 10, ..Config::default() },
+            clock: clock.clone(),
+            disk: Arc::new(RealDisk),
+            stats: stats.clone(),
+        };
+        (Worker::new(&setup, store), clock, stats)
+    }
+
+    #[test]
+    fn a_failed_flush_is_counted_and_tried_again_later_and_later() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = OneChunk::refusing(3);
+        let (mut worker, clock, stats) = worker(&directory, Arc::clone(&store));
+        let failures = stats.counter("sextant_flush_failures_total", "", &[("signal", "logs")]);
+        let mut attempts = Vec::new();
+        for second in 0..40 {
+            let before = failures.get();
+            worker.look();
+            if failures.get() > before {
+                attempts.push(second);
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        // Due after ten seconds, then after waits of one, two and four.
+        assert_eq!(attempts, [10, 11, 13]);
+        let published = store.published.lock().expect("no test panics");
+        assert_eq!(published.len(), 1);
+        assert_eq!(published[0].rows(), 1);
+        let rows = stats.counter("sextant_flush_rows_total", "", &[("signal", "logs")]);
+        assert_eq!(rows.get(), 1);
+    }
+
+    #[test]
+    fn a_flush_that_is_asked_for_says_how_it_went_and_does_not_wait() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = OneChunk::refusing(1);
+        let (mut worker, _clock, _stats) = worker(&directory, Arc::clone(&store));
+        assert!(worker.flush_all().is_err());
+        assert!(worker.flush_all().is_ok());
+        assert!(worker.flush_all().is_ok(), "nothing is left to do");
+        assert_eq!(store.published.lock().expect("no test panics").len(), 1);
+    }
+
+    #[test]
+    fn a_head_is_due_when_it_is_large_or_old() {
+        let config = Config { flush_bytes: 100, flush_interval_s: 10, ..Config::default() };
+        let head = |bytes, oldest_s: Option<u64>| HeadState { bytes, oldest: oldest_s.map(Duration::from_secs) };
+        for (head, due) in [
+            (head(0, None), false),
+            (head(99, Some(11)), false),
+            (head(99, Some(10)), true),
+            (head(100, Some(20)), true),
+        ] {
+            assert_eq!(is_due(head, &config, Duration::from_secs(20)), due, "{head:?}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::{INDEX_FILE, Part, ROWS_FILE, SERIES_FILE};
-use crate::disk::ReadFile;
+use crate::disk::{Disk, ReadFile, read_file};
 use crate::schema::column;
 use crate::text::Index;
 use crate::{Projection, StoreError};
@@ -26,12 +26,8 @@ use crate::{Projection, StoreError};
 /// Bytes read ahead where Parquet asks for no certain number.
 const READ_BYTES: usize = 16 << 10;
 
-/// A part's rows, open: the file with its footer and the places of its pages.
-#[derive(Clone)]
-pub(super) struct Rows {
-    file: PartFile,
-    metadata: ArrowReaderMetadata,
-}
+// What stays in memory of a part's rows: the footer and the places of the pages.
+pub(super) type Footer = ArrowReaderMetadata;
 
 impl Part {
     /// Rows of a granule as the part keeps them: those in `ranges`, ascending and apart, counted from the granule's first.
@@ -41,16 +37,17 @@ impl Part {
         ranges: &[Range<u32>],
         projection: &Projection,
     ) -> Result<RecordBatch, StoreError> {
-        let rows = self.open_rows()?;
+        let file = self.open_file(ROWS_FILE)?;
+        let footer = self.footer(&file)?;
         let damaged = |error| self.damaged(ROWS_FILE, error);
         let first = granule as u64 * self.meta.granule_rows;
-        let (group, group_first, group_rows) = row_group(&rows.metadata, first)
-            .ok_or_else(|| damaged(ParquetError::EOF(format!("it has no row {first}"))))?;
+        let (group, group_first, group_rows) =
+            row_group(footer, first).ok_or_else(|| damaged(ParquetError::EOF(format!("it has no row {first}"))))?;
         let offset = (first - group_first) as usize;
         let ranges = ranges.iter().map(|range| offset + range.start as usize..offset + range.end as usize);
         let selection = RowSelection::from_consecutive_ranges(ranges, group_rows);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(rows.file.clone(), rows.metadata.clone())
-            .with_projection(mask(&rows.metadata, projection))
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer.clone())
+            .with_projection(mask(footer, projection))
             .with_row_groups(vec![group])
             .with_row_selection(selection)
             .with_batch_size(self.meta.granule_rows as usize)
@@ -94,7 +91,10 @@ impl Part {
         }
         let path = self.path(INDEX_FILE);
         let opened = match self.disk.open(&path) {
-            Ok(file) => Index::open(file).map_err(|error| error.to_string()),
+            Ok(file) => {
+                let file = OnDemand { disk: Arc::clone(&self.disk), path, len: file.len() };
+                Index::open(Arc::new(file)).map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         match opened {
@@ -114,7 +114,7 @@ impl Part {
     pub fn verify(&self) -> Result<(), StoreError> {
         for (name, expected) in &self.meta.files {
             let path = self.path(name);
-            let bytes = super::read_whole(self.disk.as_ref(), &path)?;
+            let bytes = read_file(self.disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
             if bytes.len() as u64 != expected.bytes || crc32fast::hash(&bytes) != expected.crc32 {
                 let what = "its checksum is wrong: restore the file, or remove the part's directory".to_owned();
                 return Err(StoreError::Damaged { path, what });
@@ -123,17 +123,20 @@ impl Part {
         Ok(())
     }
 
-    // Opened once; the footer and the places of the pages stay in memory.
-    fn open_rows(&self) -> Result<&Rows, StoreError> {
-        if let Some(rows) = self.rows.get() {
-            return Ok(rows);
+    fn footer(&self, file: &PartFile) -> Result<&Footer, StoreError> {
+        if let Some(footer) = self.footer.get() {
+            return Ok(footer);
         }
-        let file = self.open_file(ROWS_FILE)?;
         let options = ArrowReaderOptions::new()
             .with_offset_index_policy(PageIndexPolicy::Optional)
             .with_column_index_policy(PageIndexPolicy::Skip);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
-        Ok(self.rows.get_or_init(|| Rows { file, metadata }))
+        let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
+        Ok(self.footer.get_or_init(|| footer))
+    }
+
+    /// The file of [`Part::index`], open.
+    pub fn open_index_file(&self) -> io::Result<Arc<dyn ReadFile>> {
+        self.disk.open(&self.path(INDEX_FILE))
     }
 
     fn open_file(&self, name: &str) -> Result<PartFile, StoreError> {
@@ -217,6 +220,24 @@ where
     match batches.len() {
         1 => Ok(batches.remove(0)),
         _ => concat_batches(&schema, &batches),
+    }
+}
+
+// A file that is open only while it is read: parts are many, and a process may have no more than 1,024 files open unless it
+// is told otherwise.
+struct OnDemand {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    len: u64,
+}
+
+impl ReadFile for OnDemand {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.disk.open(&self.path)?.read_at(offset, buffer)
     }
 }
 

@@ -71,17 +71,19 @@ pub fn write(
 
 fn make_empty(disk: &dyn Disk, directory: &Path) -> Result<(), StoreError> {
     match disk.remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", directory)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::disk("remove", directory)(error));
+        }
         _ => {}
     }
-    disk.create_dir_all(directory).map_err(failed("create", directory))
+    disk.create_dir_all(directory).map_err(StoreError::disk("create", directory))
 }
 
 // Makes the names of the part's files durable, and those of every folder above that may be new.
 fn sync_up(disk: &dyn Disk, data_directory: &Path, directory: &Path) -> Result<(), StoreError> {
     let inside = directory.ancestors().take_while(|folder| folder.starts_with(data_directory.join(PARTS_DIR)));
     for folder in inside.chain([data_directory]) {
-        disk.sync_dir(folder).map_err(failed("sync", folder))?;
+        disk.sync_dir(folder).map_err(StoreError::disk("sync", folder))?;
     }
     Ok(())
 }
@@ -187,14 +189,14 @@ impl<'a> ParquetFile<'a> {
 
     fn finish(self) -> Result<FileMeta, StoreError> {
         let sink = self.writer.into_inner().map_err(parquet_failed(self.path))?;
-        sink.finish().map_err(failed("sync", self.path))
+        sink.finish().map_err(StoreError::disk("sync", self.path))
     }
 }
 
 fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<FileMeta, StoreError> {
     let mut sink = Sink::create(disk, path)?;
-    sink.write_all(bytes).map_err(failed("write", path))?;
-    sink.finish().map_err(failed("sync", path))
+    sink.write_all(bytes).map_err(StoreError::disk("write", path))?;
+    sink.finish().map_err(StoreError::disk("sync", path))
 }
 
 // Gathers what is written, counts it and sums it up.
@@ -207,7 +209,7 @@ struct Sink {
 
 impl Sink {
     fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
-        let file = disk.create(path).map_err(failed("create", path))?;
+        let file = disk.create(path).map_err(StoreError::disk("create", path))?;
         Ok(Self { file, buffer: Vec::with_capacity(WRITE_BYTES), crc: crc32fast::Hasher::new(), bytes: 0 })
     }
 
@@ -288,16 +290,12 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
 // Numbers that grow or spread, unlike counts of what was dropped.
 const PLAIN_NUMBERS: [&str; 4] = [column::INGEST_SEQ, column::DURATION_NS, column::COUNT, column::SERIES_CHECK];
 
-fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |source| StoreError::Disk { operation, path: path.to_path_buf(), source }
-}
-
 // The disk's own error comes back out of Parquet's; any other is a defect.
 fn parquet_failed(path: &Path) -> impl FnOnce(ParquetError) -> StoreError {
     move |error| {
         let source = match error {
             ParquetError::External(source) => match source.downcast::<io::Error>() {
-                Ok(source) => return failed("write", path)(*source),
+                Ok(source) => return StoreError::disk("write", path)(*source),
                 Err(source) => ArrowError::ExternalError(source),
             },
             error => ArrowError::from(error),

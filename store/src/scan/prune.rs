@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use model::{TimeRange, Timestamp};
 
 use super::{Granule, PartGranule, Source};
+use crate::disk::ReadFile;
 use crate::part::Part;
 use crate::snapshot::Narrow;
 use crate::text::Index;
@@ -44,25 +45,26 @@ pub(crate) fn pruned(part: &Arc<Part>, range: TimeRange, narrow: &Narrow) -> Vec
 
 fn narrowed(part: &Part, narrow: &Narrow, wanted: &[bool]) -> Vec<u8> {
     let Some(index) = part.index() else { return vec![ALL; wanted.len()] };
-    masks(index, narrow, wanted).unwrap_or_else(|error| {
+    let found = part.open_index_file().and_then(|file| masks(index, file.as_ref(), narrow, wanted));
+    found.unwrap_or_else(|error| {
         tracing::warn!(part = %part.name(), %error, "the index of a part cannot be read, and every row is");
         vec![ALL; wanted.len()]
     })
 }
 
 // For each granule the blocks that may hold a match. Granules that are not wanted may get any.
-fn masks(index: &Index, narrow: &Narrow, wanted: &[bool]) -> io::Result<Vec<u8>> {
+fn masks(index: &Index, file: &dyn ReadFile, narrow: &Narrow, wanted: &[bool]) -> io::Result<Vec<u8>> {
     match narrow {
         Narrow::All => Ok(vec![ALL; wanted.len()]),
         Narrow::Nothing => Ok(vec![0; wanted.len()]),
         Narrow::Token { column, token } => {
-            Ok(index.blocks(column, token, wanted)?.unwrap_or_else(|| vec![ALL; wanted.len()]))
+            Ok(index.blocks(file, column, token, wanted)?.unwrap_or_else(|| vec![ALL; wanted.len()]))
         }
         Narrow::And(all) => {
             let mut found = vec![ALL; wanted.len()];
             let mut left = wanted.to_vec();
             for narrow in all {
-                for (place, mask) in masks(index, narrow, &left)?.into_iter().enumerate() {
+                for (place, mask) in masks(index, file, narrow, &left)?.into_iter().enumerate() {
                     found[place] &= mask;
                     left[place] &= found[place] != 0;
                 }
@@ -72,7 +74,7 @@ fn masks(index: &Index, narrow: &Narrow, wanted: &[bool]) -> io::Result<Vec<u8>>
         Narrow::Or(any) => {
             let mut found = vec![0; wanted.len()];
             for narrow in any {
-                for (known, mask) in found.iter_mut().zip(masks(index, narrow, wanted)?) {
+                for (known, mask) in found.iter_mut().zip(masks(index, file, narrow, wanted)?) {
                     *known |= mask;
                 }
             }

@@ -120,6 +120,11 @@ pub(super) struct PackedFile {
 }
 
 impl PackedFile {
+    /// Where in the packed file it begins.
+    pub(super) fn start(&self) -> u64 {
+        self.range.start
+    }
+
     /// Fills `buffer` from `offset` on.
     pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let stop = offset.checked_add(buffer.len() as u64).filter(|stop| *stop <= self.range.end - self.range.start);

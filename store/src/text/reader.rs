@@ -23,36 +23,42 @@ const _: () = assert!(GRANULE_BLOCKS == u8::BITS);
 pub struct Index {
     field: Field,
     words: Option<Arc<InvertedIndexReader>>,
-    filters: PackedFile,
-    // By granule: the shape, and where the table begins inside the file.
-    shapes: Vec<(Shape, u64)>,
+    // By granule: the shape, and where in the file its table begins.
+    filters: Vec<(Shape, u64)>,
 }
 
 impl Index {
-    /// Opens and checks an `index.bin`: the whole file is read once.
+    /// Opens and checks an `index.bin`: the whole file is read once. The index keeps `file` to read on from.
     pub fn open(file: Arc<dyn ReadFile>) -> Result<Index, tantivy::TantivyError> {
         let packed = Packed::open(file)?;
         let filters = packed.file(FILTERS_FILE).ok_or_else(|| damaged("it has no filters"))?;
-        let shapes = read_shapes(&filters)?;
+        let filters = read_filters(&filters)?;
         let index = tantivy::Index::open(PackedDirectory(packed))?;
         let field = index.schema().get_field(TERM_FIELD)?;
         let words = match index.searchable_segments()?.first() {
             Some(segment) => Some(SegmentReader::open(segment)?.inverted_index(field)?),
             None => None,
         };
-        Ok(Index { field, words, filters, shapes })
+        Ok(Index { field, words, filters })
     }
 
     /// Which blocks can hold the token in the column: a mask for each granule, the lowest bit is its first block. Masks of
-    /// granules that are not `wanted` may be anything. `None` if the index does not know the column.
-    pub fn blocks(&self, column: &str, token: &str, wanted: &[bool]) -> io::Result<Option<Vec<u8>>> {
+    /// granules that are not `wanted` may be anything. `None` if the index does not know the column. `file` is the index's,
+    /// open: a filter is asked in several places of it.
+    pub fn blocks(
+        &self,
+        file: &dyn ReadFile,
+        column: &str,
+        token: &str,
+        wanted: &[bool],
+    ) -> io::Result<Option<Vec<u8>>> {
         let mut term = Vec::new();
         begin_term(&mut term, column);
         term.extend_from_slice(tokenizer::indexed(token).as_bytes());
         match home(column, token) {
             Home::Nowhere => Ok(None),
             Home::Words => self.word_blocks(&term, wanted.len()).map(Some),
-            Home::Ids => self.id_blocks(&term, wanted).map(Some),
+            Home::Ids => self.id_blocks(file, &term, wanted).map(Some),
         }
     }
 
@@ -71,13 +77,13 @@ impl Index {
         Ok(masks)
     }
 
-    fn id_blocks(&self, term: &[u8], wanted: &[bool]) -> io::Result<Vec<u8>> {
+    fn id_blocks(&self, file: &dyn ReadFile, term: &[u8], wanted: &[bool]) -> io::Result<Vec<u8>> {
         let hash = term_hash(term);
         let mut masks = vec![0; wanted.len()];
-        for ((granule, mask), (shape, table)) in masks.iter_mut().enumerate().zip(&self.shapes) {
+        for ((granule, mask), (shape, table)) in masks.iter_mut().enumerate().zip(&self.filters) {
             let read = |offset: usize| {
                 let mut bytes = [0; 2];
-                self.filters.read_at(table + offset as u64, &mut bytes).map(|()| u16::from_le_bytes(bytes))
+                file.read_at(table + offset as u64, &mut bytes).map(|()| u16::from_le_bytes(bytes))
             };
             if wanted[granule] && shape.may_contain(hash, read)? {
                 *mask = u8::MAX;
@@ -88,19 +94,19 @@ impl Index {
 
     /// For how many granules the index was made.
     pub fn granules(&self) -> usize {
-        self.shapes.len()
+        self.filters.len()
     }
 }
 
-fn read_shapes(file: &PackedFile) -> io::Result<Vec<(Shape, u64)>> {
+fn read_filters(file: &PackedFile) -> io::Result<Vec<(Shape, u64)>> {
     const ENTRY: usize = SHAPE_BYTES + 8;
     let mut count = [0; 4];
     file.read_at(0, &mut count)?;
     let count = u32::from_le_bytes(count) as usize;
     let mut entries = vec![0; count * ENTRY];
     file.read_at(4, &mut entries)?;
-    let tables = (4 + entries.len()) as u64;
-    let mut shapes = Vec::with_capacity(count);
+    let tables = file.start() + (4 + entries.len()) as u64;
+    let mut filters = Vec::with_capacity(count);
     let mut start = 0;
     for entry in entries.as_chunks::<ENTRY>().0 {
         let shape = entry.first_chunk().and_then(Shape::decode).ok_or_else(|| damaged("a filter has no such shape"))?;
@@ -108,8 +114,8 @@ fn read_shapes(file: &PackedFile) -> io::Result<Vec<(Shape, u64)>> {
         if end.checked_sub(start) != Some(shape.table_bytes() as u64) {
             return Err(damaged("a filter has another size than its shape"));
         }
-        shapes.push((shape, tables + start));
+        filters.push((shape, tables + start));
         start = end;
     }
-    Ok(shapes)
+    Ok(filters)
 }
