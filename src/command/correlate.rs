@@ -62,10 +62,10 @@ fn draw(found: &Correlation, screen: &mut Screen) -> std::io::Result<()> {
     screen.line(&screen.paint(Tone::Strong, &tui::sanitize::line(&heading)))?;
     let mut table = Table::new(&[
         ("AFTER", Align::Right),
-        ("WHAT", Align::Left),
+        ("KIND", Align::Left),
         ("SERVICE", Align::Left),
         ("STATE", Align::Left),
-        ("", Align::Left),
+        ("DETAIL", Align::Left),
     ]);
     for Entry { time, cells } in entries {
         let after = format_duration(time.as_nanos().saturating_sub(first.as_nanos()));
