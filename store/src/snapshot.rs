@@ -72,10 +72,25 @@ impl Snapshot {
         range: TimeRange,
         projection: &Projection,
     ) -> Result<Vec<RecordBatch>, StoreError> {
+        let mut batches = Vec::new();
+        self.samples_while(series, range, projection, |batch| {
+            batches.push(batch);
+            Ok::<(), StoreError>(())
+        })?;
+        Ok(batches)
+    }
+
+    /// [`Snapshot::samples`] batch by batch, so that a query can end at the error of `take` before it has read everything.
+    pub fn samples_while<E: From<StoreError>>(
+        &self,
+        series: &HashSet<u64>,
+        range: TimeRange,
+        projection: &Projection,
+        mut take: impl FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut ids: Vec<u64> = series.iter().copied().collect();
         ids.sort_unstable();
         let projection = projection.with(column::SERIES_ID);
-        let mut batches = Vec::new();
         for granule in self.granules(Table::Points, range, &Narrow::All)? {
             if !granule.may_have_series(&ids) {
                 continue;
@@ -84,10 +99,10 @@ impl Snapshot {
             let of_rows = rows[column::SERIES_ID].as_primitive::<UInt64Type>();
             let wanted: BooleanArray = of_rows.values().iter().map(|id| Some(series.contains(id))).collect();
             if wanted.true_count() > 0 {
-                batches.push(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?);
+                take(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?)?;
             }
         }
-        Ok(batches)
+        Ok(())
     }
 
     fn chunks_in(&self, table: Table, range: TimeRange) -> impl Iterator<Item = &Arc<Chunk>> {
