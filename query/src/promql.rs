@@ -22,8 +22,7 @@ pub use eval::Budget;
 pub use matcher::{Condition, Matcher, all_accept, only_name};
 pub use plan::{Plan, series_selector};
 pub use source::{
-    MemorySource, MetricFacts, MillisRange, Samples, Selection, SeriesSource, SourceError, StoreSource, StoredSeries,
-    Translator,
+    MemorySource, MetricFacts, MillisRange, Samples, Selection, SeriesSource, StoreSource, StoredSeries, Translator,
 };
 pub use staleness::{is_stale, stale_marker};
 pub use value::{Answer, Sample, Steps, Value};

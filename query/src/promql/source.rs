@@ -8,25 +8,29 @@ pub use store::{MetricFacts, StoreSource, Translator};
 
 use model::Labels;
 
+use super::error::PromqlError;
+use super::eval::Budget;
 use super::matcher::Matcher;
-
-/// An error of a source, whatever it is made of.
-pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Something that has series.
 pub trait SeriesSource {
     /// The series that all `matchers` accept with their samples in `range`. Each label set comes once; series without a sample
-    /// may come or not.
-    fn select<'a>(&'a self, matchers: &[Matcher], range: MillisRange) -> Result<Selection<'a>, SourceError>;
+    /// may come or not. What is read before the first series comes is charged to `budget`.
+    fn select<'a>(
+        &'a self,
+        matchers: &[Matcher],
+        range: MillisRange,
+        budget: &Budget,
+    ) -> Result<Selection<'a>, PromqlError>;
 
     /// The labels of the series that all `matchers` accept and that may have a sample in `range`.
-    fn labels(&self, matchers: &[Matcher], range: MillisRange) -> Result<Vec<Labels>, SourceError>;
+    fn labels(&self, matchers: &[Matcher], range: MillisRange, budget: &Budget) -> Result<Vec<Labels>, PromqlError>;
 }
 
 /// What a source selected. Series come one by one, so that no more than one needs to be decoded at a time.
 pub struct Selection<'a> {
     /// The series.
-    pub series: Box<dyn Iterator<Item = Result<StoredSeries, SourceError>> + 'a>,
+    pub series: Box<dyn Iterator<Item = Result<StoredSeries, PromqlError>> + 'a>,
     /// What was left out, and why.
     pub warnings: Vec<String>,
 }

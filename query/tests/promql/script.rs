@@ -8,8 +8,8 @@ use std::time::Duration;
 use model::{Labels, ManualClock, Timestamp};
 use query::admission::Cancel;
 use query::promql::{
-    self, Answer, Budget, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection, SeriesSource,
-    SourceError, Steps, Value,
+    self, Answer, Budget, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection, SeriesSource, Steps,
+    Value,
 };
 
 use crate::notation::{Cell, cells, metric, millis, number, quoted};
@@ -117,15 +117,20 @@ impl ScriptSource {
 }
 
 impl SeriesSource for ScriptSource {
-    fn select<'a>(&'a self, matchers: &[Matcher], range: MillisRange) -> Result<Selection<'a>, SourceError> {
-        if !self.foreign.labels(matchers, range)?.is_empty() {
-            return Err(FOREIGN.into());
+    fn select<'a>(
+        &'a self,
+        matchers: &[Matcher],
+        range: MillisRange,
+        budget: &Budget,
+    ) -> Result<Selection<'a>, PromqlError> {
+        if !self.foreign.labels(matchers, range, budget)?.is_empty() {
+            return Err(PromqlError::Source(FOREIGN.into()));
         }
-        self.series.select(matchers, range)
+        self.series.select(matchers, range, budget)
     }
 
-    fn labels(&self, matchers: &[Matcher], range: MillisRange) -> Result<Vec<Labels>, SourceError> {
-        self.series.labels(matchers, range)
+    fn labels(&self, matchers: &[Matcher], range: MillisRange, budget: &Budget) -> Result<Vec<Labels>, PromqlError> {
+        self.series.labels(matchers, range, budget)
     }
 }
 

@@ -97,8 +97,8 @@ impl Search<'_> {
     fn exact(&self, selectors: &[Vec<Matcher>]) -> Result<BTreeSet<model::Labels>, PromError> {
         let mut found = BTreeSet::new();
         for selector in selectors {
-            let labels = self.source.labels(selector, self.range);
-            let labels = labels.map_err(|error| PromError::internal(error.as_ref()))?;
+            let labels = self.source.labels(selector, self.range, &self.budget);
+            let labels = labels.map_err(|error| PromError::of_query("match[]", &error))?;
             self.charge(labels.len())?;
             found.extend(labels);
         }

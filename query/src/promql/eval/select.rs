@@ -1,6 +1,6 @@
 //! Selectors: from stored samples to numbers at steps.
 
-use crate::promql::error::{PromqlError, line_column};
+use crate::promql::error::line_column;
 use crate::promql::function::{RangeFunction, Window};
 use crate::promql::plan::{At, RangeSelect, Select};
 use crate::promql::source::{MillisRange, Samples, StoredSeries};
@@ -90,11 +90,10 @@ impl Evaluator<'_> {
     ) -> Result<impl Iterator<Item = Result<StoredSeries>> + use<'s>> {
         let first = self.reference_time(select, 0).saturating_sub(back_ms).saturating_add(1);
         let last = self.reference_time(select, self.steps.count() - 1);
-        let selection =
-            self.source.select(&select.matchers, MillisRange { first, last }).map_err(PromqlError::Source)?;
+        let selection = self.source.select(&select.matchers, MillisRange { first, last }, self.budget)?;
         selection.warnings.into_iter().for_each(|warning| self.warn(warning));
         Ok(selection.series.map(|stored| {
-            let stored = stored.map_err(PromqlError::Source)?;
+            let stored = stored?;
             self.budget.charge(stored.samples.len() + self.steps.count())?;
             Ok(stored)
         }))

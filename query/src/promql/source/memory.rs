@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use model::Labels;
 
-use super::{MillisRange, Samples, Selection, SeriesSource, SourceError, StoredSeries};
+use super::{MillisRange, Samples, Selection, SeriesSource, StoredSeries};
+use crate::promql::error::PromqlError;
+use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
 
 /// Series by their labels.
@@ -31,7 +33,12 @@ impl MemorySource {
 }
 
 impl SeriesSource for MemorySource {
-    fn select<'a>(&'a self, matchers: &[Matcher], range: MillisRange) -> Result<Selection<'a>, SourceError> {
+    fn select<'a>(
+        &'a self,
+        matchers: &[Matcher],
+        range: MillisRange,
+        _: &Budget,
+    ) -> Result<Selection<'a>, PromqlError> {
         let matchers = matchers.to_vec();
         let series = self.series.iter().filter(move |(labels, _)| all_accept(&matchers, labels));
         let series = series
@@ -39,7 +46,7 @@ impl SeriesSource for MemorySource {
         Ok(Selection { series: Box::new(series), warnings: Vec::new() })
     }
 
-    fn labels(&self, matchers: &[Matcher], range: MillisRange) -> Result<Vec<Labels>, SourceError> {
+    fn labels(&self, matchers: &[Matcher], range: MillisRange, _: &Budget) -> Result<Vec<Labels>, PromqlError> {
         let found = self
             .series
             .iter()

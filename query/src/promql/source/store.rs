@@ -17,7 +17,9 @@ use model::{Labels, TimeRange, Timestamp};
 use store::schema::column;
 use store::{Projection, Snapshot, StoreError};
 
-use super::{MillisRange, Selection, SeriesSource, SourceError, StoredSeries};
+use super::{MillisRange, Selection, SeriesSource, StoredSeries};
+use crate::promql::error::PromqlError;
+use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::rows::columns::Numbers;
 use decode::{Points, RowRef};
@@ -51,6 +53,18 @@ pub enum StoreSourceError {
     /// From its columns.
     #[error("cannot read the columns of points")]
     Columns(#[from] ArrowError),
+}
+
+impl From<StoreError> for PromqlError {
+    fn from(error: StoreError) -> Self {
+        StoreSourceError::Store(error).into()
+    }
+}
+
+impl From<StoreSourceError> for PromqlError {
+    fn from(error: StoreSourceError) -> Self {
+        PromqlError::Source(Box::new(error))
+    }
 }
 
 impl StoreSource {
@@ -121,12 +135,9 @@ impl StoreSource {
         series: Vec<Arc<Translated>>,
         matchers: &[Matcher],
         range: MillisRange,
-    ) -> Result<impl Iterator<Item = StoredSeries> + use<>, StoreSourceError> {
-        let ids: HashSet<u64> = series.iter().map(|series| series.id).collect();
-        let columns = Projection::Columns(decode::columns_of(&series));
-        let batches = if ids.is_empty() { Vec::new() } else { self.snapshot.samples(&ids, nanos(range), &columns)? };
-        let batches: Vec<Points> = batches.iter().map(Points::new).collect::<Result<_, _>>()?;
-
+        budget: &Budget,
+    ) -> Result<impl Iterator<Item = StoredSeries> + use<>, PromqlError> {
+        let batches = self.points(&series, range, budget)?;
         let mut rows: HashMap<u64, Vec<RowRef>> = HashMap::new();
         for (batch, points) in batches.iter().enumerate() {
             for (row, id) in points.series_ids() {
@@ -144,6 +155,27 @@ impl StoreSource {
         let matchers = matchers.to_vec();
         Ok(groups.into_values().flat_map(move |group| decode::group(&batches, group, &matchers)))
     }
+
+    // The points of these series, charged as they are read: no query may fill the memory before it is asked for a sample.
+    fn points(
+        &self,
+        series: &[Arc<Translated>],
+        range: MillisRange,
+        budget: &Budget,
+    ) -> Result<Vec<Points>, PromqlError> {
+        let ids: HashSet<u64> = series.iter().map(|series| series.id).collect();
+        let mut batches = Vec::new();
+        if ids.is_empty() {
+            return Ok(batches);
+        }
+        let columns = Projection::Columns(decode::columns_of(series));
+        self.snapshot.samples_while(&ids, nanos(range), &columns, |batch| {
+            budget.charge(batch.num_rows())?;
+            batches.push(Points::new(&batch).map_err(StoreSourceError::Columns)?);
+            Ok::<(), PromqlError>(())
+        })?;
+        Ok(batches)
+    }
 }
 
 #[derive(Default)]
@@ -153,18 +185,23 @@ struct Chosen {
 }
 
 impl SeriesSource for StoreSource {
-    fn select<'a>(&'a self, matchers: &[Matcher], range: MillisRange) -> Result<Selection<'a>, SourceError> {
+    fn select<'a>(
+        &'a self,
+        matchers: &[Matcher],
+        range: MillisRange,
+        budget: &Budget,
+    ) -> Result<Selection<'a>, PromqlError> {
         let Chosen { series, warnings } = self.chosen(matchers, range)?;
-        let decoded = self.decoded(series, matchers, range)?;
+        let decoded = self.decoded(series, matchers, range, budget)?;
         Ok(Selection { series: Box::new(decoded.map(Ok)), warnings })
     }
 
-    fn labels(&self, matchers: &[Matcher], range: MillisRange) -> Result<Vec<Labels>, SourceError> {
+    fn labels(&self, matchers: &[Matcher], range: MillisRange, budget: &Budget) -> Result<Vec<Labels>, PromqlError> {
         let (simple, compound): (Vec<_>, Vec<_>) =
             self.chosen(matchers, range)?.series.into_iter().partition(|series| !series.is_compound());
         let mut labels: HashSet<Labels> = simple.iter().map(|series| series.labels.clone()).collect();
         // Which buckets and quantiles there are, only the points know.
-        labels.extend(self.decoded(compound, matchers, range)?.map(|series| series.labels));
+        labels.extend(self.decoded(compound, matchers, range, budget)?.map(|series| series.labels));
         Ok(labels.into_iter().collect())
     }
 }
