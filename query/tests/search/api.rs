@@ -682,3 +682,33 @@ async fn the_status_tells_sizes_and_counters() {
         assert_eq!(status["counters"]["sextant_query_refused_total"], 0);
     }
 }
+
+// The root package answers these itself, so that they work before the store is open.
+const OF_THE_GATE: [&str; 3] = ["/healthz", "/metrics", "/readyz"];
+
+#[test]
+fn the_reference_page_lists_the_paths_that_are_served() {
+    let page = include_str!("../../../docs/reference/api.md");
+    let described = page.lines().filter_map(|line| line.strip_prefix("### `GET ")?.strip_suffix('`'));
+    let described: std::collections::BTreeSet<&str> = described.collect();
+    let sources = [include_str!("../../src/api.rs"), include_str!("../../src/api/prom.rs")];
+    let routes = sources.iter().flat_map(|source| source.split(".route(\"").skip(1));
+    let routed = routes.filter_map(|rest| rest.split_once('"').map(|(path, _)| path));
+    assert_eq!(described, routed.chain(OF_THE_GATE).collect());
+}
+
+#[test]
+fn the_reference_page_lists_the_columns_that_can_be_asked_for() {
+    use query::search::fields;
+    let page = include_str!("../../../docs/reference/search.md");
+    let row = |name: &str| {
+        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {name} | ")));
+        row.expect("a row of the table").split('`').skip(1).step_by(2).collect::<Vec<_>>()
+    };
+    for (table, name) in
+        [(store::Table::Logs, "logs"), (store::Table::Spans, "spans"), (store::Table::Points, "points")]
+    {
+        let described: Vec<&str> = row(name).into_iter().chain(row("all")).collect();
+        assert_eq!(described, fields::names(table).collect::<Vec<_>>(), "{name}");
+    }
+}
