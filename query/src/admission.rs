@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::stats::{Counter, Stats};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::Config;
 
@@ -29,6 +29,12 @@ pub enum Refused {
     /// The query's thread ended without a result; a defect, which the log tells.
     #[error("the query ended unexpectedly")]
     Died,
+}
+
+/// The right to work. Given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Whether anyone still wants the answer. Looked at between two pieces of work.
@@ -92,19 +98,21 @@ impl Admission {
     {
         let (sender, receiver) = oneshot::channel();
         let _guard = self
-            .start(move |cancel| {
+            .start(move |cancel, permit| {
+                let result = work(cancel);
+                drop(permit);
                 // Nobody may be waiting any more.
-                let _ = sender.send(work(cancel));
+                let _ = sender.send(result);
             })
             .await?;
         receiver.await.map_err(|_| Refused::Died)
     }
 
-    /// Starts `work` on a blocking thread once a permit is free. The permit is held until `work` returns, even if the caller
-    /// has gone: `work` learns from `Cancel` that the guard was dropped.
+    /// Starts `work` on a blocking thread once a permit is free. `work` holds the permit even if the caller has gone: it learns
+    /// from `Cancel` that the guard was dropped.
     pub async fn start<F>(&self, work: F) -> Result<CancelOnDrop, Refused>
     where
-        F: FnOnce(&Cancel) + Send + 'static,
+        F: FnOnce(&Cancel, Permit) + Send + 'static,
     {
         let permit = {
             let _place = Place::take(self)?;
@@ -113,10 +121,7 @@ impl Admission {
         };
         let cancel = Cancel::default();
         let guard = cancel.on_drop();
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work(&cancel);
-        });
+        tokio::task::spawn_blocking(move || work(&cancel, Permit { _permit: permit }));
         Ok(guard)
     }
 }
@@ -151,7 +156,8 @@ mod tests {
         let stats = Stats::new();
         let admission = Admission::new(&config, &stats);
         let (finish, finished) = std::sync::mpsc::channel::<()>();
-        let running = admission.start(move |_| finished.recv().unwrap_or_default()).await.expect("the first runs");
+        let running =
+            admission.start(move |_, _permit| finished.recv().unwrap_or_default()).await.expect("the first runs");
         let waits = tokio::spawn({
             let admission = admission.clone();
             async move { admission.run(|cancel| cancel.is_cancelled()).await }
@@ -171,7 +177,7 @@ mod tests {
         let admission = Admission::new(&Config::default(), &Stats::new());
         let (sender, receiver) = oneshot::channel();
         let guard = admission
-            .start(move |cancel| {
+            .start(move |cancel, _permit| {
                 while !cancel.is_cancelled() {
                     std::thread::yield_now();
                 }

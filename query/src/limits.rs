@@ -58,3 +58,7 @@ pub const CORRELATED_ROWS_MAX: usize = 10_000;
 
 /// Bytes of an id that is asked for. Longer texts in rows are no ids, whatever their attribute is called.
 pub const ID_BYTES_MAX: usize = 1_024;
+
+/// Seconds that a client may take for one piece of an answer. Such an answer no longer keeps other queries waiting, but it
+/// keeps a thread.
+pub const SLOW_CLIENT_S: u64 = 300;

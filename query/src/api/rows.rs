@@ -61,8 +61,13 @@ async fn answer(state: ApiState, table: Table, uri: &Uri) -> Result<Response, Ap
     let asked = Asked::read(&state, table, &Params::read(uri, &KNOWN)?)?;
     let content_type = asked.content_type();
     let (head, headed) = oneshot::channel();
-    let (writer, body) = stream::body();
-    let guard = state.admission.clone().start(move |cancel| asked.answer(&state, cancel, head, writer)).await?;
+    let (mut writer, body) = stream::body(state.clock.clone());
+    let admission = state.admission.clone();
+    let guard = admission.start(move |cancel, permit| {
+        writer.hold(permit);
+        asked.answer(&state, cancel, head, writer);
+    });
+    let guard = guard.await?;
     let mut headers: HeaderMap = headed.await.map_err(|_| Refused::Died)??;
     // From now on the body's channel tells whether the client is there.
     guard.release();

@@ -1,31 +1,43 @@
 //! Bodies that are made on a blocking thread while they are sent: bounded, and ended when the client has gone.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use model::Clock;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::limits::{CHUNK_BYTES, CHUNKS_WAITING_MAX};
+use crate::admission::Permit;
+use crate::limits::{CHUNK_BYTES, CHUNKS_WAITING_MAX, SLOW_CLIENT_S};
 
 /// The writing end of a body.
-#[derive(Debug)]
 pub struct BodyWriter {
     sender: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
+    clock: Arc<dyn Clock>,
+    permit: Option<Permit>,
 }
 
-/// The client has gone.
+/// The client has gone, or takes nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
 /// A body and the end that writes it.
-pub fn body() -> (BodyWriter, Body) {
+pub fn body(clock: Arc<dyn Clock>) -> (BodyWriter, Body) {
     let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
-    (BodyWriter { sender, buffer: Vec::new() }, Body::from_stream(ReceiverStream::new(receiver)))
+    (BodyWriter { sender, buffer: Vec::new(), clock, permit: None }, Body::from_stream(ReceiverStream::new(receiver)))
 }
 
 impl BodyWriter {
+    /// Holds the permit of the query for as long as its client keeps up.
+    pub fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
     /// The buffer to append to.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
@@ -41,7 +53,24 @@ impl BodyWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.sender.blocking_send(Ok(std::mem::take(&mut self.buffer).into())).map_err(|_| Gone)
+        let chunk = std::mem::take(&mut self.buffer);
+        match self.sender.try_send(Ok(chunk.into())) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Gone),
+            Err(TrySendError::Full(chunk)) => self.wait_and_send(chunk),
+        }
+    }
+
+    // From here on the client sets the pace. It must not keep others from their answers meanwhile.
+    fn wait_and_send(&mut self, chunk: io::Result<Bytes>) -> Result<(), Gone> {
+        self.permit = None;
+        let give_up = self.clock.monotonic() + Duration::from_secs(SLOW_CLIENT_S);
+        Handle::current().block_on(async {
+            tokio::select! {
+                sent = self.sender.send(chunk) => sent.map_err(|_| Gone),
+                () = self.clock.sleep_until(give_up) => Err(Gone),
+            }
+        })
     }
 
     /// Cuts the connection, so that nobody takes what was sent for the whole answer.

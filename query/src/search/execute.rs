@@ -15,7 +15,7 @@ use crate::limits::FIELD_LOOKUP_GRANULES_MAX;
 use crate::search::budget::{Budget, Cancelled, Partial};
 use crate::search::evaluate::evaluate;
 use crate::search::layers;
-use crate::search::narrow::narrow;
+use crate::search::narrow::{key_bounds, narrow};
 use crate::search::plan::{Field, Plan};
 
 /// What is asked for.
@@ -111,6 +111,13 @@ impl Search {
 
     /// Finds the rows.
     pub fn run(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
+        let (range, seqs) = key_bounds(&self.plan);
+        let range = TimeRange { start: self.range.start.max(range.start), end: self.range.end.min(range.end) };
+        let seqs = (self.seqs.0.max(seqs.0), self.seqs.1.min(seqs.1));
+        Self { range, seqs, ..self.clone() }.run_bounded(snapshot, budget)
+    }
+
+    fn run_bounded(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
         let failed = |source| SearchError::Store { table: self.table, source };
         let mut granules =
             snapshot.granules(self.table, self.range, &narrow(self.table, &self.plan)).map_err(failed)?;

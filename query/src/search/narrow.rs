@@ -1,12 +1,13 @@
 //! What a plan lets the index leave out. Everything here errs on one side: a row that may match is never ruled out.
 
-use store::Narrow;
-use store::Table;
+use model::{TimeRange, Timestamp};
 use store::schema::column;
 use store::text::tokenizer::tokens;
+use store::{Narrow, Table};
 
 use crate::search::fields::{Column, Kind};
-use crate::search::plan::{Field, Phrase, Place, Plan, Prefix, Test};
+use crate::search::number::Number;
+use crate::search::plan::{Bound, Field, Literal, Phrase, Place, Plan, Prefix, Test};
 
 /// The tokens that matching rows of a table must have.
 pub fn narrow(table: Table, plan: &Plan) -> Narrow {
@@ -18,6 +19,35 @@ pub fn narrow(table: Table, plan: &Plan) -> Narrow {
         // A row without the token may match, and one with it too: it may have others beside it.
         Plan::Not(_) => Narrow::All,
         Plan::Is(field, test) => condition(table, field, test),
+    }
+}
+
+/// The greatest range of `timestamp` and of `ingest_seq` (both ends included) that matching rows can have.
+pub fn key_bounds(plan: &Plan) -> (TimeRange, (u64, u64)) {
+    let everything = (TimeRange::ALL, (0, u64::MAX));
+    match plan {
+        Plan::And(plans) => plans.iter().map(key_bounds).fold(everything, |(range, seqs), (inner, numbers)| {
+            let range = TimeRange { start: range.start.max(inner.start), end: range.end.min(inner.end) };
+            (range, (seqs.0.max(numbers.0), seqs.1.min(numbers.1)))
+        }),
+        Plan::Is(Field::Column(Column { name: "ingest_seq", .. }), Test::Within(bounds)) => {
+            let whole = |bound: &Option<Bound>| match bound {
+                // Whether an end is included is left to the evaluation.
+                Some(Bound { value: Literal::Number(Number::Int(number)), .. }) => u64::try_from(*number).ok(),
+                _ => None,
+            };
+            (TimeRange::ALL, (whole(&bounds.low).unwrap_or(0), whole(&bounds.high).unwrap_or(u64::MAX)))
+        }
+        Plan::Is(Field::Column(Column { name: "timestamp", .. }), Test::Within(bounds)) => {
+            let moment = |bound: &Option<Bound>| match bound {
+                Some(Bound { value: Literal::Time(nanos), .. }) => Some(Timestamp::from_nanos(*nanos)),
+                _ => None,
+            };
+            let start = moment(&bounds.low).unwrap_or(Timestamp::MIN);
+            let end = moment(&bounds.high).map_or(Timestamp::MAX, |end| end.saturating_add(1));
+            (TimeRange { start, end }, everything.1)
+        }
+        _ => everything,
     }
 }
 
@@ -112,6 +142,23 @@ mod tests {
             Narrow::Or(parts) => format!("({})", list(parts, " | ")),
             Narrow::Token { column, token } => format!("{column}={token}"),
         }
+    }
+
+    #[test]
+    fn bounds_times_and_numbers_of_rows() {
+        let check = |query: &str, times: (i64, i64), seqs: (u64, u64)| {
+            let plan = parse(query, Table::Logs, Timestamp::default()).expect("a query");
+            let (range, found) = key_bounds(&plan);
+            assert_eq!(((range.start.as_nanos(), range.end.as_nanos()), found), (times, seqs), "{query}");
+        };
+        let (all_times, all_seqs) = ((i64::MIN, i64::MAX), (0, u64::MAX));
+        check("a", all_times, all_seqs);
+        check("a ingest_seq:>5", all_times, (5, u64::MAX));
+        check("ingest_seq:[3..9] ingest_seq:<7", all_times, (3, 7));
+        check("ingest_seq:>=-1", all_times, all_seqs);
+        check("ingest_seq:>5 OR a", all_times, all_seqs);
+        check("NOT ingest_seq:>5", all_times, all_seqs);
+        check("timestamp:>=1 timestamp:<2", (1_000_000_000, 2_000_000_001), all_seqs);
     }
 
     #[test]
