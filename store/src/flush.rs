@@ -31,16 +31,26 @@ pub(crate) struct Target<'a> {
 /// Writes the rows of these chunks, all of one signal. When it returns the parts are durable but listed nowhere.
 pub(crate) fn write(target: &Target<'_>, chunks: &[Arc<Chunk>]) -> Result<Vec<Arc<Part>>, StoreError> {
     let mut parts = Vec::new();
+    match write_rounds(target, chunks, &mut parts) {
+        Ok(()) => Ok(parts),
+        Err(error) => {
+            parts.iter().for_each(|part| part::discard(target.disk.as_ref(), part.directory()));
+            Err(error)
+        }
+    }
+}
+
+fn write_rounds(target: &Target<'_>, chunks: &[Arc<Chunk>], parts: &mut Vec<Arc<Part>>) -> Result<(), StoreError> {
     for round in rounds(chunks) {
         for table in Table::ALL {
             let of_table: Vec<&Chunk> =
                 round.iter().map(AsRef::as_ref).filter(|chunk| chunk.table() == table).collect();
             if of_table.iter().any(|chunk| chunk.rows() > 0) {
-                write_table(target, table, &of_table, &mut parts)?;
+                write_table(target, table, &of_table, parts)?;
             }
         }
     }
-    Ok(parts)
+    Ok(())
 }
 
 // Runs of chunks small enough to be held twice; one chunk at least.

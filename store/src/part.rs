@@ -18,7 +18,7 @@ use model::Timestamp;
 
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
 pub use reader::with_series;
-pub use writer::{Contents, write};
+pub use writer::{Contents, discard, write};
 
 use crate::StoreError;
 use crate::disk::{Disk, read_file};

@@ -16,8 +16,8 @@ pub enum Partition {
     Stray,
 }
 
-/// Assigns rows to partitions for one flush: by their day, but for those more than a day in the future, and for all but
-/// the latest [`limits::FLUSH_DAYS_MAX`] days when there are more. Those are stray.
+/// Assigns rows to partitions for one flush: by their day, but for those more than a day in the future or before 1970, and
+/// for all but the latest [`limits::FLUSH_DAYS_MAX`] days when there are more. Those are stray.
 #[derive(Debug)]
 pub struct Partitioner {
     future: i64,
@@ -43,7 +43,8 @@ impl Partitioner {
     /// The partition of a row with this time.
     pub fn partition(&self, time: i64) -> Partition {
         let day = Timestamp::from_nanos(time).day();
-        if time > self.future || day < self.earliest_day { Partition::Stray } else { Partition::Day(day) }
+        // Nothing was measured before 1970, and the very first days that can be written have no midnight that can.
+        if time > self.future || day < self.earliest_day.max(0) { Partition::Stray } else { Partition::Day(day) }
     }
 }
 
@@ -124,10 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn the_least_and_the_greatest_time_have_names() {
-        for time in [i64::MIN, i64::MAX] {
-            let day = Partition::Day(Timestamp::from_nanos(time).day());
-            assert!(!day.to_string().is_empty());
+    fn every_time_has_a_partition_whose_name_reads_back() {
+        for time in [i64::MIN, -1, 0, 1, i64::MAX] {
+            for now in [i64::MIN, 0, i64::MAX] {
+                let partition = Partitioner::new([time].into_iter(), Timestamp::from_nanos(now)).partition(time);
+                assert_eq!(partition.to_string().parse(), Ok(partition), "{time} at {now}");
+            }
         }
     }
 }

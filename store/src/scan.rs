@@ -5,8 +5,9 @@ mod prune;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{AsArray as _, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
+use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use model::Timestamp;
 
@@ -105,11 +106,18 @@ impl Granule {
         }
     }
 
-    /// Whether points of one of these series, ascending, may be among the rows.
+    /// Whether points of one of these series, ascending, may be among the rows. Of points only.
     pub(crate) fn may_have_series(&self, ids: &[u64]) -> bool {
-        let Source::Part(granule) = &self.source else { return true };
-        let Some((least, greatest)) = granule.meta().series else { return true };
-        ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= greatest)
+        match &self.source {
+            Source::Head(chunk) => {
+                let known = chunk.batch().shared[column::SERIES_ID].as_primitive::<UInt64Type>();
+                known.values().iter().any(|id| ids.binary_search(id).is_ok())
+            }
+            Source::Part(granule) => {
+                let Some((least, greatest)) = granule.meta().series else { return true };
+                ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= greatest)
+            }
+        }
     }
 }
 

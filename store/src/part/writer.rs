@@ -1,6 +1,6 @@
 //! Writes a part: its Parquet files, its index, its meta, all durable when it returns. Called by the flush.
 //!
-//! A part that was cut short by an error or a crash is listed nowhere; its directory is removed when its name is used again.
+//! A part that was cut short by an error or a crash is listed nowhere, and removed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -39,8 +39,29 @@ pub struct Contents<'a> {
     pub series: Option<&'a RecordBatch>,
 }
 
-/// Writes a part and opens it.
+/// Writes a part and opens it. After an error nothing is left of it, unless the disk refuses that too.
 pub fn write(
+    disk: &Arc<dyn Disk>,
+    data_directory: &Path,
+    name: PartName,
+    contents: &Contents<'_>,
+) -> Result<Arc<Part>, StoreError> {
+    let directory = name.directory(data_directory);
+    write_files(disk, data_directory, name, contents).inspect_err(|_| discard(disk.as_ref(), &directory))
+}
+
+/// Removes a part that nobody refers to. A failed flush is tried again with new names: on a full disk, what it leaves behind
+/// must not be what fills it.
+pub fn discard(disk: &dyn Disk, directory: &Path) {
+    match disk.remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %directory.display(), %error, "a part that was not finished cannot be removed");
+        }
+        _ => {}
+    }
+}
+
+fn write_files(
     disk: &Arc<dyn Disk>,
     data_directory: &Path,
     name: PartName,

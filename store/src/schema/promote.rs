@@ -56,13 +56,13 @@ fn concat_all(arrays: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
 }
 
 fn fixed_fields(batches: &[RecordBatch]) -> Vec<FieldRef> {
-    let mut known: HashSet<String> = HashSet::new();
+    let mut known: HashSet<&str> = HashSet::new();
     let mut fields = Vec::new();
     for batch in batches {
         for field in batch.schema_ref().fields() {
             let name = field.name().as_str();
             let is_map = name == column::OVERFLOW || name == column::ENVELOPE_OVERFLOW;
-            if !is_map && !is_attribute(name) && known.insert(name.to_owned()) {
+            if !is_map && !is_attribute(name) && known.insert(name) {
                 fields.push(Arc::clone(field));
             }
         }
@@ -138,7 +138,8 @@ pub fn map_entries(maps: &ArrayRef) -> impl Iterator<Item = (usize, &str, &str)>
 
 // How one batch's attributes are laid out anew.
 struct Layout<'a> {
-    batch: &'a RecordBatch,
+    rows: usize,
+    arrays: HashMap<&'a str, &'a ArrayRef>,
     // Columns whose values go to the overflow.
     demoted: Vec<(&'a str, &'a ArrayRef)>,
     // Values of the overflow that go to columns, by name, in the order of their rows.
@@ -147,15 +148,17 @@ struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     fn of(batch: &'a RecordBatch, promoted: &BTreeMap<&str, DataType>) -> Self {
-        let mut layout = Layout { batch, demoted: Vec::new(), moved: HashMap::new() };
+        let mut layout =
+            Layout { rows: batch.num_rows(), arrays: HashMap::new(), demoted: Vec::new(), moved: HashMap::new() };
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             let name = field.name().as_str();
+            layout.arrays.insert(name, array);
             if is_attribute(name) && promoted.get(name) != Some(field.data_type()) && array.null_count() < array.len() {
                 layout.demoted.push((name, array));
             }
         }
         for name in [column::OVERFLOW, column::ENVELOPE_OVERFLOW] {
-            for (row, key, json) in batch.column_by_name(name).into_iter().flat_map(map_entries) {
+            for (row, key, json) in layout.arrays.get(name).copied().into_iter().flat_map(map_entries) {
                 if promoted.get(key).is_some_and(|data_type| json_type(json).as_ref() == Some(data_type))
                     && let Some(value) = parsed(json)
                 {
@@ -167,24 +170,24 @@ impl<'a> Layout<'a> {
     }
 
     fn promoted_array(&self, name: &str, data_type: &DataType) -> ArrayRef {
-        let own = self.batch.column_by_name(name).filter(|array| array.data_type() == data_type);
+        let own = self.arrays.get(name).copied().filter(|array| array.data_type() == data_type);
         let Some(moved) = self.moved.get(name) else {
-            return own.cloned().unwrap_or_else(|| new_null_array(data_type, self.batch.num_rows()));
+            return own.cloned().unwrap_or_else(|| new_null_array(data_type, self.rows));
         };
         let mut column = TypedColumn::of_type(data_type);
         let mut moved = moved.iter().peekable();
-        for row in 0..self.batch.num_rows() {
+        for row in 0..self.rows {
             let from_overflow = moved.next_if(|(place, _)| *place == row).map(|(_, value)| ValueRef::from(value));
             if let Some(value) = own.and_then(|array| typed_value(array, row)).or(from_overflow) {
                 column.put(row, value);
             }
         }
-        column.finish(self.batch.num_rows())
+        column.finish(self.rows)
     }
 
     fn overflow_array(&self, map: &str) -> ArrayRef {
         let demoted: Vec<_> = self.demoted.iter().filter(|(name, _)| overflow_of(name) == map).collect();
-        let own = self.batch.column_by_name(map);
+        let own = self.arrays.get(map).copied();
         if let Some(own) = own.filter(|_| demoted.is_empty() && !self.moved.keys().any(|key| overflow_of(key) == map)) {
             return Arc::clone(own);
         }
@@ -193,7 +196,7 @@ impl<'a> Layout<'a> {
         let moved: HashSet<(usize, &str)> =
             self.moved.iter().flat_map(|(key, values)| values.iter().map(move |(row, _)| (*row, *key))).collect();
         let mut rebuilt = MapColumn::default();
-        for row in 0..self.batch.num_rows() {
+        for row in 0..self.rows {
             rebuilt.begin_row();
             while let Some((_, key, json)) = entries.next_if(|(place, ..)| *place == row) {
                 if !moved.contains(&(row, key)) {

@@ -197,7 +197,12 @@ impl Terms {
     fn add_map(&mut self, prefix: &str, maps: &MapArray) {
         let (keys, values): (&StringArray, &StringArray) = (maps.keys().as_string(), maps.values().as_string());
         let ends = maps.value_offsets();
+        // Rows of one resource repeat its entries.
+        let mut known: HashSet<(&str, &str)> = HashSet::new();
         for entry in ends[0] as usize..ends[ends.len() - 1] as usize {
+            if !known.insert((keys.value(entry), values.value(entry))) {
+                continue;
+            }
             let key = [prefix, keys.value(entry)].concat();
             let json = serde_json::from_str(values.value(entry));
             if let Some(value) =

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use model::stats::Stats;
 use model::{ManualClock, TimeRange, Timestamp};
 use store::disk::RealDisk;
-use store::schema::{column, is_attribute};
+use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column, is_attribute};
 use store::text::{Home, home, tokenizer};
 use store::{Batch, Config, Narrow, Projection, Setup, Snapshot, Store, Table, limits};
 
@@ -513,4 +513,33 @@ fn the_index_of_a_common_load_is_small() {
     }
     println!("{granules} of {asked} granules were read for ids that nobody has");
     assert!(granules * 100 <= asked * 2);
+}
+
+#[test]
+fn a_part_of_several_row_groups_is_read_to_its_last_row() {
+    let opened = open();
+    let rows = limits::ROW_GROUP_ROWS + limits::GRANULE_ROWS + 10;
+    let mut columns = LogColumns::default();
+    let envelope = columns.envelopes.push(&ResourceRow::default(), &ScopeRow::default());
+    for row in 0..rows {
+        let timestamp = NOW.saturating_add(row as i64 - SECOND);
+        let body = if row % 50_000 == 49_999 { "needle" } else { "hay" };
+        let log = LogRow { envelope, timestamp, body: Some(ValueRef::String(body)), ..LogRow::default() };
+        columns.push(&log, &[]);
+    }
+    opened.append(columns.finish());
+    let snapshot = opened.flushed();
+    let granules = snapshot.granules(Table::Logs, TimeRange::ALL, &Narrow::All).expect("granules are found");
+    let projection = Projection::Columns(vec![column::INGEST_SEQ.into()]);
+    let read = granules.iter().map(|granule| granule.read(&projection).expect("a granule is read"));
+    let seqs: Vec<u64> = read.flat_map(|batch| numbers(&batch, column::INGEST_SEQ)).collect();
+    assert_eq!(seqs, (1..=rows as u64).collect::<Vec<_>>());
+    let last = granules.last().expect("there are granules");
+    assert_eq!(last.rows(), 10);
+    let picked = last.read_rows(&projection, &[0, 9]).expect("rows are read");
+    assert_eq!(numbers(&picked, column::INGEST_SEQ), [rows as u64 - 9, rows as u64]);
+    let needles =
+        snapshot.granules(Table::Logs, TimeRange::ALL, &token(column::BODY, "needle")).expect("they are found");
+    assert_eq!(needles.len(), 2);
+    assert_eq!(needles.iter().map(store::Granule::rows).sum::<usize>(), 2 * limits::BLOCK_ROWS);
 }
