@@ -4,12 +4,14 @@
 //! All calls block: they are made from the store's own threads or from blocking tasks, never from an async one.
 
 mod real;
+pub mod sim;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use sim::SimDisk;
 
 /// A file system.
 pub trait Disk: Send + Sync + 'static {

@@ -2,6 +2,10 @@
 //!
 //! `collector` fills the columns of [`schema`] and appends them through the one [`Writer`]; `query` reads [`Snapshot`]s.
 
+// So that unit tests can share the samples of the integration tests.
+#[cfg(test)]
+extern crate self as store_under_test;
+
 mod config;
 pub mod disk;
 mod error;

@@ -84,7 +84,12 @@ impl Manifest {
     pub(crate) fn open(disk: &dyn Disk, directory: &Path) -> Result<Manifest, StoreError> {
         let path = directory.join(layout::MANIFEST);
         match read_file(disk, &path) {
-            Ok(bytes) => Manifest::from_bytes(&bytes).map_err(|what| StoreError::Damaged { path, what }),
+            Ok(bytes) => {
+                // The process that wrote it may have ended before its name was durable. Before anything is removed because
+                // this manifest does not need it, no older one may come back.
+                disk.sync_dir(directory).map_err(StoreError::disk("sync", directory))?;
+                Manifest::from_bytes(&bytes).map_err(|what| StoreError::Damaged { path, what })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 refuse_orphans(disk, directory, &path)?;
                 let manifest = Manifest::new();

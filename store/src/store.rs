@@ -1,7 +1,7 @@
 //! The store as its users hold it: one [`Writer`], any number of [`Snapshot`]s. Opens and closes everything in order.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -92,6 +92,7 @@ impl Store {
     pub fn open(setup: Setup) -> Result<Store, StoreError> {
         let (disk, directory) = (Arc::clone(&setup.disk), setup.directory.clone());
         disk.create_dir_all(&directory).map_err(StoreError::disk("create", &directory))?;
+        sync_names_of(disk.as_ref(), &directory)?;
         let lock = lock::take(disk.as_ref(), &directory)?;
         let manifest = Manifest::open(disk.as_ref(), &directory)?;
         let series_key = manifest.series_key;
@@ -178,6 +179,18 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+// The directory may be new, and so may those above it. Some of them may be closed to us: those we did not make.
+fn sync_names_of(disk: &dyn Disk, directory: &Path) -> Result<(), StoreError> {
+    for folder in directory.ancestors().skip(1) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        match disk.sync_dir(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            result => result.map_err(StoreError::disk("sync", folder))?,
+        }
+    }
+    Ok(())
 }
 
 fn spawn_committer(committer: Committer) -> Result<JoinHandle<()>, StoreError> {
@@ -481,7 +494,7 @@ fn remove_leftovers(setup: &Setup, manifest: &Manifest) -> Result<u64, StoreErro
     Ok(highest)
 }
 
-fn list_if_there(disk: &dyn Disk, folder: &std::path::Path) -> Result<Vec<crate::disk::DirEntry>, StoreError> {
+fn list_if_there(disk: &dyn Disk, folder: &Path) -> Result<Vec<crate::disk::DirEntry>, StoreError> {
     match disk.list(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         result => result.map_err(StoreError::disk("list", folder)),

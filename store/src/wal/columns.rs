@@ -415,3 +415,10 @@ fn absent_bytes(data_type: &DataType, len: usize) -> Option<usize> {
     };
     Some(len.saturating_mul(width + 1))
 }
+
+#[cfg(test)]
+#[path = "../../tests/it/sample.rs"]
+mod sample;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! The store from outside, through its public API.
 
+// `sample` is compiled into the unit tests too, where the crate has no name of its own.
+extern crate store as store_under_test;
+
 mod crash;
 mod generate;
 mod roundtrip;
 mod sample;
 mod schema;
+mod simulate;

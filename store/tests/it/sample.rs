@@ -3,8 +3,8 @@
 use fastrand::Rng;
 use model::attributes::AttributeValue;
 use model::{Signal, SpanId, Timestamp, TraceId};
-use store::Batch;
-use store::schema::{
+use store_under_test::Batch;
+use store_under_test::schema::{
     EnvelopeColumns, EventRow, ExemplarRow, LinkRow, LogColumns, LogRow, PointColumns, PointRow, PointValue,
     ResourceRow, ScopeRow, SeriesKey, SeriesRow, SpanColumns, SpanRow, ValueRef, metric_type,
 };
