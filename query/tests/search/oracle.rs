@@ -58,7 +58,7 @@ impl World {
     fn fill(maker: &mut Maker, stores: &[Store; 3]) -> Self {
         let mut world = World { logs: Vec::new(), spans: Vec::new() };
         for batch in 0..BATCHES {
-            let (logs, spans) = (maker.logs(150), maker.spans(75));
+            let (logs, spans) = (maker.logs(100), maker.spans(50));
             let first = stores.each_ref().map(|store| append(store, log_batch(&logs)));
             assert!(first.iter().all(|seq| *seq == first[0]));
             world.logs.extend((first[0]..).zip(logs));
@@ -96,7 +96,7 @@ impl Asked {
     fn make(maker: &mut Maker, world: &World, number: usize, counts: &mut Counts) -> Self {
         let table = maker.pick(&[Table::Logs, Table::Spans]);
         let query = Composer { maker, rows: world.rows(table), table, counts }.query(number);
-        let back = |maker: &mut Maker| now().saturating_add(-maker.random.i64(0..80) * 3_600_000_000_000);
+        let back = |maker: &mut Maker| now().saturating_add(-maker.random.i64(0..30) * 3_600_000_000_000);
         let range = match maker.random.u8(0..4) {
             0 => {
                 let (one, other) = (back(maker), back(maker));

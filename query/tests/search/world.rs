@@ -322,9 +322,9 @@ impl Maker {
         }
     }
 
-    // Over two days, with many ties.
+    // Over one day and two dates, with many ties.
     fn time(&mut self) -> i64 {
-        now().as_nanos() - self.random.i64(0..2 * 24 * 60) * 60_000_000_000
+        now().as_nanos() - self.random.i64(0..24 * 60) * 60_000_000_000
     }
 
     fn number(&mut self) -> i64 {
