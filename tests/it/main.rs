@@ -5,3 +5,5 @@ mod crash;
 mod harness;
 mod python;
 mod python_sdk;
+mod relay;
+mod rust_sdk;
