@@ -2,8 +2,10 @@
 
 mod cli;
 mod crash;
+mod demo;
 mod harness;
 mod python;
 mod python_sdk;
 mod relay;
 mod rust_sdk;
+mod serve;
