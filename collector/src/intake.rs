@@ -6,6 +6,7 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use model::stats::Stats;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
@@ -42,7 +43,7 @@ pub(crate) struct Arrival {
     pub signal: Signal,
     pub encoding: Encoding,
     pub compression: Compression,
-    pub body: Vec<u8>,
+    pub body: Bytes,
     pub reservation: Reservation,
 }
 
@@ -143,7 +144,8 @@ impl Inner {
         let bytes = match arrival.compression {
             Compression::Identity => arrival.body,
             Compression::Gzip => {
-                decode::inflate(&arrival.body, self.config.request_bytes_max, &mut arrival.reservation)?
+                let bytes_max = self.config.request_bytes_max;
+                decode::inflate(&arrival.body, bytes_max, &mut arrival.reservation)?.into()
             }
         };
         self.counters.arrived(arrival.door, arrival.signal, wire_bytes, bytes.len());

@@ -96,6 +96,9 @@ fn router(intake: Intake) -> Router {
 fn door(signal: Signal) -> MethodRouter<Intake> {
     post(move |State(intake): State<Intake>, request: Request| async move {
         if !is_grpc(request.headers()) {
+            let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+            let content_type = String::from_utf8_lossy(content_type).into_owned();
+            intake.counters().astray(Door::Grpc, &Refusal::ContentType { content_type });
             // Not gRPC's to answer; this is what its specification asks for.
             return with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
@@ -138,17 +141,13 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
         Refusal::TooLarge { .. } => Refusal::TooLarge { bytes_max },
         other => other,
     })?;
-    let (compression, body) = unwrap_frame(framed, compression, bytes_max)?;
+    let (compression, body) = unwrap_frame(framed.into(), compression, bytes_max)?;
     let (door, encoding) = (Door::Grpc, Encoding::Protobuf);
     intake.accept(Arrival { door, signal, encoding, compression, body, reservation }).await
 }
 
 // The one message of a unary call.
-fn unwrap_frame(
-    mut framed: Vec<u8>,
-    compression: Compression,
-    bytes_max: u64,
-) -> Result<(Compression, Vec<u8>), Refusal> {
+fn unwrap_frame(framed: Bytes, compression: Compression, bytes_max: u64) -> Result<(Compression, Bytes), Refusal> {
     let broken = |what: &str| Refusal::Broken { what: what.to_owned() };
     let [compressed, a, b, c, d, ..] = framed[..] else {
         return Err(broken("there is no gRPC message"));
@@ -165,10 +164,10 @@ fn unwrap_frame(
         1 => compression,
         _ => return Err(broken("the first byte of a gRPC message is 0 or 1")),
     };
-    framed.drain(..FRAME_HEADER_BYTES);
-    match framed.len().cmp(&(length as usize)) {
+    let message = framed.slice(FRAME_HEADER_BYTES..);
+    match message.len().cmp(&(length as usize)) {
         std::cmp::Ordering::Less => Err(broken("the gRPC message is shorter than it says")),
-        std::cmp::Ordering::Equal => Ok((compression, framed)),
+        std::cmp::Ordering::Equal => Ok((compression, message)),
         std::cmp::Ordering::Greater => Err(broken("a unary call has one gRPC message")),
     }
 }

@@ -65,7 +65,7 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
     if asks_first && declared_length(request.headers()) > bytes_max {
         return Err(Refusal::TooLarge { bytes_max });
     }
-    let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?;
+    let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?.into();
     let door = Door::Http;
     intake.accept(Arrival { door, signal, encoding, compression, body, reservation }).await
 }
@@ -163,5 +163,62 @@ fn http_status(kind: RefusalKind) -> StatusCode {
         RefusalKind::Method => StatusCode::METHOD_NOT_ALLOWED,
         RefusalKind::Transient { .. } => StatusCode::SERVICE_UNAVAILABLE,
         RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use store::StoreError;
+
+    use super::*;
+    use crate::DecodeError;
+    use crate::receiver::status::code;
+
+    // What clients retry: over HTTP four statuses, over gRPC, of those used here, one code.
+    const RETRIED: [u16; 4] = [429, 502, 503, 504];
+
+    #[test]
+    fn what_is_retried_is_transient_and_nothing_else() {
+        let text = String::new;
+        let io = || io::Error::other("full");
+        let disk = StoreError::Disk { operation: "sync", path: PathBuf::new(), source: io() };
+        let damaged = StoreError::Damaged { path: PathBuf::new(), what: text() };
+        // Cut short after its tag.
+        let source = <() as prost::Message>::decode(&[0x0a][..]).expect_err("it is no message");
+        let protobuf = DecodeError::Protobuf { message: "Message", source };
+        for (refusal, status, code) in [
+            (Refusal::Undecodable(protobuf), 400, code::INVALID_ARGUMENT),
+            (Refusal::Undecodable(DecodeError::TooManyParts { bytes_max: 1 }), 413, code::RESOURCE_EXHAUSTED),
+            (Refusal::Compression(io()), 400, code::INVALID_ARGUMENT),
+            (Refusal::Broken { what: text() }, 400, code::INVALID_ARGUMENT),
+            (Refusal::TooLarge { bytes_max: 1 }, 413, code::RESOURCE_EXHAUSTED),
+            (Refusal::ContentType { content_type: text() }, 415, code::UNIMPLEMENTED),
+            (Refusal::ContentEncoding { encoding: text() }, 415, code::UNIMPLEMENTED),
+            (Refusal::UnknownPath { path: text() }, 404, code::NOT_FOUND),
+            (Refusal::Method { method: text() }, 405, code::UNIMPLEMENTED),
+            (Refusal::Overloaded, 503, code::UNAVAILABLE),
+            (Refusal::Slow { seconds: 1 }, 503, code::UNAVAILABLE),
+            (Refusal::Closed, 503, code::UNAVAILABLE),
+            (Refusal::Store(disk), 503, code::UNAVAILABLE),
+            (Refusal::Store(StoreError::Closed { reason: text() }), 503, code::UNAVAILABLE),
+            (Refusal::Store(StoreError::TooLarge { bytes: 2, limit: 1 }), 413, code::RESOURCE_EXHAUSTED),
+            (Refusal::Store(StoreError::SeriesCollision { id: 1, metric: text() }), 500, code::INTERNAL),
+            (Refusal::Store(damaged), 500, code::INTERNAL),
+            (Refusal::Defect, 500, code::INTERNAL),
+        ] {
+            let rpc = RpcStatus::of(&refusal);
+            let http = http_status(refusal.kind()).as_u16();
+            assert_eq!((http, rpc.code), (status, code), "{refusal:?}");
+            let transient = matches!(refusal.kind(), RefusalKind::Transient { .. });
+            assert_eq!(RETRIED.contains(&http), transient, "{refusal:?}");
+            assert_eq!(rpc.code == code::UNAVAILABLE, transient, "{refusal:?}");
+            assert_eq!(rpc.retry_after.is_some(), transient, "{refusal:?}");
+            let json = String::from_utf8(rpc.to_json()).expect("JSON is text");
+            assert_eq!(json.contains("google.rpc.RetryInfo"), transient, "{json}");
+            assert_eq!(json.contains("google.rpc.BadRequest"), rpc.code == code::INVALID_ARGUMENT, "{json}");
+        }
     }
 }

@@ -8,5 +8,6 @@ mod generate;
 mod grpc;
 mod http;
 mod rebuild;
+mod reference;
 mod roundtrip;
 mod support;
