@@ -18,6 +18,8 @@ pub struct Config {
     pub scanned_bytes_max: u64,
     /// Rows of one answer without a limit.
     pub answer_rows_max: usize,
+    /// Whether the series of PromQL carry their instrumentation scope.
+    pub scope_labels: bool,
 }
 
 impl Default for Config {
@@ -29,6 +31,7 @@ impl Default for Config {
             scanned_rows_max: 1_000_000_000,
             scanned_bytes_max: 64 << 30,
             answer_rows_max: 1_000_000,
+            scope_labels: true,
         }
     }
 }

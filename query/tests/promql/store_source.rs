@@ -235,3 +235,10 @@ async fn different_metrics_that_meet_in_one_label_set_are_one_series(world: Worl
         json!([{"metric": {"__name__": "x_count"}, "values": [[0, "3"], [30, "9"]]}])
     );
 }
+
+#[tokio::test]
+async fn scope_labels_can_be_left_out() {
+    let world = World::with(query::Config { scope_labels: false, ..query::Config::default() });
+    world.send(&Metric { scope: "lib", ..Metric::gauge("up") }, &[(0.0, 0, PointValue::Int(1))]).await;
+    check(&world, "up", 0.0, &[r#"{"__name__":"up"} 1"#]).await;
+}

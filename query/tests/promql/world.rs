@@ -75,6 +75,11 @@ pub struct World {
 impl World {
     /// An empty store at 1000 seconds after the Unix epoch.
     pub fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    /// The same with other settings.
+    pub fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
         let setup = Setup {
@@ -86,7 +91,7 @@ impl World {
         };
         let store = Store::open(setup).expect("a store opens");
         let server = Arc::new(Server::new("1.2.3", Timestamp::default()));
-        let state = ApiState::new(store.clone(), clock, Stats::new(), Config::default(), server);
+        let state = ApiState::new(store.clone(), clock, Stats::new(), config, server);
         Self { store, router: router(state), flushing: false, _directory: directory }
     }
 
