@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod config;
 mod gate;
+mod in_flight;
 #[cfg(test)]
 mod reference;
 mod report;

@@ -18,11 +18,15 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Door};
 use crate::gate::Gate;
+use crate::in_flight::InFlight;
 use crate::report::Failure;
 use crate::shutdown::Stop;
 
 /// The doors that are open, by name, with the addresses that were bound.
 pub type Doors = Vec<(&'static str, SocketAddr)>;
+
+/// What is answered may still be on its way through a socket when its connection is closed; so long is waited for that.
+const GOODBYE: Duration = Duration::from_millis(250);
 
 type Listeners = Vec<(&'static str, TcpListener, SocketAddr)>;
 
@@ -31,6 +35,7 @@ pub struct Server {
     doors: Doors,
     stop: Stop,
     serving: JoinSet<anyhow::Result<()>>,
+    in_flight: InFlight,
     drain_timeout: Duration,
     api: Arc<query::api::Server>,
     behind: Option<Behind>,
@@ -84,20 +89,25 @@ impl Server {
         let Some(Behind { store, intake }) = self.behind.take() else { return Ok(()) };
         let drained = async {
             intake.close().await;
-            while let Some(ended) = self.serving.join_next().await {
-                if let Ok(Err(error)) = ended {
-                    tracing::warn!("a door did not close cleanly: {error:#}");
-                }
-            }
+            self.in_flight.none().await;
         };
         if tokio::time::timeout(self.drain_timeout, drained).await.is_err() {
             tracing::warn!("requests still in flight are cut off");
-            self.serving.shutdown().await;
         }
-        drop(intake);
+        // A connection on which nobody has asked anything never ends by itself: it is cut off without a word.
+        let _ = tokio::time::timeout(GOODBYE, self.doors_closed()).await;
+        self.serving.shutdown().await;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         closed.context("closing the store panicked")?.context("cannot close the store")?;
         Ok(())
+    }
+
+    async fn doors_closed(&mut self) {
+        while let Some(ended) = self.serving.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::warn!("a door did not close cleanly: {error:#}");
+            }
+        }
     }
 
     fn new(config: &Config, listeners: &Listeners, clock: &dyn Clock) -> Self {
@@ -109,6 +119,7 @@ impl Server {
             doors: listeners.iter().map(|(name, _, address)| (*name, *address)).collect(),
             stop: Stop::new(),
             serving: JoinSet::new(),
+            in_flight: InFlight::new(),
             drain_timeout: Duration::from_millis(config.drain_timeout_ms),
             api: Arc::new(api),
             behind: None,
@@ -116,7 +127,7 @@ impl Server {
     }
 
     fn serve(&mut self, listener: TcpListener, router: Router) {
-        let stop = self.stop.said();
+        let (stop, router) = (self.stop.said(), self.in_flight.around(router));
         self.serving.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?) });
     }
 

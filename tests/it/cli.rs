@@ -1,7 +1,7 @@
 //! The command line's manners: exit codes, one clear sentence, hints, and where each of them goes.
 
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -144,6 +144,21 @@ async fn a_signal_stops_the_server_with_exit_code_0() {
     // The directory is free again.
     let mut server = place.serve().await;
     server.kill().await.expect("killed");
+}
+
+#[tokio::test]
+async fn connections_on_which_nobody_asks_do_not_hold_a_server_up() {
+    let place = Place::new();
+    let mut server = place.serve().await;
+    let open = |door: &str| {
+        let url = server.url(door);
+        TcpStream::connect(url.strip_prefix("http://").expect("a URL")).expect("an open door")
+    };
+    let idle = [open("otlp_grpc"), open("otlp_http"), open("http")];
+    // Well below the ten seconds that requests in flight would be given.
+    let status = server.stop(Duration::from_secs(8)).await.expect("it stops");
+    assert_eq!(status.code(), Some(0));
+    drop(idle);
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ async fn send_logs(endpoint: &str) {
         if number % 3 != 0 {
             record.set_timestamp(SystemTime::now() - Duration::from_nanos(number as u64));
         }
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             record.set_event_name("order.placed");
         }
         let (severity, text) =
@@ -113,7 +113,7 @@ async fn send_logs(endpoint: &str) {
         record.add_attribute("correlation.id", format!("order-{}", number / 10));
         record.add_attribute("number", i64::MIN + number as i64);
         record.add_attribute("nested", nested(number));
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let (trace, span) = (TraceId::from(number as u128 + 1), SpanId::from(number as u64 + 1));
             record.set_trace_context(trace, span, Some(TraceFlags::SAMPLED));
         }
@@ -160,7 +160,7 @@ async fn send_spans(endpoint: &str) {
             .with_links(links(number));
         let mut span = builder.start_with_context(&tracer, &parent);
         // More events than the SDK keeps, now and then: it counts what it drops.
-        for event in 0..if number % 250 == 0 { 140 } else { number % 4 } {
+        for event in 0..if number.is_multiple_of(250) { 140 } else { number % 4 } {
             span.add_event(
                 format!("event {event}"),
                 vec![KeyValue::new("at", event as i64), KeyValue::new("ok", true)],
@@ -179,7 +179,7 @@ fn span_attributes(number: usize) -> Vec<KeyValue> {
     vec![
         KeyValue::new("text", format!("value {number}")),
         KeyValue::new("double", number as f64 * 1e300),
-        KeyValue::new("flag", number % 2 == 0),
+        KeyValue::new("flag", number.is_multiple_of(2)),
         KeyValue::new("words", Value::Array(Array::String(vec!["a".into(), "".into(), "ünï".into()]))),
         KeyValue::new("numbers", Value::Array(Array::I64(vec![i64::MAX, 0, -1]))),
         KeyValue::new("x-request-id", format!("request-{number}")),
@@ -192,7 +192,7 @@ fn links(number: usize) -> Vec<Link> {
         TraceId::from(number as u128 + 77),
         SpanId::from(number as u64 + 5),
         TraceFlags::SAMPLED,
-        number % 2 == 0,
+        number.is_multiple_of(2),
         state,
     );
     (0..number % 3).map(|link| Link::new(context.clone(), vec![KeyValue::new("link", link as i64)], 0)).collect()
