@@ -10,8 +10,10 @@ use crate::labels::{Labels, METRIC_NAME};
 /// What the suffix of a metric's name depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MetricKind {
-    /// A gauge, or a sum that may fall.
+    /// A gauge.
     Gauge,
+    /// A sum that may fall: a gauge to Prometheus, but of things even where its unit is 1.
+    UpDownCounter,
     /// A sum that only grows.
     Counter,
     /// A histogram, explicit or exponential.
@@ -26,7 +28,7 @@ impl MetricKind {
     /// The word Prometheus's metadata uses.
     pub fn prometheus_type(self) -> &'static str {
         match self {
-            MetricKind::Gauge => "gauge",
+            MetricKind::Gauge | MetricKind::UpDownCounter => "gauge",
             MetricKind::Counter => "counter",
             MetricKind::Histogram => "histogram",
             MetricKind::Summary => "summary",
@@ -288,7 +290,7 @@ mod tests {
 
     #[test]
     fn metric_names() {
-        use MetricKind::{Counter, Gauge, Histogram, Summary, Unknown};
+        use MetricKind::{Counter, Gauge, Histogram, Summary, Unknown, UpDownCounter};
         for (name, unit, kind, expected) in [
             ("http.server.request.duration", "s", Histogram, "http_server_request_duration_seconds"),
             ("requests.count", "1", Counter, "requests_count_total"),
@@ -308,6 +310,8 @@ mod tests {
             ("total.requests", "", Counter, "requests_total"),
             ("seconds.since.start", "s", Counter, "seconds_since_start_total"),
             ("ratio.of.hits", "1", Gauge, "of_hits_ratio"),
+            ("queue.length", "1", UpDownCounter, "queue_length"),
+            ("pool.memory", "By", UpDownCounter, "pool_memory_bytes"),
             ("packets", "{packet}/s", Gauge, "packets_per_second"),
             ("packets", "{packet}", Counter, "packets_total"),
             ("queue__depth_", "", Unknown, "queue_depth"),

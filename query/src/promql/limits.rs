@@ -24,6 +24,9 @@ pub const DURATION_SECONDS_MAX: f64 = 1e10;
 /// Bytes of one compiled regular expression of a matcher: a bound on memory against `(a{1000}){1000}`.
 pub const REGEX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Regular expressions of one query. Each may take the parser milliseconds, and a query's deadline begins behind the parser.
+pub const REGEX_MATCHERS_MAX: usize = 100;
+
 /// Messages of each kind in an answer's warnings and infos. Each names a metric; more than this is read by nobody.
 pub const NOTES_MAX: usize = 50;
 

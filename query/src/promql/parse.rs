@@ -20,7 +20,7 @@ pub(super) fn parse(query: &str) -> Result<Expr, PromqlError> {
     promql_parser::parser::parse(query).map_err(|message| explain(query, &tokens, message))
 }
 
-// See `OPERATORS_MAX`.
+// See `OPERATORS_MAX` and `REGEX_MATCHERS_MAX`.
 fn check_size(query: &str, tokens: &[Token<'_>]) -> Result<(), PromqlError> {
     let deepens = |token: &&Token<'_>| match token.kind {
         TokenKind::Symbol => !matches!(token.text, ")" | "]" | "}" | "," | "=" | "=~" | "!~" | "@"),
@@ -29,13 +29,22 @@ fn check_size(query: &str, tokens: &[Token<'_>]) -> Result<(), PromqlError> {
         }
         TokenKind::Number | TokenKind::Text => false,
     };
-    match tokens.iter().filter(deepens).nth(limits::OPERATORS_MAX) {
-        None => Ok(()),
-        Some(token) => {
-            let message = format!("more than {} operators and brackets in one query", limits::OPERATORS_MAX);
-            Err(PromqlError::Parse { query: query.to_owned(), position: Some(token.at), message })
-        }
+    let too_many = |token: &Token<'_>, limit: usize, of_what: &str| {
+        let message = format!("more than {limit} {of_what} in one query");
+        Err(PromqlError::Parse { query: query.to_owned(), position: Some(token.at), message })
+    };
+    if let Some(token) = tokens.iter().filter(deepens).nth(limits::OPERATORS_MAX) {
+        return too_many(token, limits::OPERATORS_MAX, "operators and brackets");
     }
+    let is_regex = |token: &&Token<'_>| is_regex_operator(token);
+    if let Some(token) = tokens.iter().filter(is_regex).nth(limits::REGEX_MATCHERS_MAX) {
+        return too_many(token, limits::REGEX_MATCHERS_MAX, "regular expressions");
+    }
+    Ok(())
+}
+
+fn is_regex_operator(token: &Token<'_>) -> bool {
+    matches!(token.text, "=~" | "!~")
 }
 
 // The parser panics on ranges and offsets that fit no `Duration`.
@@ -65,6 +74,13 @@ fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
         let called = |pair: &&[Token<'_>]| pair[0].text == name && pair[1].text == "(";
         let position = tokens.windows(2).find(called).map(|pair| pair[0].at);
+        return PromqlError::Parse { query, position, message };
+    }
+    // Found by its text: trying ends would compile a huge expression again and again.
+    if let Some(pattern) = message.strip_prefix("illegal regex for ") {
+        let bare = |text: &str| text.replace('\\', "");
+        let bears = |pair: &&[Token<'_>]| is_regex_operator(&pair[0]) && bare(pair[1].text).contains(&bare(pattern));
+        let position = tokens.windows(2).find(bears).map(|pair| pair[1].at);
         return PromqlError::Parse { query, position, message };
     }
     // "invalid promql query" is all the parser says of most mistakes.
@@ -148,6 +164,7 @@ mod tests {
             ("rate(a)", "1:7: parse error: expected type matrix in call to function 'rate', got vector"),
             ("a{b=}", "1:5: parse error: unexpected }"),
             ("a{b=~\"(\"}", "1:6: parse error: illegal regex for ("),
+            ("a{b=~\"x\", c!~\"\\\\pX[\"}", "1:14: parse error: illegal regex for \\pX["),
             ("a[5m", "1:5: parse error: unexpected end of input inside brackets"),
             ("{}", "1:2: parse error: vector selector must contain at least one non-empty matcher"),
             ("a\n  + )", "2:5: parse error: unexpected right parenthesis ')'"),
@@ -162,11 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_overflow_the_stack() {
+    fn refuses_what_would_take_too_much() {
         let deep = format!("{}1{}", "(".repeat(5_000), ")".repeat(5_000));
         let long = "1+".repeat(5_000) + "1";
         let signs = "-".repeat(5_000) + "1";
-        for query in [deep, long, signs, "a".repeat(limits::QUERY_BYTES_MAX + 1)] {
+        let patterns = format!("a{{{}}}", "b=~\"x{9}\",".repeat(200));
+        for query in [deep, long, signs, patterns, "a".repeat(limits::QUERY_BYTES_MAX + 1)] {
             assert!(parse(&query).is_err());
         }
     }

@@ -93,7 +93,7 @@ pub enum Operator {
 
 /// `+ - * / % ^`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the variants are the language's own words")]
 pub enum Arithmetic {
     Add,
     Subtract,
@@ -105,7 +105,7 @@ pub enum Arithmetic {
 
 /// `== != < <= > >=`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the variants are the language's own words")]
 pub enum Comparison {
     Equal,
     NotEqual,
@@ -167,7 +167,7 @@ pub struct Aggregate {
 
 /// What an aggregation computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the variants are the language's own words")]
 pub enum Aggregation {
     Sum,
     Avg,

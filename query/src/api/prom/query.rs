@@ -10,14 +10,15 @@ use model::wire::prom::QueryData;
 use super::answer::query_reply;
 use super::{Params, PromError, PromState, Reply};
 use crate::admission::Cancel;
+use crate::api::ApiState;
 use crate::promql::{self, Budget, Options, Steps, limits};
 
 pub(super) async fn instant(State(state): State<PromState>, params: Params) -> Result<Reply<QueryData>, PromError> {
     let at = params.time("time")?.unwrap_or_else(|| state.api.clock.now().as_millis());
     let asked = Asked::read(&state, &params)?;
-    let source_state = state.clone();
+    let api = state.api.clone();
     let run = move |source: &promql::StoreSource, cancel: &Cancel| {
-        let answer = promql::instant(source, &asked.query, at, &asked.options(&source_state, cancel));
+        let answer = promql::instant(source, &asked.query, at, &asked.options(&api, cancel));
         answer.map(|answer| query_reply(answer, asked.limit)).map_err(|error| PromError::of_query("query", &error))
     };
     state.run(run).await
@@ -26,9 +27,9 @@ pub(super) async fn instant(State(state): State<PromState>, params: Params) -> R
 pub(super) async fn range(State(state): State<PromState>, params: Params) -> Result<Reply<QueryData>, PromError> {
     let steps = steps(&params)?;
     let asked = Asked::read(&state, &params)?;
-    let source_state = state.clone();
+    let api = state.api.clone();
     let run = move |source: &promql::StoreSource, cancel: &Cancel| {
-        let answer = promql::range(source, &asked.query, steps, &asked.options(&source_state, cancel));
+        let answer = promql::range(source, &asked.query, steps, &asked.options(&api, cancel));
         answer.map(|answer| query_reply(answer, asked.limit)).map_err(|error| PromError::of_query("query", &error))
     };
     state.run(run).await
@@ -79,8 +80,8 @@ impl Asked {
         })
     }
 
-    fn options(&self, state: &PromState, cancel: &Cancel) -> Options {
-        let clock = Arc::clone(&state.api.clock);
+    fn options(&self, api: &ApiState, cancel: &Cancel) -> Options {
+        let clock = Arc::clone(&api.clock);
         let budget = Budget::new(limits::SAMPLES_MAX, self.timeout, clock, cancel.clone());
         Options { lookback_ms: self.lookback_ms, budget }
     }

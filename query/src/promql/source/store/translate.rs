@@ -240,7 +240,8 @@ impl SeriesReader {
         let monotonic = self.monotonic.as_ref().is_some_and(|array| array.is_valid(row) && array.value(row));
         match self.metric_type.number(row) {
             metric_type::SUM if monotonic => (Shape::Number, MetricKind::Counter),
-            metric_type::SUM | metric_type::GAUGE => (Shape::Number, MetricKind::Gauge),
+            metric_type::SUM => (Shape::Number, MetricKind::UpDownCounter),
+            metric_type::GAUGE => (Shape::Number, MetricKind::Gauge),
             metric_type::HISTOGRAM | metric_type::EXPONENTIAL_HISTOGRAM => (Shape::Histogram, MetricKind::Histogram),
             metric_type::SUMMARY => (Shape::Summary, MetricKind::Summary),
             _ => (Shape::Number, MetricKind::Unknown),
