@@ -35,8 +35,8 @@ const COMPONENTS: [SegmentComponent; 6] = [
     SegmentComponent::FastFields,
     SegmentComponent::Store,
 ];
-/// Tantivy sizes its term table by this; the words of a flush need far less.
-const TANTIVY_BYTES: usize = 32 << 20;
+/// Tantivy begins with a term table sized by this, and lets it grow: many parts are small.
+const TANTIVY_BYTES: usize = 12 << 20;
 
 /// An index under construction.
 pub struct IndexBuilder {
@@ -181,8 +181,18 @@ impl Terms {
     fn add_typed(&mut self, name: &str, array: &ArrayRef) {
         begin_term(&mut self.term, name);
         let mut text = std::mem::take(&mut self.text);
+        let mut known: HashSet<u64> = HashSet::new();
         for row in 0..array.len() {
             let Some(value) = typed_value(array, row) else { continue };
+            let bits = match value {
+                ValueRef::Int(value) => Some(value as u64),
+                ValueRef::Double(value) => Some(value.to_bits()),
+                ValueRef::Bool(value) => Some(u64::from(value)),
+                _ => None,
+            };
+            if bits.is_some_and(|bits| !known.insert(bits)) {
+                continue;
+            }
             text.clear();
             match value {
                 // Writing into a String cannot fail.
