@@ -1,6 +1,7 @@
 //! What was committed is what parts hold: every column, sorted, in granules, with an index that never hides a row.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use arrow::datatypes::UInt64Type;
 use fastrand::Rng;
 use model::stats::Stats;
 use model::{ManualClock, TimeRange, Timestamp};
-use store::disk::RealDisk;
+use store::disk::{Disk as _, RealDisk, SimDisk};
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column, is_attribute};
 use store::text::{Home, home, tokenizer};
 use store::{Batch, Config, Narrow, Projection, Setup, Snapshot, Store, Table, limits};
@@ -542,4 +543,47 @@ fn a_part_of_several_row_groups_is_read_to_its_last_row() {
         snapshot.granules(Table::Logs, TimeRange::ALL, &token(column::BODY, "needle")).expect("they are found");
     assert_eq!(needles.len(), 2);
     assert_eq!(needles.iter().map(store::Granule::rows).sum::<usize>(), 2 * limits::BLOCK_ROWS);
+}
+
+#[test]
+fn a_full_disk_keeps_rows_in_the_head_and_gets_nothing_left_behind() {
+    let disk = SimDisk::new(1);
+    let directory = Path::new("/data");
+    let store = Store::open(Setup {
+        directory: directory.to_path_buf(),
+        config: Config { flush_bytes: u64::MAX, flush_interval_s: u64::MAX, ..Config::default() },
+        clock: Arc::new(ManualClock::new(NOW)),
+        disk: Arc::new(disk.clone()),
+        stats: Stats::new(),
+    });
+    let store = store.expect("an empty directory opens");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut random = Rng::with_seed(3);
+    let key = store.writer().series_key();
+    for batch in [generate::logs(&mut random, 400, 20, 2 * DAY), generate::points(&mut random, key, 400, 9, 2 * DAY)] {
+        runtime.block_on(store.writer().append(batch)).expect("the batch is committed");
+    }
+    let expected = Table::ALL.map(|table| sorted_rows(&read(&store.snapshot(), table, &Narrow::All)));
+    let before = bytes_below(&disk, directory);
+    for spare in [0, 100, 5_000, 20_000, 60_000] {
+        disk.set_capacity(before + spare);
+        assert!(store.flush_now().is_err(), "{spare} bytes are enough for logs and points");
+        let points = store.snapshot().parts().iter().filter(|part| part.table() == Table::Points).count();
+        assert_eq!(points, 0);
+        if store.snapshot().parts().is_empty() {
+            assert_eq!(bytes_below(&disk, &directory.join("parts")), 0, "{spare}");
+        }
+        let shown = Table::ALL.map(|table| sorted_rows(&read(&store.snapshot(), table, &Narrow::All)));
+        assert_eq!(shown, expected);
+    }
+    disk.set_capacity(u64::MAX);
+    store.flush_now().expect("there is room again");
+    let shown = Table::ALL.map(|table| sorted_rows(&read(&store.snapshot(), table, &Narrow::All)));
+    assert_eq!(shown, expected);
+    assert_eq!(store.snapshot().granules(Table::Logs, TimeRange::ALL, &Narrow::All).map(|all| all.len()).ok(), Some(3));
+}
+
+fn bytes_below(disk: &SimDisk, folder: &Path) -> u64 {
+    let Ok(entries) = disk.list(folder) else { return 0 };
+    entries.iter().map(|entry| if entry.is_dir { bytes_below(disk, &entry.path) } else { entry.len }).sum()
 }
