@@ -23,8 +23,10 @@ use tokio::sync::{Semaphore, watch};
 pub use error::ApiError;
 
 use crate::Config;
-use crate::admission::Admission;
+use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
+use crate::search::budget::Budget;
+use crate::stats::QueryStats;
 
 /// What every path works with. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +53,14 @@ impl ApiState {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
         Self { store, clock, stats, config: Arc::new(config), admission, server, tails }
+    }
+}
+
+impl ApiState {
+    // A fresh budget for a question of this kind, counted under it.
+    fn budget(&self, kind: &str, cancel: &Cancel) -> Budget {
+        let budget = Budget::new(&self.config, Arc::clone(&self.clock), cancel.clone());
+        budget.counted(QueryStats::new(&self.stats, kind))
     }
 }
 

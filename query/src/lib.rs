@@ -11,6 +11,7 @@ pub mod limits;
 pub mod promql;
 pub mod rows;
 pub mod search;
+pub mod stats;
 pub mod traces;
 
 pub use config::Config;

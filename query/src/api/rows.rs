@@ -21,7 +21,6 @@ use crate::limits::WINDOW_ROWS;
 use crate::rows::otlp::Request;
 use crate::rows::reader::{RowReader, write_json};
 use crate::search;
-use crate::search::budget::Budget;
 use crate::search::cursor::{Cursor, fingerprint};
 use crate::search::execute::{Found, Order, Place, Search};
 
@@ -134,7 +133,7 @@ impl Asked {
         let snapshot = state.store.snapshot();
         // What is committed from now on stays out of later pages, too.
         self.search.seqs.1 = self.search.seqs.1.min(snapshot.last_seq());
-        let mut budget = Budget::new(&state.config, state.clock.clone(), cancel.clone());
+        let mut budget = state.budget(self.signal.as_str(), cancel);
         let found = match self.search.run(&snapshot, &mut budget) {
             Ok(found) => found,
             Err(error) => {
@@ -143,6 +142,8 @@ impl Asked {
                 return;
             }
         };
+        // Writing is the client's time, not the query's.
+        drop(budget);
         let meta = self.meta(&found);
         let headers = if self.format == Format::Otlp { otlp_headers(&meta) } else { HeaderMap::new() };
         if head.send(Ok(headers)).is_err() {

@@ -80,3 +80,31 @@ impl BodyWriter {
         let _ = self.sender.blocking_send(Err(error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{ManualClock, Timestamp};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn gives_up_on_a_client_that_takes_nothing() {
+        let clock = Arc::new(ManualClock::new(Timestamp::default()));
+        let (mut writer, _body) = body(clock.clone());
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut sent = 0;
+            loop {
+                writer.buffer().push(b'x');
+                match writer.flush() {
+                    Ok(()) => sent += 1,
+                    Err(Gone) => return sent,
+                }
+            }
+        });
+        while !writing.is_finished() {
+            clock.advance(Duration::from_secs(SLOW_CLIENT_S));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(writing.await.expect("joined"), CHUNKS_WAITING_MAX);
+    }
+}

@@ -125,7 +125,7 @@ impl Tail {
     async fn look(&self, seqs: (u64, u64)) -> Result<Vec<Vec<u8>>, Ended> {
         let (state, plan) = (self.state.clone(), self.plan.clone());
         let events = self.state.admission.run(move |cancel| {
-            let mut budget = Budget::new(&state.config, Arc::clone(&state.clock), cancel.clone());
+            let mut budget = state.budget("tail", cancel);
             events(&state, &plan, seqs, &mut budget)
         });
         match events.await {

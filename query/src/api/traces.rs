@@ -1,7 +1,5 @@
 //! `/api/v1/traces/{trace_id}` and `/api/v1/correlate/{id}`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
@@ -27,7 +25,7 @@ pub async fn trace(State(state): State<ApiState>, Path(id): Path<String>, uri: U
     let trace: TraceId = id
         .parse()
         .map_err(|error| ApiError::bad_parameter(format!("{error}"), "write the 32 digits of the trace's id"))?;
-    let found = run(state, range, move |range, snapshot, budget| find(trace, range, snapshot, budget)).await?;
+    let found = run(state, "trace", range, move |range, snapshot, budget| find(trace, range, snapshot, budget)).await?;
     found.map(Json).ok_or_else(|| {
         ApiError::not_found(
             format!("no span of trace {trace} is there"),
@@ -49,17 +47,20 @@ pub async fn id(
             "ids are short texts",
         ));
     }
-    run(state, range, move |range, snapshot, budget| correlate(&id, range, snapshot, budget)).await.map(Json)
+    run(state, "correlate", range, move |range, snapshot, budget| correlate(&id, range, snapshot, budget))
+        .await
+        .map(Json)
 }
 
 async fn run<T: Send + 'static>(
     state: ApiState,
+    kind: &'static str,
     range: TimeRange,
     work: impl FnOnce(TimeRange, &Snapshot, &mut Budget) -> Result<T, SearchError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let admission = state.admission.clone();
     let result = admission.run(move |cancel| {
-        let mut budget = Budget::new(&state.config, Arc::clone(&state.clock), cancel.clone());
+        let mut budget = state.budget(kind, cancel);
         work(range, &state.store.snapshot(), &mut budget)
     });
     Ok(result.await??)

@@ -7,6 +7,7 @@ use model::Clock;
 
 use crate::Config;
 use crate::admission::Cancel;
+use crate::stats::QueryStats;
 
 /// What is left to one query.
 pub struct Budget {
@@ -18,6 +19,8 @@ pub struct Budget {
     rows: u64,
     bytes: u64,
     cancel: Cancel,
+    started: Duration,
+    stats: Option<QueryStats>,
 }
 
 /// Why an answer is not whole, and what to do about it.
@@ -39,14 +42,22 @@ impl Budget {
         let time = Duration::from_millis(config.time_budget_ms);
         Self {
             deadline: clock.monotonic().saturating_add(time),
-            clock,
             time,
             rows_max: config.scanned_rows_max,
             bytes_max: config.scanned_bytes_max,
             rows: 0,
             bytes: 0,
             cancel,
+            started: clock.monotonic(),
+            clock,
+            stats: None,
         }
+    }
+
+    /// Counts in `stats` what is spent, until the budget is dropped.
+    pub fn counted(mut self, stats: QueryStats) -> Self {
+        self.stats = Some(stats);
+        self
     }
 
     /// Notes what was looked at.
@@ -69,6 +80,18 @@ impl Budget {
         } else {
             return Ok(None);
         };
+        if let Some(stats) = &self.stats {
+            stats.partial.add(1);
+        }
         Ok(Some(Partial { reason, hint: "ask for a shorter time, or add a word that few rows have".to_owned() }))
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(stats) = &self.stats {
+            stats.seconds.observe(self.clock.monotonic().saturating_sub(self.started));
+            stats.scanned_rows.add(self.rows);
+        }
     }
 }

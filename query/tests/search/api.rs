@@ -1,5 +1,9 @@
 //! The HTTP API over a store of made-up rows, asked through its router.
 
+mod otlp;
+mod tail;
+mod traces;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,18 +11,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
+use model::ManualClock;
 use model::attributes::AttributeValue;
 use model::stats::Stats;
-use model::{ManualClock, SpanId, Timestamp, TraceId};
 use query::Config;
 use query::api::{ApiState, Mode, Server, router};
 use serde_json::{Value, json};
 use store::Store;
-use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, ResourceRow, ScopeRow, SeriesRow, ValueRef};
-use store::schema::{derived, metric_type};
 use tower::ServiceExt as _;
 
-use crate::world::{Envelope, Log, Maker, Span, log_batch, now, open, span_batch};
+use crate::world::{Envelope, Log, Maker, Span, log_batch, now, open};
 
 struct Api {
     _directory: tempfile::TempDir,
@@ -391,287 +393,12 @@ async fn an_unknown_field_is_a_warning_and_a_rare_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_trace_is_assembled_and_marked_where_spans_are_missing() {
-    let api = Api::new(Config::default());
-    let mut failed = span(9, 3, Some(1), 58);
-    failed.status = 2;
-    let spans = [span(9, 2, Some(1), 59), failed, span(9, 1, None, 60), span(9, 4, Some(99), 57), span(8, 1, None, 60)];
-    api.append(span_batch(&spans)).await;
-    api.clock.advance(Duration::from_secs(7 * 24 * 3_600));
-    let trace = api.get(&format!("/api/v1/traces/{}", "09".repeat(16))).await.json();
-    assert_eq!(trace["partial"], true);
-    assert_eq!(trace["reason"], "1 spans name a parent that is not there");
-    assert_eq!((&trace["errors"], &trace["services"]), (&json!(1), &json!(["gateway", "orders"])));
-    assert_eq!(trace["start"], "2026-01-31T11:59:00.000000000Z");
-    assert_eq!(trace["duration_ns"], 3_000_000_500u64);
-    let places = trace["spans"].as_array().expect("spans").iter();
-    let places = places.map(|span| json!([span["name"], span["depth"], span["missing_parent"], span["offset_ns"]]));
-    let expected = [
-        json!(["work 1", 0, false, 0]),
-        json!(["work 2", 1, false, 1_000_000_000]),
-        json!(["work 3", 1, false, 2_000_000_000]),
-        json!(["work 4", 0, true, 3_000_000_000u64]),
-    ];
-    assert_eq!(places.collect::<Vec<_>>(), expected);
-}
-
-#[tokio::test]
-async fn correlate_finds_rows_with_the_id_and_the_traces_they_name() {
-    let api = Api::new(Config::default());
-    let mut first = span(5, 1, None, 60);
-    first.correlation_id = Some("order-77".to_owned());
-    let mut with_id = log("paid", 30);
-    with_id.correlation_id = Some("order-77".to_owned());
-    let mut of_trace = log("in the trace", 59);
-    of_trace.trace_id = Some([5; 16]);
-    let mut other = log("other", 58);
-    other.correlation_id = Some("order-7".to_owned());
-    api.append(span_batch(&[first, span(5, 2, Some(1), 59), span(6, 1, None, 59)])).await;
-    api.append(log_batch(&[with_id, of_trace, other])).await;
-    api.append(point_batch(&api.store)).await;
-    for flushed in [false, true] {
-        let answer = api.get("/api/v1/correlate/order-77").await.json();
-        let column = |list: &str, key: &str| {
-            let rows = answer[list].as_array().expect("a list").iter();
-            rows.map(|row| row[key].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(answer["kind"], "correlation", "{flushed}");
-        assert_eq!(column("spans", "name"), ["work 1", "work 2"], "{flushed}");
-        assert_eq!(column("logs", "body"), ["in the trace", "paid"], "{flushed}");
-        assert_eq!(column("exemplars", "metric"), ["requests", "requests"], "{flushed}");
-        assert_eq!(answer["services"], json!(["gateway", "orders", "shop"]), "{flushed}");
-        assert_eq!(answer["start"], "2026-01-31T11:59:00.000000000Z");
-        assert_eq!(answer["end"], "2026-01-31T11:59:30.000000000Z");
-        assert_eq!((&answer["partial"], &answer["alerts"]), (&json!(false), &json!([])));
-        let by_trace = api.get(&format!("/api/v1/correlate/{}", "05".repeat(16))).await.json();
-        assert_eq!((&by_trace["kind"], by_trace["spans"].as_array().map(Vec::len)), (&json!("trace"), Some(2)));
-        let nothing = api.get("/api/v1/correlate/nobody").await;
-        assert_eq!((nothing.status, &nothing.json()["spans"]), (200, &json!([])));
-        api.flush().await;
-    }
-}
-
-// A sum with two exemplars, one of which names trace 5 and the other the correlation id, and a histogram without a time.
-fn point_batch(store: &Store) -> store::Batch {
-    let mut columns = PointColumns::new(store.writer().series_key());
-    let resource = [("service.name", ValueRef::String("shop"))];
-    let resource = ResourceRow { attributes: &resource, ..ResourceRow::default() };
-    let attributes = [("route", ValueRef::String("/a"))];
-    let series = SeriesRow {
-        resource,
-        scope: ScopeRow { name: "lib", ..ScopeRow::default() },
-        metric: "requests",
-        description: "Requests.",
-        unit: "1",
-        metadata: &[],
-        metric_type: metric_type::SUM,
-        temporality: 2,
-        monotonic: true,
-        attributes: &attributes,
-    };
-    let sum = columns.series(&series);
-    let exemplar = ExemplarRow {
-        timestamp: Timestamp::from_nanos(seconds_ago(40)),
-        derived_times: 0,
-        value: PointValue::Double(0.5),
-        trace_id: TraceId::from_slice(&[5; 16]),
-        span_id: SpanId::from_slice(&[1; 8]),
-        correlation_id: None,
-        attributes: &[("user", ValueRef::Int(3))],
-    };
-    let carries = ExemplarRow {
-        trace_id: None,
-        span_id: None,
-        correlation_id: Some("order-77"),
-        value: PointValue::Int(4),
-        ..exemplar
-    };
-    let point = PointRow {
-        series: sum,
-        timestamp: Timestamp::from_nanos(seconds_ago(20)),
-        derived_times: 0,
-        start_timestamp: Some(Timestamp::from_nanos(seconds_ago(500))),
-        flags: 0,
-        value: PointValue::Int(12),
-    };
-    columns.push(&point, &[exemplar, carries]);
-    let histogram = columns.series(&SeriesRow {
-        metric: "latency",
-        metric_type: metric_type::HISTOGRAM,
-        temporality: 1,
-        monotonic: false,
-        attributes: &[],
-        ..series
-    });
-    let value = PointValue::Histogram {
-        count: 3,
-        sum: Some(1.5),
-        min: None,
-        max: Some(f64::INFINITY),
-        bucket_counts: &[1, 2],
-        explicit_bounds: &[0.5],
-    };
-    let derived_times = derived::TIMESTAMP;
-    columns.push(&PointRow { series: histogram, derived_times, start_timestamp: None, value, ..point }, &[]);
-    columns.finish()
-}
-
-#[tokio::test]
-async fn otlp_says_what_was_sent() {
-    let api = Api::new(Config::default());
-    api.append(point_batch(&api.store)).await;
-    let long = |seconds: i64| seconds_ago(seconds).to_string();
-    let string = |text: &str| json!({ "stringValue": text });
-    let exemplar = json!({
-        "timeUnixNano": long(40), "asDouble": 0.5, "traceId": "05".repeat(16), "spanId": "01".repeat(8),
-        "filteredAttributes": [{ "key": "user", "value": { "intValue": "3" } }],
-    });
-    let carries = json!({
-        "timeUnixNano": long(40), "asInt": "4",
-        "filteredAttributes": [{ "key": "user", "value": { "intValue": "3" } }],
-    });
-    let expected = json!({ "resourceMetrics": [{
-        "resource": { "attributes": [{ "key": "service.name", "value": string("shop") }] },
-        "scopeMetrics": [{
-            "scope": { "name": "lib" },
-            "metrics": [
-                { "name": "requests", "description": "Requests.", "unit": "1", "sum": {
-                    "aggregationTemporality": 2, "isMonotonic": true,
-                    "dataPoints": [{
-                        "attributes": [{ "key": "route", "value": string("/a") }],
-                        "startTimeUnixNano": long(500), "timeUnixNano": long(20), "asInt": "12",
-                        "exemplars": [exemplar, carries],
-                    }],
-                } },
-                { "name": "latency", "description": "Requests.", "unit": "1", "histogram": {
-                    "aggregationTemporality": 1,
-                    "dataPoints": [{
-                        "timeUnixNano": "0", "count": "3", "sum": 1.5, "max": "Infinity",
-                        "bucketCounts": ["1", "2"], "explicitBounds": [0.5],
-                    }],
-                } },
-            ],
-        }],
-    }] });
-    for flushed in [false, true] {
-        let answer = api.get("/api/v1/points?format=otlp&order=asc").await;
-        assert_eq!(answer.json(), expected, "{flushed}");
-        api.flush().await;
-    }
-    let (rows, _) = api.rows("/api/v1/points?query=requests").await;
-    assert_eq!(rows[0]["exemplars"][1]["correlation_id"], "order-77");
-    assert_eq!((&rows[0]["type"], &rows[0]["temporality"]), (&json!("sum"), &json!("cumulative")));
-    let (rows, _) = api.rows("/api/v1/points?query=type:histogram+count:%3E2+temporality:delta").await;
-    assert_eq!((&rows[0]["metric"], &rows[0]["bucket_counts"]), (&json!("latency"), &json!([1, 2])));
-    let (rows, _) = api.rows("/api/v1/points?query=value:12+monotonic:true+route:a").await;
-    assert_eq!(rows.len(), 1);
-}
-
-#[tokio::test]
-async fn otlp_groups_rows_by_resource_and_scope() {
-    let api = Api::new(Config::default());
-    let mut other = log("c", 3);
-    other.envelope = envelope("payments");
-    api.append(log_batch(&[log("a", 5), other, log("b", 1)])).await;
-    let request = api.get("/api/v1/logs?format=otlp&order=asc").await.json();
-    let groups = request["resourceLogs"].as_array().expect("resources").iter();
-    let bodies = groups.map(|group| {
-        assert_eq!(group["schemaUrl"], "https://example.com/1");
-        let records = group["scopeLogs"][0]["logRecords"].as_array().expect("records").iter();
-        records.map(|record| record["body"]["stringValue"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
-    });
-    assert_eq!(bodies.collect::<Vec<_>>(), [vec!["a", "b"], vec!["c"]]);
-    let page = api.get("/api/v1/logs?format=otlp&limit=1").await;
-    assert!(page.header("x-sextant-cursor").is_some());
-    let nothing = api.get("/api/v1/logs?format=otlp&query=zzz").await;
-    assert_eq!((nothing.json(), nothing.header("x-sextant-cursor")), (json!({ "resourceLogs": [] }), None));
-}
-
-#[tokio::test]
-async fn a_tail_sends_what_is_committed_from_now_on() {
-    let api = Api::new(Config::default());
-    api.append(log_batch(&[log("before match", 5)])).await;
-    let mut tail = Tail::open(&api, "/api/v1/logs/tail?query=match", None).await;
-    let first = api.append(log_batch(&[log("no", 1), log("a match", 900_000)])).await;
-    // Spans take numbers, too, and are none of its business.
-    api.append(span_batch(&[span(1, 1, None, 1)])).await;
-    let (id, body) = tail.next_row(&api).await;
-    assert_eq!((id, body.as_str()), (first + 1, "a match"));
-    api.append(log_batch(&[log("match two", 1), log("match three", 2)])).await;
-    assert_eq!(tail.next_row(&api).await.1, "match two", "in the order of their numbers, not of their times");
-    let (id, body) = tail.next_row(&api).await;
-    assert_eq!(body, "match three");
-    drop(tail);
-    // Come back where it ended, with and without the header.
-    api.append(log_batch(&[log("match four", 1)])).await;
-    let mut again = Tail::open(&api, "/api/v1/logs/tail?query=match", Some(id)).await;
-    assert_eq!(again.next_row(&api).await.1, "match four");
-    let mut again = Tail::open(&api, &format!("/api/v1/logs/tail?query=match&cursor={id}"), None).await;
-    assert_eq!(again.next_row(&api).await.1, "match four");
-    api.clock.advance(Duration::from_secs(1));
-    tokio::task::yield_now().await;
-    api.clock.advance(Duration::from_secs(15));
-    assert_eq!(again.next(&api).await.as_deref(), Some(": alive"));
-    api.server.set_mode(Mode::Stopping);
-    assert_eq!(again.next(&api).await, None);
-}
-
-struct Tail {
-    body: Body,
-    text: String,
-}
-
-impl Tail {
-    async fn open(api: &Api, address: &str, last: Option<u64>) -> Self {
-        let mut request = Request::get(address);
-        if let Some(last) = last {
-            request = request.header("last-event-id", last.to_string());
-        }
-        let request = request.body(Body::empty()).expect("a request");
-        let response = api.router.clone().oneshot(request).await.expect("an answer");
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut tail = Self { body: response.into_body(), text: String::new() };
-        assert_eq!(tail.next(api).await.as_deref(), Some(": tail"));
-        tail
-    }
-
-    // The next event or comment. Time goes on while it is waited for.
-    async fn next(&mut self, api: &Api) -> Option<String> {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let (event, rest) = (event.to_owned(), rest.to_owned());
-                self.text = rest;
-                return Some(event);
-            }
-            tokio::select! {
-                frame = self.body.frame() => {
-                    let bytes = frame?.expect("no error").into_data().expect("data");
-                    self.text.push_str(std::str::from_utf8(&bytes).expect("text"));
-                }
-                () = tokio::time::sleep(Duration::from_millis(5)) => api.clock.advance(Duration::from_millis(20)),
-            }
-        }
-    }
-
-    async fn next_row(&mut self, api: &Api) -> (u64, String) {
-        loop {
-            let event = self.next(api).await.expect("an event");
-            if let Some((id, data)) = event.strip_prefix("id: ").and_then(|event| event.split_once("\ndata: ")) {
-                let row: Value = serde_json::from_str(data).expect("JSON");
-                assert_eq!(row["ingest_seq"].to_string(), id);
-                return (id.parse().expect("a number"), row["body"].as_str().expect("a body").to_owned());
-            }
-            assert_eq!(event, ": alive");
-        }
-    }
-}
-
-#[tokio::test]
 async fn the_status_tells_sizes_and_counters() {
     let api = Api::new(Config::default());
     api.server.set_mode(Mode::Serving);
     api.server.add_door("http", "127.0.0.1:3300");
     api.append(log_batch(&[log("a", 1), log("b", 1)])).await;
+    api.rows("/api/v1/logs").await;
     for address in ["/api/v1/status", "/api/v1/system"] {
         let status = api.get(address).await.json();
         assert_eq!((&status["version"], &status["mode"]), (&json!("1.2.3"), &json!("serving")));
@@ -680,7 +407,22 @@ async fn the_status_tells_sizes_and_counters() {
         assert_eq!(status["tables"]["logs"]["head_rows"], 2);
         assert_eq!(status["wal"]["segments"], 1);
         assert_eq!(status["counters"]["sextant_query_refused_total"], 0);
+        assert_eq!(status["counters"]["sextant_query_scanned_rows_total{kind=\"logs\"}"], 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_keeps_nobody_waiting() {
+    let api = Api::new(Config { concurrent_queries: 1, ..Config::default() });
+    let logs: Vec<Log> = (0..3_000).map(|n| log(&"long ".repeat(100), n)).collect();
+    api.append(log_batch(&logs)).await;
+    let request = Request::get("/api/v1/logs?limit=none").body(Body::empty()).expect("a request");
+    let slow = api.router.clone().oneshot(request).await.expect("an answer");
+    // Nobody reads the slow answer's body, and still there is a permit for the next.
+    let (rows, _) = api.rows("/api/v1/logs?limit=1").await;
+    assert_eq!(rows.len(), 1);
+    let body = slow.into_body().collect().await.expect("the whole answer").to_bytes();
+    assert_eq!(body.split(|byte| *byte == b'\n').count(), 3_002, "rows, the last line, and nothing");
 }
 
 // The root package answers these itself, so that they work before the store is open.
