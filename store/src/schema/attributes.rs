@@ -3,7 +3,7 @@
 //! A key's column has the type of the first value seen in the batch; values of other types, arrays, key-value lists, empty
 //! values, and keys beyond [`limits::ATTRIBUTE_COLUMNS_MAX`] go to the overflow map, so nothing is lost and nothing explodes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -253,12 +253,19 @@ pub struct MapColumn {
     starts: Vec<i32>,
     keys: Vec<String>,
     values: Vec<String>,
+    // The keys of the current row once it has many: a sender decides how many, so looking for one must not take longer with
+    // each.
+    many: HashSet<String>,
 }
+
+// Up to so many keys are compared one by one, which is faster than hashing.
+const FEW_KEYS: usize = 32;
 
 impl MapColumn {
     /// Begins the next row.
     pub fn begin_row(&mut self) {
         self.starts.push(self.entries());
+        self.many.clear();
     }
 
     /// Adds an entry to the current row. Of several entries with one key the *first* counts.
@@ -266,12 +273,27 @@ impl MapColumn {
         if !self.row_has(key) {
             self.keys.push(key.to_owned());
             self.values.push(value.to_owned());
+            let start = self.row_start();
+            match self.keys.len() - start {
+                0..=FEW_KEYS => {}
+                _ if self.many.is_empty() => self.many.extend(self.keys[start..].iter().cloned()),
+                _ => {
+                    self.many.insert(key.to_owned());
+                }
+            }
         }
     }
 
     fn row_has(&self, key: &str) -> bool {
-        let start = self.starts.last().and_then(|start| usize::try_from(*start).ok()).unwrap_or(0);
-        self.keys[start..].iter().any(|known| known == key)
+        if self.many.is_empty() {
+            self.keys[self.row_start()..].iter().any(|known| known == key)
+        } else {
+            self.many.contains(key)
+        }
+    }
+
+    fn row_start(&self) -> usize {
+        self.starts.last().and_then(|start| usize::try_from(*start).ok()).unwrap_or(0)
     }
 
     /// The finished column. Rows without entries are empty maps, never null.
