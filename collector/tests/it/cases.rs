@@ -346,6 +346,16 @@ fn one_huge_resource_over_many_items_is_bounded() {
 }
 
 #[test]
+fn a_record_with_very_many_attributes_is_kept() {
+    // Twice each, so that the first of every key must be found again among all the others.
+    let entry = |number: usize| key_value(format!("key {}", number % 150_000), string("value"));
+    let attributes = (0..300_000).map(entry).collect();
+    let (outcome, batch) = logs(&logs_request(vec![LogRecord { attributes, ..log() }]));
+    assert_eq!(outcome.accepted, 1);
+    assert_eq!(rebuild::overflow(&rebuild::expand(&batch), column::OVERFLOW, 0).len(), 150_000 - 200);
+}
+
+#[test]
 fn undecodable_requests_leave_the_columns_as_they_were() {
     let sound = logs_request(vec![LogRecord { severity_text: "abc".to_owned(), ..log() }]).encode_to_vec();
     let position = sound.windows(3).position(|window| window == b"abc").expect("the text is in the bytes");

@@ -357,7 +357,8 @@ fn from_overflow(rows: &RecordBatch, name: &str, prefix: &str, row: usize) -> Ve
     list
 }
 
-fn overflow(rows: &RecordBatch, name: &str, row: usize) -> Vec<(String, String)> {
+/// The entries of one row's overflow.
+pub fn overflow(rows: &RecordBatch, name: &str, row: usize) -> Vec<(String, String)> {
     let map: &MapArray = rows[name].as_map();
     let entries = map.value(row);
     let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
