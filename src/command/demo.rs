@@ -146,6 +146,7 @@ fn print_what_to_try(id: &str, found: &Correlation, url: &str) -> std::io::Resul
         format!("logs 'correlation_id:{id}'"),
         "logs 'severity:>=warn' --since 10m".to_owned(),
         "spans 'service:payments duration:>20ms'".to_owned(),
+        "metrics query 'sum by (job) (rate(http_server_request_duration_seconds_count[1m]))' --range 10m".to_owned(),
         "metrics names".to_owned(),
         "logs -f".to_owned(),
         "status".to_owned(),

@@ -75,25 +75,30 @@ pub async fn run(args: MetricsArgs) -> Outcome {
 
 async fn query(args: QueryArgs) -> Outcome {
     let client = client(&args.server)?;
-    let response = match &args.range {
+    let (data, axis) = match &args.range {
         Some(range) => {
             let range = seconds("--range", range)?;
             let step = match &args.step {
                 Some(step) => seconds("--step", step)?,
-                None => (range / 60.0).ceil().max(1.0),
+                None => (range / SPARK_WIDTH as f64).ceil().max(1.0),
             };
             let end = SystemClock::new().now().as_millis() as f64 / 1e3;
-            let start = (end - range).to_string();
-            client.query_range(&args.expression, &start, &end.to_string(), &step.to_string()).await
+            let start = end - range;
+            let (from, to) = (start.to_string(), end.to_string());
+            let data = data_of(client.query_range(&args.expression, &from, &to, &step.to_string()).await?)?;
+            (data, Axis { start, end, columns: columns(range / step + 1.0) })
         }
-        None => client.query(&args.expression, args.time.as_deref()).await,
+        None => {
+            let data = data_of(client.query(&args.expression, args.time.as_deref()).await?)?;
+            let axis = Axis::of(&data);
+            (data, axis)
+        }
     };
-    let data = data_of(response.map_err(|error| Failure::from(error).at_query(&args.expression))?)?;
     let mut screen = Screen::stdout();
     if args.server.json {
         print_json(&data, &mut screen)?
     } else {
-        draw(&data, &mut screen)?
+        draw(&data, axis, &mut screen)?
     }
     screen.flush()?;
     Ok(Exit::Done)
@@ -128,7 +133,34 @@ fn print_json(data: &QueryData, screen: &mut Screen) -> Result<(), Failure> {
     }
 }
 
-fn draw(data: &QueryData, screen: &mut Screen) -> std::io::Result<()> {
+/// Columns of a sparkline at most.
+const SPARK_WIDTH: usize = 60;
+
+// The time that sparklines show: the same for every series, so that lines above each other can be compared.
+#[derive(Clone, Copy)]
+struct Axis {
+    start: f64,
+    end: f64,
+    columns: usize,
+}
+
+impl Axis {
+    // Of an answer that says by itself what time it covers.
+    fn of(data: &QueryData) -> Self {
+        let QueryData::Matrix(series) = data else { return Self { start: 0.0, end: 0.0, columns: 1 } };
+        let times = series.iter().flat_map(|one| &one.values).map(|(time, _)| *time);
+        let (start, end) = times.fold((f64::MAX, f64::MIN), |(least, most), time| (least.min(time), most.max(time)));
+        let samples = series.iter().map(|one| one.values.len()).max().unwrap_or_default();
+        Self { start, end, columns: columns(samples as f64) }
+    }
+}
+
+// One column for each evaluation, as long as there is room.
+fn columns(evaluations: f64) -> usize {
+    (evaluations as usize).clamp(1, SPARK_WIDTH)
+}
+
+fn draw(data: &QueryData, axis: Axis, screen: &mut Screen) -> std::io::Result<()> {
     match data {
         QueryData::Scalar((_, value)) | QueryData::String((_, value)) => screen.line(&tui::sanitize::line(value)),
         QueryData::Vector(series) if series.is_empty() => nothing(),
@@ -148,9 +180,6 @@ fn draw(data: &QueryData, screen: &mut Screen) -> std::io::Result<()> {
                 ("OVER TIME", Align::Left),
                 ("SERIES", Align::Left),
             ]);
-            // Old ones share one scale of time, so that lines above each other can be compared.
-            let times = series.iter().flat_map(|one| &one.values).map(|(time, _)| *time);
-            let (first, last) = times.fold((f64::MAX, f64::MIN), |(a, b), time| (a.min(time), b.max(time)));
             for one in series {
                 let values: Vec<f64> = one.values.iter().map(|(_, value)| number(value)).collect();
                 let least = values.iter().copied().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
@@ -162,7 +191,7 @@ fn draw(data: &QueryData, screen: &mut Screen) -> std::io::Result<()> {
                         short_number(least).into(),
                         short_number(most).into(),
                         short_number(number(newest)).into(),
-                        Cell::new(sparkline(&one.values, first, last), Tone::Good),
+                        Cell::new(sparkline(&one.values, axis), Tone::Good),
                         series_text(&one.metric).into(),
                     ],
                 )?;
@@ -193,18 +222,16 @@ fn short_number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Columns of a sparkline.
-const SPARK_WIDTH: usize = 60;
-
-// One column per sixtieth of the time, as high as the last value in it; a gap where there is none.
-fn sparkline(values: &[Sample], first: f64, last: f64) -> String {
+// As high as the last value in each column's time; a gap where there is none.
+fn sparkline(values: &[Sample], axis: Axis) -> String {
     const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let mut columns = [None; SPARK_WIDTH];
+    let mut columns = vec![None; axis.columns];
     for (time, value) in values {
-        let place = if last > first { (time - first) / (last - first) } else { 1.0 };
+        let place = if axis.end > axis.start { (time - axis.start) / (axis.end - axis.start) } else { 1.0 };
         let value = number(value);
         if value.is_finite() {
-            columns[(place * (SPARK_WIDTH - 1) as f64).round() as usize] = Some(value);
+            let column = (place * (axis.columns - 1) as f64).round() as usize;
+            columns[column.min(axis.columns - 1)] = Some(value);
         }
     }
     let present = columns.iter().flatten();
@@ -327,10 +354,14 @@ mod tests {
 
     #[test]
     fn sparklines_show_shape_and_gaps() {
-        let sample = |time: f64, value: &str| (time, value.to_owned());
-        let line = sparkline(&[sample(0.0, "0"), sample(30.0, "NaN"), sample(59.0, "7")], 0.0, 59.0);
-        assert_eq!(line, format!("▁{}█", " ".repeat(58)));
-        assert_eq!(sparkline(&[sample(5.0, "3")], 5.0, 5.0), format!("{}▅", " ".repeat(59)));
+        let line = |values: &[(f64, &str)], columns| {
+            let values: Vec<Sample> = values.iter().map(|(time, value)| (*time, (*value).to_owned())).collect();
+            sparkline(&values, Axis { start: 0.0, end: 60.0, columns })
+        };
+        assert_eq!(line(&[(0.0, "0"), (30.0, "NaN"), (60.0, "7")], 5), "▁   █");
+        assert_eq!(line(&[(0.0, "0"), (15.0, "1"), (30.0, "2"), (45.0, "3"), (60.0, "7")], 5), "▁▂▃▄█");
+        assert_eq!(line(&[(59.0, "3")], 3), "  ▅");
+        assert_eq!(line(&[(60.0, "-1"), (60.0, "+Inf")], 1), "▅");
     }
 
     #[test]

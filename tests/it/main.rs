@@ -4,6 +4,7 @@ mod cli;
 mod crash;
 mod demo;
 mod harness;
+mod metrics;
 mod python;
 mod python_sdk;
 mod relay;

@@ -1,0 +1,93 @@
+//! `sextant metrics`: what was sent over OTLP is found under Prometheus's names, now, over time, listed and counted.
+
+use campaign::binary::Server;
+use campaign::load::{Answer, Door};
+use campaign::otlp::{Request, text};
+use model::clock::{Clock as _, SystemClock};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric, number_data_point,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+
+use crate::harness::Place;
+
+/// A counter that grows by `step` a second, sampled every second of the last minute.
+async fn send_counter(server: &Server, service: &str, step: u64) {
+    let now = u64::try_from(SystemClock::new().now().as_nanos()).expect("after 1970");
+    let begin = now - 60_000_000_000;
+    let point = |second: u64| NumberDataPoint {
+        start_time_unix_nano: begin,
+        time_unix_nano: begin + second * 1_000_000_000,
+        attributes: vec![text("http.route", "/pay")],
+        value: Some(number_data_point::Value::AsInt(i64::try_from(second * step).expect("small"))),
+        ..NumberDataPoint::default()
+    };
+    let sum = Sum {
+        data_points: (0..=60).map(point).collect(),
+        aggregation_temporality: AggregationTemporality::Cumulative.into(),
+        is_monotonic: true,
+    };
+    let metrics = vec![Metric {
+        name: "shop.requests".to_owned(),
+        description: "Requests so far".to_owned(),
+        unit: "1".to_owned(),
+        data: Some(metric::Data::Sum(sum)),
+        ..Metric::default()
+    }];
+    let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+    let resource = Resource { attributes: vec![text("service.name", service)], ..Resource::default() };
+    let resource_metrics =
+        vec![ResourceMetrics { resource: Some(resource), scope_metrics, ..ResourceMetrics::default() }];
+    let mut door = Door::grpc(&server.url("otlp_grpc")).expect("an address");
+    let request = Request::Points(ExportMetricsServiceRequest { resource_metrics });
+    assert_eq!(door.send(request).await.expect("valid points"), Answer::Stored);
+}
+
+#[tokio::test]
+async fn counters_are_found_under_their_prometheus_names() {
+    let place = Place::new();
+    let server = place.serve().await;
+    send_counter(&server, "checkout", 2).await;
+    send_counter(&server, "billing", 5).await;
+    let url = server.url("http");
+    let metrics = |arguments: &[&str]| {
+        let mut all = vec!["metrics"];
+        all.extend(arguments);
+        all.extend(["--url", &url]);
+        place.run(&all)
+    };
+
+    let rates = metrics(&["query", "sum by (job) (rate(shop_requests_total[30s]))"]).succeeded();
+    let mut rates: Vec<(&str, f64)> = rates
+        .lines()
+        .skip(1)
+        .map(|line| line.trim_start().split_once("  ").expect("two columns"))
+        .map(|(value, series)| (series, value.parse::<f64>().expect("a number").round()))
+        .collect();
+    rates.sort_by_key(|(series, _)| *series);
+    assert_eq!(rates, [("{job=\"billing\"}", 5.0), ("{job=\"checkout\"}", 2.0)]);
+
+    let over_time =
+        metrics(&["query", "shop_requests_total{job=\"billing\"}", "--range", "30s", "--step", "5s"]).succeeded();
+    let row = over_time.lines().nth(1).expect("a row");
+    assert!(row.contains("▁▂▃▅▆▇█") || row.contains("▁▂▃▄▆▇█") || row.contains("▁▂▃▅▅▇█"), "{over_time}");
+    let lines = metrics(&["query", "shop_requests_total", "--range", "30s", "--json"]).succeeded();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+
+    let names = metrics(&["names"]).succeeded();
+    assert!(
+        names
+            .lines()
+            .any(|line| line.starts_with("shop_requests_total  counter ") && line.ends_with("Requests so far")),
+        "{names}"
+    );
+    let counted = metrics(&["cardinality", "--json"]).succeeded();
+    assert!(counted.contains("{\"metric\":\"shop_requests_total\",\"series\":2}"), "{counted}");
+
+    let nothing = metrics(&["query", "nothing_of_this_name"]);
+    assert_eq!((nothing.code, nothing.stdout.as_str(), nothing.stderr.as_str()), (0, "", "note: no series match\n"));
+    let bad = metrics(&["query", "sum by ("]);
+    assert_eq!((bad.code, bad.stdout.as_str()), (2, ""), "{bad:?}");
+    assert!(bad.stderr.contains("parse error"), "{bad:?}");
+}
