@@ -10,6 +10,9 @@ pub const QUERY_TERMS_MAX: usize = 1_000;
 /// Nesting of parentheses and negations. Parser and evaluation recurse this deep; raised a thousandfold, the stack ends.
 pub const QUERY_DEPTH_MAX: usize = 64;
 
+/// Regular expressions of one filter. Each may take [`REGEX_BYTES_MAX`] twice, compiled and in its cache.
+pub const QUERY_REGEXES_MAX: usize = 32;
+
 /// Compiled size of one regular expression, in bytes. Raised, a repetition such as `.{9999}` takes the memory of many rows.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
 

@@ -12,7 +12,8 @@ pub struct ErrorBody {
 /// What is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDetail {
-    /// A short word programs can match: `bad_query`, `bad_parameter`, `not_found`, `unavailable`, `internal`.
+    /// A short word programs can match: `bad_query`, `bad_parameter`, `not_found`,
+    /// `method_not_allowed`, `unavailable`, `internal`.
     pub code: String,
     /// One sentence for people.
     pub message: String,

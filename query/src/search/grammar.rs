@@ -114,7 +114,7 @@ pub fn parse(text: &str) -> Result<Filter, QueryError> {
             "ask in several queries",
         ));
     }
-    let mut parser = Parser { chars, at: 0, depth: 0, terms: 0 };
+    let mut parser = Parser { chars, at: 0, depth: 0, terms: 0, regexes: 0 };
     let filter = parser.or()?;
     parser.skip_space();
     match parser.peek() {
@@ -135,6 +135,7 @@ struct Parser {
     at: usize,
     depth: usize,
     terms: usize,
+    regexes: usize,
 }
 
 impl Parser {
@@ -258,5 +259,33 @@ fn one_or(mut filters: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Filter {
     match filters.len() {
         1 => filters.remove(0),
         _ => join(filters),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_is_read_or_refused() {
+        const PIECES: [&str; 30] = [
+            "a", "é", " ", "\"", "\\", "/", "(", ")", "[", "]", "..", ":", "=", "*", "-", "|", ">", "<", "AND", "OR",
+            "NOT", " AND ", " OR ", " NOT ", "attr.", "5", "x:", "x:[1..", "\t", "\u{0}",
+        ];
+        let seed = fastrand::u64(..);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let pieces = (0..random.usize(0..12)).map(|_| PIECES[random.usize(0..PIECES.len())]);
+            let text: String = pieces.collect();
+            match parse(&text) {
+                Ok(_) => read += 1,
+                Err(error) => {
+                    assert!(error.position <= text.chars().count(), "seed {seed}: {text:?}: {error}");
+                    assert!(!error.message.is_empty() && !error.hint.is_empty(), "seed {seed}: {text:?}: {error}");
+                }
+            }
+        }
+        assert!((1_000..19_000).contains(&read), "seed {seed}: {read} texts were queries");
     }
 }

@@ -61,7 +61,7 @@ pub fn find(
     trace.reason = match found.partial {
         Some(partial) => Some(partial.reason),
         None if found.more => Some(format!("the trace has more than {TRACE_SPANS_MAX} spans")),
-        None if missing > 0 => Some(format!("{missing} spans name a parent that is not there")),
+        None if missing > 0 => Some(format!("spans whose parent is not there: {missing}")),
         None => None,
     };
     trace.partial = trace.reason.is_some();

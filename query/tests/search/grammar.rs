@@ -22,12 +22,14 @@ fn sizes_are_limited() {
     let too_deep = "(".repeat(65);
     let long = "a".repeat(16_385);
     let many = "a ".repeat(1_001);
+    let expressions = "/a/ ".repeat(33);
     let negations = "NOT ".repeat(4_000) + "a";
     for (query, position, message) in [
         (&too_deep, 64, "more than 64 parentheses or negations inside each other"),
         (&negations, 256, "more than 64 parentheses or negations inside each other"),
         (&long, 16_384, "the query is longer than 16384 characters"),
         (&many, 2_000, "more than 1000 terms"),
+        (&expressions, 128, "more than 32 regular expressions"),
     ] {
         let error = search::parse(query, Table::Logs, now()).expect_err("too much");
         assert_eq!((error.position, error.message.as_str()), (position, message));

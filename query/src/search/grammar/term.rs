@@ -2,7 +2,7 @@
 
 use super::{Comparison, FieldName, Filter, Matcher, Namespace, Parser, Term, Value};
 use crate::error::QueryError;
-use crate::limits::QUERY_TERMS_MAX;
+use crate::limits::{QUERY_REGEXES_MAX, QUERY_TERMS_MAX};
 
 // Before the colon of an unquoted field: these hint at text that was not meant as a field.
 const ODD_IN_NAMES: &str = "\"'`()[]{}<>=*,;\\";
@@ -210,6 +210,14 @@ impl Parser {
 
     fn regex(&mut self) -> Result<Matcher, QueryError> {
         let open = self.at;
+        self.regexes += 1;
+        if self.regexes > QUERY_REGEXES_MAX {
+            return Err(QueryError::new(
+                open,
+                format!("more than {QUERY_REGEXES_MAX} regular expressions"),
+                "one expression can stand for many: /a|b|c/",
+            ));
+        }
         self.at += 1;
         let mut pattern = String::new();
         loop {

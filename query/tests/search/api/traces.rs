@@ -19,7 +19,7 @@ async fn a_trace_is_assembled_and_marked_where_spans_are_missing() {
     api.clock.advance(Duration::from_secs(7 * 24 * 3_600));
     let trace = api.get(&format!("/api/v1/traces/{}", "09".repeat(16))).await.json();
     assert_eq!(trace["partial"], true);
-    assert_eq!(trace["reason"], "1 spans name a parent that is not there");
+    assert_eq!(trace["reason"], "spans whose parent is not there: 1");
     assert_eq!((&trace["errors"], &trace["services"]), (&json!(1), &json!(["gateway", "orders"])));
     assert_eq!(trace["start"], "2026-01-31T11:59:00.000000000Z");
     assert_eq!(trace["duration_ns"], 3_000_000_500u64);
