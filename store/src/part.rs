@@ -17,8 +17,8 @@ use arrow::array::RecordBatch;
 use model::Timestamp;
 
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
-pub use reader::with_series;
-pub use writer::{Contents, discard, write};
+pub(crate) use reader::with_series;
+pub(crate) use writer::{Contents, discard, write};
 
 use crate::StoreError;
 use crate::disk::{Disk, read_file};

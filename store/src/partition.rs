@@ -19,14 +19,14 @@ pub enum Partition {
 /// Assigns rows to partitions for one flush: by their day, but for those more than a day in the future or before 1970, and
 /// for all but the latest [`limits::FLUSH_DAYS_MAX`] days when there are more. Those are stray.
 #[derive(Debug)]
-pub struct Partitioner {
+pub(crate) struct Partitioner {
     future: i64,
     earliest_day: i64,
 }
 
 impl Partitioner {
     /// For rows with these times, flushed at `now`.
-    pub fn new(times: impl Iterator<Item = i64>, now: Timestamp) -> Self {
+    pub(crate) fn new(times: impl Iterator<Item = i64>, now: Timestamp) -> Self {
         let future = now.saturating_add(limits::FUTURE_NANOS_MAX).as_nanos();
         // Kept in descending order; there are few of them, and mostly one.
         let mut days: Vec<i64> = Vec::new();
@@ -41,7 +41,7 @@ impl Partitioner {
     }
 
     /// The partition of a row with this time.
-    pub fn partition(&self, time: i64) -> Partition {
+    pub(crate) fn partition(&self, time: i64) -> Partition {
         let day = Timestamp::from_nanos(time).day();
         // Nothing was measured before 1970, and the very first days that can be written have no midnight that can.
         if time > self.future || day < self.earliest_day.max(0) { Partition::Stray } else { Partition::Day(day) }

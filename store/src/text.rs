@@ -8,8 +8,8 @@ mod reader;
 pub mod tokenizer;
 mod writer;
 
-pub use reader::Index;
-pub use writer::IndexBuilder;
+pub(crate) use reader::Index;
+pub(crate) use writer::IndexBuilder;
 
 use crate::limits;
 use crate::schema::{column, is_attribute};

@@ -81,7 +81,7 @@ impl Part {
     }
 
     /// The part's index; `None` if it has none, or one that cannot be trusted: then nothing is left out of a search.
-    pub fn index(&self) -> Option<&Index> {
+    pub(crate) fn index(&self) -> Option<&Index> {
         self.index.get_or_init(|| self.open_index()).as_ref()
     }
 
@@ -135,7 +135,7 @@ impl Part {
     }
 
     /// The file of [`Part::index`], open.
-    pub fn open_index_file(&self) -> io::Result<Arc<dyn ReadFile>> {
+    pub(crate) fn open_index_file(&self) -> io::Result<Arc<dyn ReadFile>> {
         self.disk.open(&self.path(INDEX_FILE))
     }
 
@@ -165,7 +165,7 @@ impl Part {
 }
 
 /// Rows of points with the columns of their series beside theirs.
-pub fn with_series(
+pub(crate) fn with_series(
     points: &RecordBatch,
     series: &RecordBatch,
     projection: &Projection,

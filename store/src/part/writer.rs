@@ -28,19 +28,19 @@ use crate::{StoreError, limits};
 const WRITE_BYTES: usize = 256 << 10;
 
 /// What a part is made of.
-pub struct Contents<'a> {
+pub(crate) struct Contents<'a> {
     /// The rows, in any order.
-    pub rows: &'a RecordBatch,
+    pub(crate) rows: &'a RecordBatch,
     /// Which of them, in the order in which the part will hold them. Not empty.
-    pub order: &'a [u32],
+    pub(crate) order: &'a [u32],
     /// The columns that the order follows.
-    pub sorted_by: &'a [&'a str],
+    pub(crate) sorted_by: &'a [&'a str],
     /// Of points: the series they belong to, by ascending `series_id`.
-    pub series: Option<&'a RecordBatch>,
+    pub(crate) series: Option<&'a RecordBatch>,
 }
 
 /// Writes a part and opens it. After an error nothing is left of it, unless the disk refuses that too.
-pub fn write(
+pub(crate) fn write(
     disk: &Arc<dyn Disk>,
     data_directory: &Path,
     name: PartName,
@@ -52,7 +52,7 @@ pub fn write(
 
 /// Removes a part that nobody refers to. A failed flush is tried again with new names: on a full disk, what it leaves behind
 /// must not be what fills it.
-pub fn discard(disk: &dyn Disk, directory: &Path) {
+pub(crate) fn discard(disk: &dyn Disk, directory: &Path) {
     match disk.remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(path = %directory.display(), %error, "a part that was not finished cannot be removed");

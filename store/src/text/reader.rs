@@ -20,7 +20,7 @@ const GRANULE_BLOCKS: u32 = (GRANULE_ROWS / BLOCK_ROWS) as u32;
 const _: () = assert!(GRANULE_BLOCKS == u8::BITS);
 
 /// An open index. Its words' dictionary is in memory, everything else is read when it is asked for.
-pub struct Index {
+pub(crate) struct Index {
     field: Field,
     words: Option<Arc<InvertedIndexReader>>,
     // By granule: the shape, and where in the file its table begins.
@@ -29,7 +29,7 @@ pub struct Index {
 
 impl Index {
     /// Opens and checks an `index.bin`: the whole file is read once. The index keeps `file` to read on from.
-    pub fn open(file: Arc<dyn ReadFile>) -> Result<Index, tantivy::TantivyError> {
+    pub(crate) fn open(file: Arc<dyn ReadFile>) -> Result<Index, tantivy::TantivyError> {
         let packed = Packed::open(file)?;
         let filters = packed.file(FILTERS_FILE).ok_or_else(|| damaged("it has no filters"))?;
         let filters = read_filters(&filters)?;
@@ -45,7 +45,7 @@ impl Index {
     /// Which blocks can hold the token in the column: a mask for each granule, the lowest bit is its first block. Masks of
     /// granules that are not `wanted` may be anything. `None` if the index does not know the column. `file` is the index's,
     /// open: a filter is asked in several places of it.
-    pub fn blocks(
+    pub(crate) fn blocks(
         &self,
         file: &dyn ReadFile,
         column: &str,
@@ -93,7 +93,7 @@ impl Index {
     }
 
     /// For how many granules the index was made.
-    pub fn granules(&self) -> usize {
+    pub(crate) fn granules(&self) -> usize {
         self.filters.len()
     }
 }

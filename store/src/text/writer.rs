@@ -39,7 +39,7 @@ const COMPONENTS: [SegmentComponent; 6] = [
 const TANTIVY_BYTES: usize = 12 << 20;
 
 /// An index under construction.
-pub struct IndexBuilder {
+pub(crate) struct IndexBuilder {
     directory: RamDirectory,
     words: SingleSegmentIndexWriter<TantivyDocument>,
     field: Field,
@@ -49,7 +49,7 @@ pub struct IndexBuilder {
 
 impl IndexBuilder {
     /// An index of no rows.
-    pub fn new() -> tantivy::Result<Self> {
+    pub(crate) fn new() -> tantivy::Result<Self> {
         let mut schema = Schema::builder();
         let field = schema.add_bytes_field(TERM_FIELD, BytesOptions::default().set_indexed());
         let directory = RamDirectory::create();
@@ -61,7 +61,7 @@ impl IndexBuilder {
     }
 
     /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one.
-    pub fn add_granule(&mut self, rows: &RecordBatch) -> tantivy::Result<()> {
+    pub(crate) fn add_granule(&mut self, rows: &RecordBatch) -> tantivy::Result<()> {
         for start in (0..rows.num_rows()).step_by(limits::BLOCK_ROWS) {
             self.terms.begin_block();
             let block = rows.slice(start, limits::BLOCK_ROWS.min(rows.num_rows() - start));
@@ -80,7 +80,7 @@ impl IndexBuilder {
     }
 
     /// The bytes of `index.bin`.
-    pub fn finish(self) -> tantivy::Result<Vec<u8>> {
+    pub(crate) fn finish(self) -> tantivy::Result<Vec<u8>> {
         let index = self.words.finalize()?;
         let mut files: Vec<PathBuf> = vec!["meta.json".into()];
         for meta in index.searchable_segment_metas()? {

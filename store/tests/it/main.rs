@@ -5,6 +5,7 @@ extern crate store as store_under_test;
 
 mod crash;
 mod generate;
+mod narrow;
 mod roundtrip;
 mod sample;
 mod schema;
