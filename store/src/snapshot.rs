@@ -74,13 +74,16 @@ impl Snapshot {
     ) -> Result<Vec<RecordBatch>, StoreError> {
         let mut batches = Vec::new();
         self.samples_while(series, range, projection, |batch| {
-            batches.push(batch);
+            if batch.num_rows() > 0 {
+                batches.push(batch);
+            }
             Ok::<(), StoreError>(())
         })?;
         Ok(batches)
     }
 
     /// [`Snapshot::samples`] batch by batch, so that a query can end at the error of `take` before it has read everything.
+    /// What was read and held none of the series is an empty batch.
     pub fn samples_while<E: From<StoreError>>(
         &self,
         series: &HashSet<u64>,
@@ -98,9 +101,7 @@ impl Snapshot {
             let rows = granule.read_flat(&projection)?;
             let of_rows = rows[column::SERIES_ID].as_primitive::<UInt64Type>();
             let wanted: BooleanArray = of_rows.values().iter().map(|id| Some(series.contains(id))).collect();
-            if wanted.true_count() > 0 {
-                take(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?)?;
-            }
+            take(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?)?;
         }
         Ok(())
     }

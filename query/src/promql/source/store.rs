@@ -171,6 +171,9 @@ impl StoreSource {
         let columns = Projection::Columns(decode::columns_of(series));
         self.snapshot.samples_while(&ids, nanos(range), &columns, |batch| {
             budget.charge(batch.num_rows())?;
+            if batch.num_rows() == 0 {
+                return Ok(());
+            }
             batches.push(Points::new(&batch).map_err(StoreSourceError::Columns)?);
             Ok::<(), PromqlError>(())
         })?;
