@@ -131,7 +131,11 @@ fn text_of(failure: &Failure) -> String {
     text
 }
 
+// Of our own output: a connection to the server that breaks is an error like any other.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    if error.chain().any(|cause| cause.is::<ClientError>()) {
+        return false;
+    }
     let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     kinds.map(std::io::Error::kind).any(|kind| kind == std::io::ErrorKind::BrokenPipe)
 }

@@ -29,9 +29,15 @@ pub fn without_file(variables: impl Iterator<Item = (String, String)>) -> Result
     with_variables(Table::new(), variables)
 }
 
+// What Kubernetes puts into every container of a namespace that has a service called `sextant`: `SEXTANT_SERVICE_HOST`,
+// `SEXTANT_PORT_4317_TCP_ADDR` and the like. No setting is called so, which a test holds.
+pub(super) fn is_of_kubernetes(name: &str) -> bool {
+    name == "SEXTANT_PORT" || name.starts_with("SEXTANT_PORT_") || name.starts_with("SEXTANT_SERVICE_")
+}
+
 fn with_variables(mut table: Table, variables: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
     for (name, value) in variables.filter(|(name, _)| name.starts_with("SEXTANT_")) {
-        if FLAG_VARIABLES.contains(&name.as_str()) {
+        if FLAG_VARIABLES.contains(&name.as_str()) || is_of_kubernetes(&name) {
             continue;
         }
         apply_variable(&mut table, &name, &value)?;

@@ -42,6 +42,8 @@ fn default_toml_has_every_key() {
 fn every_variable_means_one_key() {
     let variables: BTreeSet<&str> = KEYS.iter().map(|key| key.variable.as_str()).collect();
     assert_eq!(variables.len(), KEYS.len());
+    let skipped: Vec<_> = variables.iter().filter(|name| super::layers::is_of_kubernetes(name)).collect();
+    assert!(skipped.is_empty(), "settings that Kubernetes' own variables would hide: {skipped:?}");
 }
 
 #[test]
@@ -86,7 +88,12 @@ fn variables_win_over_the_file() {
     std::fs::write(&file, "data_dir = \"from-file\"\nhttp = \"off\"\n").expect("written");
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let variables = [variable("SEXTANT_DATA_DIR", "from-variable"), variable("SEXTANT_INSECURE", "true")];
-    let foreign = [variable("PATH", "/bin"), variable("SEXTANT_URL", "http://elsewhere")];
+    let foreign = [
+        variable("PATH", "/bin"),
+        variable("SEXTANT_URL", "http://elsewhere"),
+        variable("SEXTANT_SERVICE_HOST", "10.0.0.1"),
+        variable("SEXTANT_PORT_4317_TCP_ADDR", "10.0.0.1"),
+    ];
     let config = load(Some(&file), variables.into_iter().chain(foreign)).expect("good layers");
     assert_eq!(config.data_dir, PathBuf::from("from-variable"));
     assert_eq!((config.http, config.insecure), (Door::Off, true));
