@@ -31,7 +31,7 @@ pub const ROW_GROUP_ROWS: usize = 16 * GRANULE_ROWS;
 /// share their terms, which lets rows through but never hides one. Tantivy's terms end at 64 KiB.
 pub const TERM_COLUMN_BYTES_MAX: usize = 256;
 
-/// Bytes of one WAL record before compression. A batch that takes more is refused; the receivers' limit on a request's size
+/// Bytes of one WAL record's payload. A batch that takes more is refused; the receivers' limit on a request's size
 /// keeps batches far below it. Replay holds a record in memory, and lengths in the log have 32 bits.
 pub const RECORD_BYTES_MAX: usize = 1 << 30;
 

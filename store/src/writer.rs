@@ -1,29 +1,23 @@
 //! The one way into the store: callers make their records ready and queue them; one thread commits everything that has
-//! queued up in one write and one fsync, shows it, and answers.
-//!
-//! There is no artificial delay: a round begins as soon as the one before has returned, so it gathers whatever came during
-//! an fsync.
+//! queued up.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+mod commit;
+
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::UInt64Type;
 use model::Signal;
-use model::stats::{Counter, Gauge, Seconds, Stats};
+use model::stats::{Gauge, Stats};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::head::Chunk;
+pub(crate) use commit::Committer;
+
 use crate::schema::{SeriesKey, column};
 use crate::state::{self, StateChange};
-use crate::store::Core;
-use crate::upkeep::Upkeep;
 use crate::wal::columns;
 use crate::wal::record::{Kind, Payload};
-use crate::wal::segment::Log;
-use crate::{Batch, Durability, StoreError, limits};
+use crate::{Batch, StoreError, limits};
 
 /// Appends batches. Cheap to clone; all clones share one queue.
 #[derive(Clone)]
@@ -59,12 +53,12 @@ impl Writer {
             return Ok(Receipt { first_seq: 0, rows: 0 });
         }
         let room = self.queue.room(batch.memory_bytes()).await?;
-        let mut raw = Vec::with_capacity(batch.memory_bytes() / 2);
-        columns::encode(&batch, &mut raw).map_err(|error| StoreError::Columns {
+        let mut bytes = Vec::with_capacity(batch.memory_bytes() / 2);
+        columns::encode(&batch, &mut bytes).map_err(|error| StoreError::Columns {
             operation: "log a batch",
             source: arrow::error::ArrowError::NotYetImplemented(error.to_string()),
         })?;
-        let payload = payload(Kind::Rows(batch.signal), batch.len(), raw)?;
+        let payload = payload(Kind::Rows(batch.signal), batch.len(), bytes)?;
         let series = series_of(&batch)?;
         let (answer, answered) = oneshot::channel();
         self.queue.push(Pending { payload, content: Content::Rows { batch, series }, answer, _room: room })?;
@@ -73,19 +67,19 @@ impl Writer {
 
     /// Commits changes of state tables, all or none. Durable and visible like a batch.
     pub async fn change_state(&self, changes: Vec<StateChange>) -> Result<(), StoreError> {
-        let raw = state::encode(&changes);
-        let room = self.queue.room(2 * raw.len()).await?;
-        let payload = payload(Kind::State, 1, raw)?;
+        let bytes = state::encode(&changes);
+        let room = self.queue.room(2 * bytes.len()).await?;
+        let payload = payload(Kind::State, 1, bytes)?;
         let (answer, answered) = oneshot::channel();
         self.queue.push(Pending { payload, content: Content::State(changes), answer, _room: room })?;
         answered.await.unwrap_or_else(|_| Err(died())).map(|_| ())
     }
 }
 
-fn payload(kind: Kind, rows: usize, raw: Vec<u8>) -> Result<Payload, StoreError> {
-    let too_large = |bytes| StoreError::TooLarge { bytes, limit: limits::RECORD_BYTES_MAX };
-    let rows = u32::try_from(rows).map_err(|_| too_large(raw.len()))?;
-    Payload::new(kind, rows, raw).map_err(too_large)
+fn payload(kind: Kind, rows: usize, bytes: Vec<u8>) -> Result<Payload, StoreError> {
+    let too_large = |bytes: usize| StoreError::TooLarge { bytes, limit: limits::RECORD_BYTES_MAX };
+    let rows = u32::try_from(rows).map_err(|_| too_large(bytes.len()))?;
+    Payload::new(kind, rows, bytes).map_err(too_large)
 }
 
 fn died() -> StoreError {
@@ -201,277 +195,4 @@ impl Queue {
 
 fn closed() -> StoreError {
     StoreError::Closed { reason: "it is shutting down".to_owned() }
-}
-
-/// The commit thread's own.
-pub(crate) struct Committer {
-    core: Arc<Core>,
-    queue: Arc<Queue>,
-    upkeep: Arc<Upkeep>,
-    log: Log,
-    next_seq: u64,
-    next_state_seq: u64,
-    // The series seen since the store was opened, and those of its log: id to check. One that is only in parts is not known
-    // after a restart; with 64 bits and a secret key that is a risk of 3 in 10^8 for a million series, and what it costs
-    // is two series shown as one.
-    series: HashMap<u64, u64>,
-    // When what was committed without fsync is to be synced; only if durability is `interval`.
-    sync_at: Option<Duration>,
-    head_is_full: bool,
-    counts: Counts,
-}
-
-struct Counts {
-    rounds: Counter,
-    records: [Counter; 4],
-    bytes: Counter,
-    failures: Counter,
-    collisions: Counter,
-    seconds: Seconds,
-}
-
-impl Counts {
-    fn new(stats: &Stats) -> Counts {
-        let kinds = [Kind::Rows(Signal::Logs), Kind::Rows(Signal::Spans), Kind::Rows(Signal::Points), Kind::State];
-        let records = kinds.map(|kind| {
-            stats.counter("sextant_wal_records_total", "Records committed to the WAL.", &[("kind", kind.as_str())])
-        });
-        Counts {
-            rounds: stats.counter("sextant_wal_commits_total", "Group commits of the WAL.", &[]),
-            records,
-            bytes: stats.counter("sextant_wal_bytes_total", "Bytes of payloads committed to the WAL.", &[]),
-            failures: stats.counter("sextant_wal_failures_total", "Group commits that the disk refused.", &[]),
-            collisions: stats.counter(
-                "sextant_store_series_collisions_total",
-                "Batches refused because two series have one id.",
-                &[],
-            ),
-            seconds: stats.seconds("sextant_wal_commit_seconds", "Time of a group commit's write and fsync.", &[]),
-        }
-    }
-
-    fn record(&self, payload: &Payload) {
-        let kind = match payload.kind {
-            Kind::Rows(signal) => signal as usize,
-            Kind::State => 3,
-        };
-        self.records[kind].add(1);
-        self.bytes.add(payload.bytes.len() as u64);
-    }
-}
-
-// A pending append with its number, and what will be shown of it.
-struct Numbered {
-    payload: Payload,
-    receipt: Receipt,
-    shown: Shown,
-    answer: oneshot::Sender<Result<Receipt, StoreError>>,
-    _room: Room,
-}
-
-enum Shown {
-    Rows(Vec<Arc<Chunk>>),
-    State(Vec<StateChange>),
-}
-
-impl Committer {
-    pub(crate) fn new(core: Arc<Core>, queue: Arc<Queue>, upkeep: Arc<Upkeep>, log: Log, next_seq: u64) -> Committer {
-        let next_state_seq = core.state_seq() + 1;
-        let counts = Counts::new(&core.setup().stats);
-        let mut committer = Committer {
-            core,
-            queue,
-            upkeep,
-            log,
-            next_seq,
-            next_state_seq,
-            series: HashMap::new(),
-            sync_at: None,
-            head_is_full: false,
-            counts,
-        };
-        committer.learn_series();
-        committer
-    }
-
-    fn learn_series(&mut self) {
-        for chunk in self.core.chunks_of(Signal::Points) {
-            // Chunks of points had their series read before they were logged.
-            self.series.extend(series_of(chunk.batch()).unwrap_or_default());
-        }
-    }
-
-    /// Commits until the queue is closed and empty.
-    pub(crate) fn run(mut self, runtime: &tokio::runtime::Runtime) {
-        loop {
-            let (pending, closed) = self.queue.take();
-            if pending.is_empty() {
-                if closed {
-                    break;
-                }
-                self.wait(runtime);
-            } else {
-                self.round(pending);
-            }
-            self.sync_if_due();
-        }
-        if let Err(error) = self.log.sync() {
-            report_lost_sync(&error);
-        }
-    }
-
-    fn wait(&self, runtime: &tokio::runtime::Runtime) {
-        let arrived = self.queue.arrived.notified();
-        runtime.block_on(async {
-            match self.sync_at {
-                None => arrived.await,
-                Some(moment) => tokio::select! {
-                    () = arrived => {}
-                    () = self.core.setup().clock.sleep_until(moment) => {}
-                },
-            }
-        });
-    }
-
-    fn sync_if_due(&mut self) {
-        if self.sync_at.is_some_and(|moment| self.core.setup().clock.monotonic() >= moment) {
-            self.sync_at = None;
-            if let Err(error) = self.log.sync() {
-                self.counts.failures.add(1);
-                report_lost_sync(&error);
-            }
-        }
-    }
-
-    fn round(&mut self, pending: Vec<Pending>) {
-        let before = (self.next_seq, self.next_state_seq);
-        let numbered: Vec<Numbered> = pending.into_iter().filter_map(|pending| self.number(pending)).collect();
-        if numbered.is_empty() {
-            return;
-        }
-        let clock = Arc::clone(&self.core.setup().clock);
-        let started = clock.monotonic();
-        let result = self.write(&numbered, before.0);
-        self.counts.seconds.observe(clock.monotonic().saturating_sub(started));
-        match result {
-            Ok(()) => self.show(numbered),
-            Err(error) => self.refuse(numbered, &error),
-        }
-    }
-
-    // Gives an append its numbers, or refuses it. Everything that could fail but for the disk fails here: what is logged
-    // can be shown. Numbers of what the disk refuses are not given again.
-    fn number(&mut self, pending: Pending) -> Option<Numbered> {
-        let Pending { payload, content, answer, _room } = pending;
-        let rows = u64::from(payload.rows);
-        let (first_seq, shown) = match content {
-            Content::Rows { batch, series } => match self.chunks(batch, &series) {
-                Ok(chunks) => (self.next_seq, Shown::Rows(chunks)),
-                Err(error) => {
-                    // A caller that is gone needs no answer, here and below.
-                    let _ = answer.send(Err(error));
-                    return None;
-                }
-            },
-            Content::State(changes) => (self.next_state_seq, Shown::State(changes)),
-        };
-        match payload.kind {
-            Kind::Rows(_) => self.next_seq += rows,
-            Kind::State => self.next_state_seq += rows,
-        }
-        Some(Numbered { payload, receipt: Receipt { first_seq, rows }, shown, answer, _room })
-    }
-
-    fn chunks(&mut self, batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {
-        for (row, (id, check)) in series.iter().enumerate() {
-            match self.series.entry(*id) {
-                Entry::Vacant(entry) => {
-                    entry.insert(*check);
-                }
-                Entry::Occupied(known) if known.get() != check => {
-                    self.counts.collisions.add(1);
-                    let metrics = batch.shared.column_by_name(column::METRIC);
-                    let metric = metrics.and_then(|column| column.as_string_opt::<i32>());
-                    let metric = metric.map_or_else(String::new, |metrics| metrics.value(row).to_owned());
-                    return Err(StoreError::SeriesCollision { id: *id, metric });
-                }
-                Entry::Occupied(_) => {}
-            }
-        }
-        Ok(Chunk::of_batch(batch, self.next_seq)?.into_iter().map(Arc::new).collect())
-    }
-
-    fn write(&mut self, numbered: &[Numbered], next_seq: u64) -> Result<(), StoreError> {
-        self.log.prepare(next_seq)?;
-        let records: Vec<(&Payload, u64)> =
-            numbered.iter().map(|numbered| (&numbered.payload, numbered.receipt.first_seq)).collect();
-        let config = &self.core.setup().config;
-        self.log.commit(&records, config.durability == Durability::Always)?;
-        if config.durability == Durability::Interval && self.sync_at.is_none() {
-            let interval = Duration::from_millis(config.durability_interval_ms);
-            self.sync_at = Some(self.core.setup().clock.monotonic() + interval);
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, numbered: Vec<Numbered>) {
-        self.counts.rounds.add(1);
-        let mut chunks = Vec::new();
-        let mut changes = Vec::new();
-        let mut answers = Vec::with_capacity(numbered.len());
-        let mut last_seq = 0;
-        for Numbered { payload, receipt, shown, answer, _room } in numbered {
-            self.counts.record(&payload);
-            match shown {
-                Shown::Rows(rows) => {
-                    chunks.extend(rows);
-                    last_seq = receipt.first_seq + receipt.rows - 1;
-                }
-                Shown::State(change) => changes.push((change, receipt.first_seq)),
-            }
-            answers.push((answer, receipt));
-        }
-        self.core.show(chunks, last_seq, changes);
-        self.tell_upkeep();
-        for (answer, receipt) in answers {
-            let _ = answer.send(Ok(receipt));
-        }
-    }
-
-    // Once when a head becomes full: what upkeep does about it takes longer than the next commits.
-    fn tell_upkeep(&mut self) {
-        let flush_bytes = self.core.setup().config.flush_bytes;
-        let is_full = Signal::ALL.iter().any(|signal| self.core.head_bytes(*signal) >= flush_bytes);
-        if is_full && !self.head_is_full {
-            self.upkeep.look();
-        }
-        self.head_is_full = is_full;
-    }
-
-    fn refuse(&self, numbered: Vec<Numbered>, error: &StoreError) {
-        self.counts.failures.add(1);
-        tracing::error!(error = %error, cause = ?std::error::Error::source(error), appends = numbered.len(), "a commit failed; its appends are refused");
-        for Numbered { answer, .. } in numbered {
-            let again = match error {
-                StoreError::Disk { operation, path, source } => StoreError::disk_again(operation, path, source),
-                other => StoreError::Closed { reason: other.to_string() },
-            };
-            let _ = answer.send(Err(again));
-        }
-    }
-}
-
-// If the thread ends, for whatever reason, nobody may wait for it.
-impl Drop for Committer {
-    fn drop(&mut self) {
-        self.queue.close();
-        self.queue.take();
-    }
-}
-
-fn report_lost_sync(error: &StoreError) {
-    tracing::error!(
-        error = %error, cause = ?std::error::Error::source(error),
-        "the WAL could not be synced; rows that were acknowledged before their fsync, as configured, may be lost in a power cut until they are flushed"
-    );
 }

@@ -1,20 +1,14 @@
 //! One record: a header that can be trusted on its own, and a payload that can be skipped if it cannot.
 
-use std::borrow::Cow;
-
 use model::Signal;
 
-use super::{DirectoryId, Malformed};
+use super::DirectoryId;
 use crate::limits;
 
 /// Bytes of a record's header.
-pub(crate) const HEADER_LEN: usize = 52;
+pub(crate) const HEADER_LEN: usize = 48;
 /// The first bytes of every record.
 pub(crate) const MAGIC: [u8; 4] = *b"SxR1";
-
-const LZ4: u8 = 1;
-// Below this a block has nothing to find again.
-const COMPRESS_FROM_BYTES: usize = 256;
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,44 +53,30 @@ pub(crate) struct Payload {
     pub(crate) kind: Kind,
     /// Items of a batch, 1 for changes of state: how many numbers the record takes.
     pub(crate) rows: u32,
-    flags: u8,
-    raw_len: u32,
     crc32: u32,
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Payload {
-    /// `raw` as it is or compressed, whichever is clearly smaller. The error is the length that was too much.
-    pub(crate) fn new(kind: Kind, rows: u32, raw: Vec<u8>) -> Result<Payload, usize> {
-        let raw_len = u32::try_from(raw.len()).ok().filter(|_| raw.len() <= limits::RECORD_BYTES_MAX);
-        let raw_len = raw_len.ok_or(raw.len())?;
-        let (flags, bytes) = match compressed(&raw) {
-            Some(bytes) => (LZ4, bytes),
-            None => (0, raw),
-        };
-        Ok(Payload { kind, rows, flags, raw_len, crc32: crc32fast::hash(&bytes), bytes })
+    /// A payload of these bytes, as they are: see ADR 006 for why they are not compressed. The error is the length that was
+    /// too much.
+    pub(crate) fn new(kind: Kind, rows: u32, bytes: Vec<u8>) -> Result<Payload, usize> {
+        if bytes.len() > limits::RECORD_BYTES_MAX {
+            return Err(bytes.len());
+        }
+        Ok(Payload { kind, rows, crc32: crc32fast::hash(&bytes), bytes })
     }
 
     /// The header of this payload's record.
     pub(crate) fn header(&self, place: Place) -> Header {
         Header {
             kind: self.kind,
-            flags: self.flags,
             payload_len: self.bytes.len() as u32,
-            raw_len: self.raw_len,
             place,
             rows: self.rows,
             payload_crc32: self.crc32,
         }
     }
-}
-
-fn compressed(raw: &[u8]) -> Option<Vec<u8>> {
-    if raw.len() < COMPRESS_FROM_BYTES {
-        return None;
-    }
-    let bytes = lz4_flex::block::compress(raw);
-    (bytes.len() < raw.len() - raw.len() / 8).then_some(bytes)
 }
 
 /// Where a record stands.
@@ -114,9 +94,7 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
-    flags: u8,
     pub(crate) payload_len: u32,
-    raw_len: u32,
     pub(crate) place: Place,
     pub(crate) rows: u32,
     payload_crc32: u32,
@@ -127,16 +105,14 @@ impl Header {
         let mut bytes = [0; HEADER_LEN];
         bytes[0..4].copy_from_slice(&MAGIC);
         bytes[4] = self.kind.number();
-        bytes[5] = self.flags;
         bytes[8..12].copy_from_slice(&self.payload_len.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.raw_len.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.payload_crc32.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.place.offset.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.place.durable_to.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.place.seq_base.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.rows.to_le_bytes());
-        bytes[44..48].copy_from_slice(&self.payload_crc32.to_le_bytes());
-        let crc = header_crc32(directory_id, &bytes[..48]);
-        bytes[48..52].copy_from_slice(&crc.to_le_bytes());
+        let crc = header_crc32(directory_id, &bytes[..44]);
+        bytes[44..48].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
 
@@ -145,17 +121,15 @@ impl Header {
         let bytes = bytes.get(..HEADER_LEN)?;
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
-        if bytes[..4] != MAGIC || u32_at(48) != header_crc32(directory_id, &bytes[..48]) {
+        if bytes[..4] != MAGIC || u32_at(44) != header_crc32(directory_id, &bytes[..44]) {
             return None;
         }
         let header = Header {
             kind: Kind::of_number(bytes[4])?,
-            flags: bytes[5],
             payload_len: u32_at(8),
-            raw_len: u32_at(12),
             place: Place { offset: u64_at(16), durable_to: u64_at(24), seq_base: u64_at(32) },
             rows: u32_at(40),
-            payload_crc32: u32_at(44),
+            payload_crc32: u32_at(12),
         };
         (header.place.offset == offset).then_some(header)
     }
@@ -168,22 +142,6 @@ impl Header {
     /// The last number that the record takes.
     pub(crate) fn seq_last(&self) -> u64 {
         self.place.seq_base.saturating_add(u64::from(self.rows).saturating_sub(1))
-    }
-
-    /// The payload as it was before it was compressed.
-    pub(crate) fn raw<'a>(&self, payload: &'a [u8]) -> Result<Cow<'a, [u8]>, Malformed> {
-        let raw_len = self.raw_len as usize;
-        if raw_len > limits::RECORD_BYTES_MAX {
-            return Err(Malformed("its payload is larger than any that is written"));
-        }
-        match self.flags {
-            0 => Ok(Cow::Borrowed(payload)),
-            LZ4 => {
-                let raw = lz4_flex::block::decompress(payload, raw_len).ok().filter(|raw| raw.len() == raw_len);
-                raw.map(Cow::Owned).ok_or(Malformed("its payload cannot be decompressed"))
-            }
-            _ => Err(Malformed("its payload is compressed in a way that this version does not know")),
-        }
     }
 }
 
@@ -201,17 +159,13 @@ mod tests {
 
     const ID: DirectoryId = [7; 16];
 
-    fn example(raw: Vec<u8>) -> (Payload, Header) {
-        let payload = Payload::new(Kind::Rows(Signal::Spans), 10, raw).expect("it is small");
-        let header = payload.header(Place { offset: 64, durable_to: 64, seq_base: 1 << 40 });
-        (payload, header)
-    }
-
     #[test]
     fn headers_read_back_and_show_every_flipped_bit() {
-        let (_, header) = example(vec![1; 100]);
+        let payload = Payload::new(Kind::Rows(Signal::Spans), 10, vec![1; 100]).expect("it is small");
+        let header = payload.header(Place { offset: 64, durable_to: 64, seq_base: 1 << 40 });
         let bytes = header.to_bytes(&ID);
         assert_eq!(Header::from_bytes(&bytes, 64, &ID), Some(header));
+        assert!(header.is_of(&[1; 100]) && !header.is_of(&[1; 99]));
         assert_eq!(header.seq_last(), (1 << 40) + 9);
         assert_eq!(Header::from_bytes(&bytes, 65, &ID), None);
         assert_eq!(Header::from_bytes(&bytes, 64, &[8; 16]), None);
@@ -219,25 +173,6 @@ mod tests {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Header::from_bytes(&flipped, 64, &ID), None, "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn payloads_are_compressed_when_that_helps() {
-        let random: Vec<u8> = (0..1000).map(|_| fastrand::u8(..)).collect();
-        for (raw, smaller) in [(vec![5; 1000], true), (vec![5; 100], false), (random, false), (Vec::new(), false)] {
-            let (payload, header) = example(raw.clone());
-            assert_eq!(payload.bytes.len() < raw.len(), smaller);
-            assert!(header.is_of(&payload.bytes));
-            assert_eq!(header.raw(&payload.bytes).as_deref(), Ok(&raw[..]));
-        }
-    }
-
-    #[test]
-    fn garbage_is_not_decompressed() {
-        let (payload, header) = example(vec![5; 1000]);
-        for cut in 0..payload.bytes.len() {
-            assert!(header.raw(&payload.bytes[..cut]).is_err(), "{cut}");
         }
     }
 }

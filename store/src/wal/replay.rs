@@ -42,7 +42,7 @@ pub(crate) type Apply<'a> = &'a mut dyn FnMut(&Header, &[u8]) -> Result<(), Malf
 type Link = (u64, Option<u64>);
 
 impl Replay<'_> {
-    /// Hands every record to `apply` in order: its header and its payload as it was before it was compressed. A record that
+    /// Hands every record to `apply` in order: its header and its payload. A record that
     /// `apply` cannot decode is damaged like one whose checksum is wrong.
     pub(crate) fn run(&self, apply: Apply<'_>) -> Result<Replayed, StoreError> {
         let headers = self.segment_headers()?;
@@ -193,7 +193,7 @@ impl Replay<'_> {
             let start = header.place.offset as usize + HEADER_LEN;
             let payload = &bytes[start..start + header.payload_len as usize];
             info.note(header.kind, header.seq_last());
-            if let Err(error) = header.raw(payload).and_then(|raw| apply(header, &raw)) {
+            if let Err(error) = apply(header, payload) {
                 let range = header.place.offset..(start + payload.len()) as u64;
                 self.report_damage(number, range, error.0, replayed)?;
             }

@@ -159,7 +159,7 @@ impl Known {
 // One process' life: appends and flushes until `steps` are done. Several appends are under way at once.
 async fn live(store: &Store, rng: &mut Rng, known: &mut Known, life: &str, steps: usize) {
     for step in 0..steps {
-        if rng.u8(0..24) == 0 {
+        if rng.u8(0..40) == 0 {
             // A refusal is one of the things that happen here.
             let _ = store.flush_now();
         }
@@ -394,7 +394,7 @@ async fn damage_costs_only_the_damaged_record_and_is_kept() {
     let (all, records) = three_segments(&disk).await;
     // The last record cannot be told from one that was never whole.
     for (number, place, rows) in &records[..records.len() - 1] {
-        for position in [place.start, place.start + 8, place.start + 51, place.start + 52, place.end - 1] {
+        for position in [place.start, place.start + 8, place.start + 47, place.start + 48, place.end - 1] {
             let damaged = disk.copy();
             let mut bytes = disk.contents(&segment(*number)).expect("the segment");
             bytes[position] ^= 0x10;

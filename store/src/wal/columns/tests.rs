@@ -130,7 +130,7 @@ fn any_table(rng: &mut Rng) -> RecordBatch {
 
 #[test]
 fn tables_of_all_types_read_back() {
-    for seed in 0..400 {
+    for seed in 0..150 {
         let rng = &mut Rng::with_seed(seed);
         let exemplars = rng.bool().then(|| any_table(rng));
         let batch = Batch { signal: Signal::Points, rows: any_table(rng), shared: any_table(rng), exemplars };
@@ -140,7 +140,7 @@ fn tables_of_all_types_read_back() {
 
 #[test]
 fn batches_of_all_signals_read_back_whole_and_in_pieces() {
-    for seed in 0..100 {
+    for seed in 0..50 {
         let rng = &mut Rng::with_seed(seed);
         for signal in Signal::ALL {
             let ids: Vec<String> = (0..rng.usize(1..60)).map(|number| format!("id-{number}")).collect();
@@ -169,7 +169,7 @@ fn columns_without_a_value_take_no_room() {
 #[test]
 fn garbage_is_an_error_and_nothing_worse() {
     let mut errors = 0;
-    for seed in 0..60 {
+    for seed in 0..20 {
         let rng = &mut Rng::with_seed(seed);
         let signal = Signal::ALL[rng.usize(0..3)];
         let ids: Vec<String> = (0..rng.usize(1..6)).map(|number| number.to_string()).collect();
@@ -191,7 +191,7 @@ fn garbage_is_an_error_and_nothing_worse() {
         let noise: Vec<u8> = (0..rng.usize(..500)).map(|_| rng.u8(..)).collect();
         errors += usize::from(decode(signal, &noise).is_err());
     }
-    assert!(errors > 1_000, "{errors}");
+    assert!(errors > 500, "{errors}");
 }
 
 #[test]
