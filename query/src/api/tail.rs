@@ -1,7 +1,7 @@
 //! `GET /api/v1/logs/tail`: log records as they are committed, as server-sent events.
 //!
 //! Each event's id is the `ingest_seq` of its record: sent back as `Last-Event-ID`, or as `cursor`, it goes on after it. A
-//! slow client is waited for; one that falls far behind is told in an event `lag` which records it missed.
+//! slow client is waited for; one that falls far behind, or is ahead of what is stored, is told so in an event `lag`.
 
 use std::io;
 use std::sync::Arc;
@@ -78,6 +78,9 @@ impl Tail {
         let clock = Arc::clone(&self.state.clock);
         // The head of the answer goes out with the first piece of its body.
         let mut alive = self.send(b": tail\n\n".to_vec()).await;
+        if alive.is_ok() {
+            alive = self.step_back().await;
+        }
         while alive.is_ok() {
             alive = self.catch_up().await;
             if alive.is_err() {
@@ -97,6 +100,21 @@ impl Tail {
                 () = self.sender.closed() => Err(Ended),
             };
         }
+    }
+
+    // A cursor of another data directory, or of one that was restored, names records that are not there. Waiting for them
+    // would be silence, refusing it would make a browser come back with the same number for ever.
+    async fn step_back(&mut self) -> Result<(), Ended> {
+        let last = self.state.store.snapshot().last_seq();
+        if self.seen <= last {
+            return Ok(());
+        }
+        let message = format!(
+            "the cursor is ahead of the newest record, {last}: the data is another or was restored; the tail goes on from there"
+        );
+        let notice = json!({ "first": last.saturating_add(1), "last": self.seen, "message": message });
+        self.seen = last;
+        self.send(format!("event: lag\nid: {last}\ndata: {notice}\n\n").into_bytes()).await
     }
 
     // Sends everything that is committed now.

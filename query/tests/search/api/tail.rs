@@ -42,6 +42,20 @@ async fn a_tail_sends_what_is_committed_from_now_on() {
     assert_eq!(again.next(&api).await, None);
 }
 
+#[tokio::test]
+async fn a_cursor_that_is_ahead_of_the_store_is_told_and_goes_on_with_what_comes() {
+    let api = Api::new(Config::default());
+    let first = api.append(log_batch(&[log("match old", 5)])).await;
+    let mut tail = Tail::open(&api, "/api/v1/logs/tail?query=match", Some(first + 1000)).await;
+    let event = tail.next(&api).await.expect("an event");
+    let start = format!("event: lag\nid: {first}\ndata: ");
+    let notice: Value = serde_json::from_str(event.strip_prefix(&start).expect("a lag")).expect("JSON");
+    assert_eq!((notice["first"].as_u64(), notice["last"].as_u64()), (Some(first + 1), Some(first + 1000)));
+    assert!(notice["message"].as_str().is_some_and(|message| message.contains("ahead")), "{notice}");
+    api.append(log_batch(&[log("match new", 1)])).await;
+    assert_eq!(tail.next_row(&api).await, (first + 1, "match new".to_owned()));
+}
+
 struct Tail {
     body: Body,
     text: String,
