@@ -44,12 +44,26 @@ impl Snapshot {
 
     /// The pieces of a table that may hold rows of `range` which meet `narrow`, in no particular order.
     pub fn granules(&self, table: Table, range: TimeRange, narrow: &Narrow) -> Result<Vec<Granule>, StoreError> {
+        self.granules_between(table, range, (0, u64::MAX), narrow)
+    }
+
+    /// [`Snapshot::granules`] that may hold rows whose `ingest_seq` lies between these, both included. What lies outside is
+    /// left out before its index is opened: a tail asks for the newest numbers many times a second.
+    pub fn granules_between(
+        &self,
+        table: Table,
+        range: TimeRange,
+        seqs: (u64, u64),
+        narrow: &Narrow,
+    ) -> Result<Vec<Granule>, StoreError> {
         if *narrow == Narrow::Nothing {
             return Ok(Vec::new());
         }
-        let mut granules: Vec<Granule> = self.chunks_in(table, range).cloned().map(Granule::of_chunk).collect();
-        for part in self.parts_in(table, range) {
-            granules.extend(scan::pruned(part, range, narrow));
+        let overlaps = |(least, greatest): (u64, u64)| least <= seqs.1 && greatest >= seqs.0;
+        let chunks = self.chunks_in(table, range).filter(|chunk| overlaps(chunk.seq_bounds()));
+        let mut granules: Vec<Granule> = chunks.cloned().map(Granule::of_chunk).collect();
+        for part in self.parts_in(table, range).filter(|part| overlaps(part.seq_bounds())) {
+            granules.extend(scan::pruned(part, range, seqs, narrow));
         }
         Ok(granules)
     }

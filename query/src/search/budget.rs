@@ -71,19 +71,28 @@ impl Budget {
         if self.cancel.is_cancelled() {
             return Err(Cancelled);
         }
-        let reason = if self.clock.monotonic() >= self.deadline {
+        let Some(reason) = self.shortage() else { return Ok(None) };
+        if let Some(stats) = &self.stats {
+            stats.partial.add(1);
+        }
+        Ok(Some(Partial { reason, hint: "ask for a shorter time, or add a word that few rows have".to_owned() }))
+    }
+
+    /// Whether nothing is left for what an answer can do without.
+    pub fn is_spent(&self) -> bool {
+        self.cancel.is_cancelled() || self.shortage().is_some()
+    }
+
+    fn shortage(&self) -> Option<String> {
+        Some(if self.clock.monotonic() >= self.deadline {
             format!("the query took longer than {} ms", self.time.as_millis())
         } else if self.rows >= self.rows_max {
             format!("the query looked at {} rows, more than {}", self.rows, self.rows_max)
         } else if self.bytes >= self.bytes_max {
             format!("the query looked at {} bytes, more than {}", self.bytes, self.bytes_max)
         } else {
-            return Ok(None);
-        };
-        if let Some(stats) = &self.stats {
-            stats.partial.add(1);
-        }
-        Ok(Some(Partial { reason, hint: "ask for a shorter time, or add a word that few rows have".to_owned() }))
+            return None;
+        })
     }
 }
 

@@ -119,8 +119,8 @@ impl Search {
 
     fn run_bounded(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
         let failed = |source| SearchError::Store { table: self.table, source };
-        let mut granules =
-            snapshot.granules(self.table, self.range, &narrow(self.table, &self.plan)).map_err(failed)?;
+        let narrow = narrow(self.table, &self.plan);
+        let mut granules = snapshot.granules_between(self.table, self.range, self.seqs, &narrow).map_err(failed)?;
         granules.retain(|granule| self.may_have_rows(granule));
         granules.sort_by_key(|granule| self.best_rank(granule));
         let mut unseen: Vec<&Field> = self.plan.fields();
@@ -142,9 +142,11 @@ impl Search {
             unseen.retain(|field| !layers::is_known(self.table, field, &batch));
             self.collect(&batch, number, &mut top).map_err(failed)?;
         }
-        let warnings = match unseen.is_empty() || partial.is_some() {
+        // Who asks from a number or a row on has asked before, and was warned then.
+        let goes_on = self.seqs.0 > 0 || self.after.is_some();
+        let warnings = match unseen.is_empty() || partial.is_some() || goes_on {
             true => Vec::new(),
-            false => self.look_for_fields(snapshot, unseen).map_err(failed)?,
+            false => self.look_for_fields(snapshot, unseen, budget).map_err(failed)?,
         };
         let mut hits = top.into_hits(self.order);
         let more = hits.len() > self.limit;
@@ -173,7 +175,12 @@ impl Search {
     }
 
     // Whether any field of the plan that no row had is in the rows that the index, the limit or the order left out.
-    fn look_for_fields(&self, snapshot: &Snapshot, mut unseen: Vec<&Field>) -> Result<Vec<String>, StoreError> {
+    fn look_for_fields(
+        &self,
+        snapshot: &Snapshot,
+        mut unseen: Vec<&Field>,
+        budget: &mut Budget,
+    ) -> Result<Vec<String>, StoreError> {
         let names = unseen.iter().flat_map(|field| layers::columns(self.table, field)).collect();
         let projection = Projection::Columns(names);
         let mut granules = snapshot.granules(self.table, self.range, &store::Narrow::All)?;
@@ -183,7 +190,12 @@ impl Search {
             if unseen.is_empty() {
                 break;
             }
+            if budget.is_spent() {
+                // The answer is whole; only the advice would cost too much.
+                return Ok(Vec::new());
+            }
             let batch = granule.read(&projection)?;
+            budget.spend(batch.num_rows(), batch.get_array_memory_size());
             looked += granule.rows();
             unseen.retain(|field| !layers::is_known(self.table, field, &batch));
         }
@@ -205,15 +217,12 @@ impl Search {
     }
 
     fn may_have_rows(&self, granule: &Granule) -> bool {
-        let (least, greatest) = granule.seq_bounds();
         let (earliest, latest) = granule.time_bounds();
         let last = match self.order {
             Order::Descending => earliest,
             Order::Ascending => latest,
         };
-        least <= self.seqs.1
-            && greatest >= self.seqs.0
-            && self.after.is_none_or(|after| self.time_rank(last.as_nanos()) >= self.time_rank(after.0))
+        self.after.is_none_or(|after| self.time_rank(last.as_nanos()) >= self.time_rank(after.0))
     }
 
     // The time rank of the granule's first row in the order, or less.

@@ -384,6 +384,8 @@ async fn an_unknown_field_is_a_warning_and_a_rare_one_is_not() {
             json!(["no row looked at has the field `attr.b`", "no row looked at has the field `res.a`"]),
         ),
         ("res.service.name:orders", json!([])),
+        // Who goes on from a number was warned before.
+        ("usr.id:bob ingest_seq:%3E1", json!([])),
     ] {
         let (_, meta) = api.rows(&format!("/api/v1/logs?query={}", query.replace(' ', "+"))).await;
         assert_eq!(meta["warnings"], warnings, "{query}");

@@ -1,4 +1,4 @@
-//! Which granules of a part are worth reading: by their times, then by what the index knows. Leaves out only what cannot
+//! Which granules of a part are worth reading: by their times and numbers, then by what the index knows. Leaves out only what cannot
 //! match; an index that fails leaves out nothing.
 
 use std::io;
@@ -15,14 +15,23 @@ use crate::text::Index;
 /// All blocks of a granule.
 const ALL: u8 = u8::MAX;
 
-/// The granules of a part that may hold rows of `range` which meet `narrow`, each with the blocks to read.
-pub(crate) fn pruned(part: &Arc<Part>, range: TimeRange, narrow: &Narrow) -> Vec<Granule> {
+/// The granules of a part that may hold rows of `range` with numbers between `seqs` which meet `narrow`, each with the
+/// blocks to read.
+pub(crate) fn pruned(part: &Arc<Part>, range: TimeRange, seqs: (u64, u64), narrow: &Narrow) -> Vec<Granule> {
     let in_range: Vec<bool> = part
         .meta()
         .granules
         .iter()
-        .map(|meta| range.overlaps(Timestamp::from_nanos(meta.time_min), Timestamp::from_nanos(meta.time_max)))
+        .map(|meta| {
+            range.overlaps(Timestamp::from_nanos(meta.time_min), Timestamp::from_nanos(meta.time_max))
+                && meta.seq_min <= seqs.1
+                && meta.seq_max >= seqs.0
+        })
         .collect();
+    if !in_range.contains(&true) {
+        // The index is not worth opening.
+        return Vec::new();
+    }
     let masks = match narrow {
         Narrow::All => vec![ALL; in_range.len()],
         Narrow::Nothing => vec![0; in_range.len()],

@@ -355,6 +355,14 @@ fn a_part_of_several_row_groups_is_read_to_its_last_row() {
         snapshot.granules(Table::Logs, TimeRange::ALL, &token(column::BODY, "needle")).expect("they are found");
     assert_eq!(needles.len(), 2);
     assert_eq!(needles.iter().map(store::Granule::rows).sum::<usize>(), 2 * limits::BLOCK_ROWS);
+    let between = |seqs| {
+        let found = snapshot.granules_between(Table::Logs, TimeRange::ALL, seqs, &token(column::BODY, "needle"));
+        found.expect("they are found").len()
+    };
+    assert_eq!(between((0, u64::MAX)), 2);
+    assert_eq!(between((60_001, u64::MAX)), 1);
+    assert_eq!(between((0, 1)), 0);
+    assert_eq!(between((rows as u64 + 1, u64::MAX)), 0);
 }
 
 #[test]
