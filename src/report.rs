@@ -41,6 +41,11 @@ impl Failure {
         Self { exit: Exit::WrongUse, error: error.into(), detail: None, hint: None }
     }
 
+    /// A failure of the server's.
+    pub fn unavailable(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Unavailable, error: error.into(), detail: None, hint: None }
+    }
+
     /// Adds what to try.
     #[must_use]
     pub fn with_hint(mut self, hint: Option<impl Into<String>>) -> Self {

@@ -130,18 +130,21 @@ async fn tail<L: Line>(client: &Client, query: &str, printer: &mut Printer<L>) -
             report::note(&event.name, &event.data);
         }
     }
-    Err(anyhow::anyhow!("the server ended the stream").into())
+    Err(Failure::unavailable(anyhow::anyhow!("the server ended the stream")))
 }
 
 /// How often spans and points are asked for while they are followed.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Records may arrive later than they happened; while following, so much later is early enough.
-const LATENESS: &str = "-1h";
+/// Rows of any time: what comes while following may have happened long ago, or by a clock that is ahead of the server's.
+const ANY_TIME: (&str, &str) = ("0", "2262-01-01T00:00:00Z");
 
 // Only logs have a tail of their own. What is newer than the newest seen is a filter like any other.
 async fn poll<L: Line>(client: &Client, request: RowsRequest, printer: &mut Printer<L>) -> Result<(), Failure> {
     let mut seen = client.status().await?.ingest_seq;
+    // A mistake in the query is shown at its place in what was typed, not in what is asked for below.
+    let trial = RowsRequest { limit: Some("1".to_owned()), ..request.clone() };
+    client.rows::<L>(&trial).await?;
     printer.follow()?;
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -149,7 +152,8 @@ async fn poll<L: Line>(client: &Client, request: RowsRequest, printer: &mut Prin
         let query = if request.query.is_empty() { newer } else { format!("({}) {newer}", request.query) };
         let request = RowsRequest {
             query,
-            start: Some(LATENESS.to_owned()),
+            start: Some(ANY_TIME.0.to_owned()),
+            end: Some(ANY_TIME.1.to_owned()),
             limit: Some("none".to_owned()),
             ascending: true,
             ..RowsRequest::default()
@@ -159,6 +163,7 @@ async fn poll<L: Line>(client: &Client, request: RowsRequest, printer: &mut Prin
             seen = seen.max(printer.print_line(&line)?);
         }
         printer.flush()?;
+        rows.meta().into_iter().for_each(tell);
     }
 }
 

@@ -16,6 +16,9 @@ pub struct Config {
     pub flush_bytes: u64,
     /// Seconds after which a head that is not empty is flushed, however small.
     pub flush_interval_s: u64,
+    /// Bytes of all heads together above which appends are refused until a flush has made room: a disk that takes the log
+    /// but no parts, or senders faster than any flush, must not take all memory.
+    pub head_bytes_max: u64,
 }
 
 impl Default for Config {
@@ -26,6 +29,7 @@ impl Default for Config {
             wal_segment_bytes: 64 << 20,
             flush_bytes: 64 << 20,
             flush_interval_s: 300,
+            head_bytes_max: 512 << 20,
         }
     }
 }

@@ -58,6 +58,15 @@ pub enum StoreError {
         /// OTLP's metric name of the newcomer.
         metric: String,
     },
+    /// Too many rows wait in memory to be written to parts.
+    #[error("the rows in memory have reached their bound before they could be written to parts")]
+    HeadFull,
+    /// A defect of this program; the log has its message.
+    #[error("a defect kept the store from trying to {operation}; please report the panic in the log")]
+    Panicked {
+        /// What was tried.
+        operation: &'static str,
+    },
     /// The store is stopping, or its writer has died.
     #[error("the store takes no more writes: {reason}")]
     Closed {
@@ -93,7 +102,7 @@ impl StoreError {
     /// Whether trying again can help.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            StoreError::Disk { .. } | StoreError::Closed { .. } => ErrorKind::Transient,
+            StoreError::Disk { .. } | StoreError::HeadFull | StoreError::Closed { .. } => ErrorKind::Transient,
             _ => ErrorKind::Permanent,
         }
     }

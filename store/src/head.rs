@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
+use arrow::error::ArrowError;
 use model::Timestamp;
 
 use crate::StoreError;
@@ -43,8 +44,8 @@ impl Chunk {
             seq_base,
             rows,
             bytes: batch.memory_bytes(),
-            time_min: time_bound(&batch.rows, min),
-            time_max: time_bound(&batch.rows, max),
+            time_min: time_bound(&batch.rows, min)?,
+            time_max: time_bound(&batch.rows, max)?,
             seq_min: seq_base,
             seq_max: seq_base + (rows as u64).saturating_sub(1),
             batch: Arc::clone(&batch),
@@ -57,8 +58,8 @@ impl Chunk {
                 seq_base,
                 rows: exemplars.num_rows(),
                 bytes: exemplars.get_array_memory_size(),
-                time_min: time_bound(&exemplars, min),
-                time_max: time_bound(&exemplars, max),
+                time_min: time_bound(&exemplars, min)?,
+                time_max: time_bound(&exemplars, max)?,
                 seq_min: min(seqs).unwrap_or(seq_base),
                 seq_max: max(seqs).unwrap_or(seq_base),
                 batch,
@@ -115,11 +116,14 @@ impl Chunk {
 
 type Bound = fn(&arrow::array::TimestampNanosecondArray) -> Option<i64>;
 
-fn time_bound(rows: &RecordBatch, bound: Bound) -> Timestamp {
-    let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>();
-    Timestamp::from_nanos(bound(times).unwrap_or(0))
+fn time_bound(rows: &RecordBatch, bound: Bound) -> Result<Timestamp, StoreError> {
+    let times =
+        rows.column_by_name(column::TIMESTAMP).and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
+    let missing = || ArrowError::SchemaError("the batch has no column of times".to_owned());
+    let times = times.ok_or_else(|| expand_error(missing()))?;
+    Ok(Timestamp::from_nanos(bound(times).unwrap_or(0)))
 }
 
-fn expand_error(source: arrow::error::ArrowError) -> StoreError {
+fn expand_error(source: ArrowError) -> StoreError {
     StoreError::Columns { operation: "expand a batch of the head", source }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, read_file, remove_if_there, write_file};
+use crate::part::PARTS_DIR;
 use crate::schema::SeriesKey;
 use crate::state::CheckpointRef;
 use crate::wal::DirectoryId;
@@ -142,18 +143,27 @@ impl Manifest {
 // Without a manifest nothing says which key the parts' series have and what is in the log: a directory that holds data but
 // no manifest is no new one.
 fn refuse_orphans(disk: &dyn Disk, directory: &Path, path: &Path) -> Result<(), StoreError> {
-    let wal = directory.join(layout::WAL);
-    let segments = match disk.list(&wal) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(StoreError::disk("list", &wal)(error)),
+    let holds = |folder: &str, is_ours: &dyn Fn(&Path) -> bool| {
+        let folder = directory.join(folder);
+        match disk.list(&folder) {
+            Ok(entries) => Ok(entries.iter().any(|entry| is_ours(&entry.path))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::disk("list", &folder)(error)),
+        }
     };
-    if segments.iter().any(|entry| layout::segment_number(&entry.path).is_some()) {
-        let what =
-            "it is missing, but there is a WAL; put it back from a copy, or move the directory away to begin anew";
-        return Err(StoreError::Damaged { path: path.to_path_buf(), what: what.to_owned() });
-    }
-    Ok(())
+    let found = if holds(layout::WAL, &|path| layout::segment_number(path).is_some())? {
+        "a WAL"
+    } else if holds(PARTS_DIR, &|_| true)? {
+        "a folder of parts"
+    } else if holds(layout::STATE, &|path| layout::checkpoint_number(path).is_some())? {
+        "a checkpoint of state"
+    } else {
+        return Ok(());
+    };
+    let what = format!(
+        "it is missing, but there is {found}; put it back from a copy, or move the directory away to begin anew"
+    );
+    Err(StoreError::Damaged { path: path.to_path_buf(), what })
 }
 
 // Of the keys that the standard library takes from the system for its hash maps.

@@ -174,12 +174,15 @@ impl Drop for Inner {
     }
 }
 
-// The directory may be new, and so may those above it. Some of them may be closed to us: those we did not make.
+// The directory may be new, and so may those above it. Some of them may be closed to us or on a file system that syncs no
+// folders: those we did not make.
 fn sync_names_of(disk: &dyn Disk, directory: &Path) -> Result<(), StoreError> {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     for folder in directory.ancestors().skip(1) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         match disk.sync_dir(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) if [InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported].contains(&error.kind()) => {
+            }
             result => result.map_err(StoreError::disk("sync", folder))?,
         }
     }

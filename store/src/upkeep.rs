@@ -4,6 +4,7 @@
 //! Nothing is locked while it reads or writes: the store hands out chunks, goes on answering from them, and swaps them for
 //! the parts in one step when these are durable. A flush that fails is counted and tried again; its rows stay in the head.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -186,7 +187,10 @@ impl Worker {
         if chunks.is_empty() {
             return Ok(());
         }
-        let result = self.write_and_publish(signal, &chunks, up_to_seq);
+        // A defect that one head's rows bring to light must not end the flushing of the others, nor that of this one for good:
+        // nothing is left half changed, a part that is not published is removed at the next start.
+        let attempt = AssertUnwindSafe(|| self.write_and_publish(signal, &chunks, up_to_seq));
+        let result = catch_unwind(attempt).unwrap_or_else(|_| Err(StoreError::Panicked { operation: "flush a head" }));
         let now = self.clock.monotonic();
         let state = &mut self.signals[place];
         match &result {
@@ -227,7 +231,12 @@ impl Worker {
 /// Whether a head is to be flushed.
 fn is_due(head: HeadState, config: &Config, now: Duration) -> bool {
     let age = head.oldest.map(|oldest| now.saturating_sub(oldest));
-    head.bytes >= config.flush_bytes || age.is_some_and(|age| age >= Duration::from_secs(config.flush_interval_s))
+    head.bytes >= flush_bytes(config) || age.is_some_and(|age| age >= Duration::from_secs(config.flush_interval_s))
+}
+
+/// Bytes at which a head is full: as configured, but early enough that three heads stay within what all may have.
+pub(crate) fn flush_bytes(config: &Config) -> u64 {
+    config.flush_bytes.min(config.head_bytes_max / 4)
 }
 
 struct Counters {
@@ -279,6 +288,7 @@ mod tests {
     struct OneChunk {
         chunk: Mutex<Option<Arc<Chunk>>>,
         refusals: AtomicU64,
+        panics: AtomicU64,
         published: Mutex<Vec<Arc<Part>>>,
         numbers: AtomicU64,
     }
@@ -292,6 +302,7 @@ mod tests {
             Arc::new(Self {
                 chunk: Mutex::new(chunk),
                 refusals: AtomicU64::new(times),
+                panics: AtomicU64::new(0),
                 published: Mutex::default(),
                 numbers: AtomicU64::new(1),
             })
@@ -311,6 +322,10 @@ mod tests {
 
         fn publish(&self, _: Signal, parts: Vec<Arc<Part>>, _: u64) -> Result<(), StoreError> {
             let refuses = |left: u64| left.checked_sub(1);
+            assert!(
+                self.panics.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuses).is_err(),
+                "the test says so"
+            );
             if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuses).is_ok() {
                 return Err(StoreError::Closed { reason: "the test says so".into() });
             }
@@ -368,6 +383,17 @@ mod tests {
         assert!(worker.flush_all().is_err());
         assert!(worker.flush_all().is_ok());
         assert!(worker.flush_all().is_ok(), "nothing is left to do");
+        assert_eq!(store.published.lock().expect("no test panics").len(), 1);
+    }
+
+    #[test]
+    fn a_flush_that_panics_is_a_failed_one() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = OneChunk::refusing(0);
+        store.panics.store(1, Ordering::Relaxed);
+        let (mut worker, _clock, _stats) = worker(&directory, Arc::clone(&store));
+        assert!(matches!(worker.flush_all(), Err(StoreError::Panicked { .. })));
+        assert!(worker.flush_all().is_ok());
         assert_eq!(store.published.lock().expect("no test panics").len(), 1);
     }
 

@@ -276,7 +276,8 @@ fn duration(value: &Value) -> Result<Literal, QueryError> {
 // A level word stands for four numbers, a number for itself.
 fn severity_range(text: &str) -> Option<(i128, i128)> {
     match Number::parse(text) {
-        Some(Number::Int(number)) => Some((number, number)),
+        // Other numbers have no level word: such a severity is a missing one.
+        Some(Number::Int(number)) => (1..=24).contains(&number).then_some((number, number)),
         Some(Number::Double(_)) => None,
         None => severity_numbers(text).map(|(low, high)| (i128::from(low), i128::from(high))),
     }

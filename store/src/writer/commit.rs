@@ -17,7 +17,7 @@ use crate::head::Chunk;
 use crate::schema::column;
 use crate::state::StateChange;
 use crate::store::Core;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Upkeep, flush_bytes};
 use crate::wal::record::{Kind, Payload};
 use crate::wal::segment::Log;
 use crate::{Batch, Durability, StoreError};
@@ -37,6 +37,8 @@ pub(crate) struct Committer {
     // When what was committed without fsync is to be synced; only if durability is `interval`.
     sync_at: Option<Duration>,
     head_is_full: bool,
+    // More in memory than there may be: rows are refused until a flush has made room.
+    head_is_over: bool,
     is_failing: bool,
     counts: Counts,
 }
@@ -108,6 +110,7 @@ impl Committer {
             series: HashMap::new(),
             sync_at: None,
             head_is_full: false,
+            head_is_over: false,
             is_failing: false,
             counts,
         };
@@ -166,6 +169,7 @@ impl Committer {
 
     fn round(&mut self, pending: Vec<Pending>) {
         let before = (self.next_seq, self.next_state_seq);
+        self.head_is_over = self.head_is_over_its_bound();
         let numbered: Vec<Numbered> = pending.into_iter().filter_map(|pending| self.number(pending)).collect();
         if numbered.is_empty() {
             return;
@@ -203,7 +207,15 @@ impl Committer {
         Some(Numbered { payload, receipt: Receipt { first_seq, rows }, shown, answer, _room })
     }
 
+    fn head_is_over_its_bound(&self) -> bool {
+        let bytes: u64 = Signal::ALL.iter().map(|signal| self.core.head_bytes(*signal)).sum();
+        bytes >= self.core.setup().config.head_bytes_max
+    }
+
     fn chunks(&mut self, batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {
+        if self.head_is_over {
+            return Err(StoreError::HeadFull);
+        }
         for (row, (id, check)) in series.iter().enumerate() {
             match self.series.entry(*id) {
                 Entry::Vacant(entry) => {
@@ -264,7 +276,7 @@ impl Committer {
 
     // Once when a head becomes full: what upkeep does about it takes longer than the next commits.
     fn tell_upkeep(&mut self) {
-        let flush_bytes = self.core.setup().config.flush_bytes;
+        let flush_bytes = flush_bytes(&self.core.setup().config);
         let is_full = Signal::ALL.iter().any(|signal| self.core.head_bytes(*signal) >= flush_bytes);
         if is_full && !self.head_is_full {
             self.upkeep.look();

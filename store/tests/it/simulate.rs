@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use model::{ManualClock, Signal, Timestamp};
-use store::disk::SimDisk;
 use store::disk::sim::{Fault, FaultKind, Operation};
+use store::disk::{Disk as _, SimDisk};
 use store::{Config, Durability, ErrorKind, Receipt, Setup, StateChange, Store, StoreError, Table};
 
 use crate::crash::{setup, shown, table_of};
@@ -363,6 +363,41 @@ async fn starts_that_cannot_work_say_why() {
     let error = open(&disk, &Config::default()).err().expect("it is in use");
     assert_eq!(error.to_string(), "the data directory /data is in use by process 1");
     drop(store);
+}
+
+#[tokio::test]
+async fn rows_are_refused_while_too_many_wait_in_memory() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk, &Config { head_bytes_max: 1, ..Config::default() }).expect("it opens");
+    disk.inject(Fault::new(FaultKind::Io, |operation, path| {
+        operation == Operation::Create && path.starts_with("/data/parts")
+    }));
+    let batch =
+        || sample::batch(&mut Rng::with_seed(1), Signal::Logs, store.writer().series_key(), &["one".to_owned()]);
+    store.writer().append(batch()).await.expect("the head is empty");
+    let error = store.writer().append(batch()).await.expect_err("the head is over its bound");
+    assert!(matches!(error, StoreError::HeadFull), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Transient);
+    disk.heal();
+    store.flush_now().expect("parts are taken again");
+    store.writer().append(batch()).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn data_without_a_manifest_is_no_new_directory() {
+    for (left, found) in [
+        ("/data/wal/00000000000000000001.wal", "a WAL"),
+        ("/data/parts/logs/2026-01-31/0000000000000001/rows.parquet", "a folder of parts"),
+        ("/data/state/00000000000000000001.state", "a checkpoint of state"),
+    ] {
+        let disk = SimDisk::new(1);
+        let path = std::path::Path::new(left);
+        disk.create_dir_all(path.parent().expect("a folder")).expect("made");
+        disk.create(path).expect("made").append(b"something").expect("written");
+        let error = open(&disk, &Config::default()).err().expect("it is refused");
+        assert!(error.to_string().contains(&format!("it is missing, but there is {found};")), "{error}");
+        assert!(disk.open(path).is_ok(), "{left} was removed");
+    }
 }
 
 // A log of three segments with four acknowledged batches each, and the place of each record.
