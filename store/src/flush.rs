@@ -184,3 +184,26 @@ fn series_of(all: &RecordBatch, rows: &RecordBatch, order: &[u32]) -> Result<Rec
 fn failed(source: ArrowError) -> StoreError {
     StoreError::Columns { operation: "join rows for a part", source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
+
+    #[test]
+    fn a_small_request_that_names_a_large_resource_in_each_row_is_a_round_of_its_own() {
+        let large = "x".repeat(1 << 20);
+        let chunk = |seq_base: u64| {
+            let mut columns = LogColumns::default();
+            let attributes = [("large", ValueRef::String(&large))];
+            let resource = ResourceRow { attributes: &attributes, ..ResourceRow::default() };
+            let envelope = columns.envelopes.push(&resource, &ScopeRow::default());
+            (0..200).for_each(|_| columns.push(&LogRow { envelope, ..LogRow::default() }, &[]));
+            let batch = columns.finish();
+            assert!(batch.memory_bytes() < limits::FLUSH_ROUND_BYTES / 50);
+            Chunk::of_batch(batch, seq_base).expect("the batch is whole").pop().map(Arc::new).expect("one chunk")
+        };
+        let chunks = [chunk(1), chunk(201), chunk(401)];
+        assert_eq!(rounds(&chunks).iter().map(|round| round.len()).collect::<Vec<_>>(), [1, 1, 1]);
+    }
+}

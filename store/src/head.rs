@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use model::Timestamp;
 
 use crate::StoreError;
-use crate::schema::{Batch, Table, column, expanded_rows, flat_exemplars};
+use crate::schema::{Batch, Table, column, expanded_rows, expansion_bytes, flat_exemplars};
 
 /// The rows that one committed batch adds to one table. Immutable.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Chunk {
             table,
             seq_base,
             rows,
-            bytes: batch.memory_bytes(),
+            bytes: batch.memory_bytes().saturating_add(expansion_bytes(&batch).map_err(expand_error)?),
             time_min: time_bound(&batch.rows, min)?,
             time_max: time_bound(&batch.rows, max)?,
             seq_min: seq_base,
@@ -79,7 +79,7 @@ impl Chunk {
         self.rows
     }
 
-    /// Bytes in memory, roughly.
+    /// Bytes that the rows take in memory, roughly, once a flush or a query has expanded their envelopes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

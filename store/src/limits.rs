@@ -12,7 +12,7 @@ pub const FLUSH_DAYS_MAX: usize = 8;
 /// must not count as the newest data.
 pub const FUTURE_NANOS_MAX: i64 = 86_400_000_000_000;
 
-/// Bytes of head chunks that one round of a flush holds twice in memory while it writes them. A head that grew larger,
+/// Bytes of head chunks, with their envelopes expanded, that one round of a flush holds twice in memory. A head that grew larger,
 /// because the disk refused for a while, is written in several rounds. Raised far enough, text columns would pass the 2 GiB
 /// that Arrow's offsets reach.
 pub const FLUSH_ROUND_BYTES: usize = 256 << 20;

@@ -15,7 +15,7 @@ mod spans;
 
 pub use attributes::{AttributeColumns, MapColumn, ValueRef, typed_value};
 pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
-pub use flat::{expanded_rows, flat_exemplars, flat_rows, flat_series};
+pub use flat::{expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
 pub use logs::{LogColumns, LogRow};
 pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesKey, SeriesRow};
 pub use promote::{is_attribute, joined, map_entries};

@@ -54,6 +54,37 @@ pub fn flat_series(batch: &Batch) -> RecordBatch {
     }
 }
 
+/// Bytes that the texts and maps of a batch's envelopes take once they are expanded into its rows, as [`flat_rows`] does. A
+/// small request may name one large envelope in very many rows: what it costs is known from this, not from its own size.
+/// 0 for points, whose series stay a table of their own.
+pub fn expansion_bytes(batch: &Batch) -> Result<usize, ArrowError> {
+    if batch.signal == Signal::Points {
+        return Ok(0);
+    }
+    let mut rows_of = vec![0usize; batch.shared.num_rows()];
+    for shared_row in index_column(&batch.rows, column::SHARED)?.values() {
+        let missing = || ArrowError::InvalidArgumentError(format!("the batch has no shared row {shared_row}"));
+        *rows_of.get_mut(*shared_row as usize).ok_or_else(missing)? += 1;
+    }
+    let of_row = |row: usize| -> usize { batch.shared.columns().iter().map(|array| text_bytes(array, row)).sum() };
+    Ok(rows_of.iter().enumerate().map(|(row, rows)| rows.saturating_mul(of_row(row))).fold(0, usize::saturating_add))
+}
+
+// Other columns have a fixed width, which the rows' own columns stand for.
+fn text_bytes(array: &ArrayRef, row: usize) -> usize {
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).len(),
+        DataType::Binary => array.as_binary::<i32>().value(row).len(),
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let texts =
+                |column: usize| entries.column(column).as_string::<i32>().iter().flatten().map(str::len).sum::<usize>();
+            texts(0) + texts(1)
+        }
+        _ => 0,
+    }
+}
+
 fn index_column(batch: &RecordBatch, name: &str) -> Result<UInt32Array, ArrowError> {
     let column = batch.column_by_name(name).filter(|column| column.data_type() == &DataType::UInt32);
     let column = column.ok_or_else(|| ArrowError::SchemaError(format!("the batch has no index column {name:?}")))?;

@@ -7,7 +7,9 @@ use arrow::datatypes::DataType;
 use fastrand::Rng;
 use model::attributes::AttributeValue;
 use store::limits::ATTRIBUTE_COLUMNS_MAX;
-use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column, flat_rows, is_attribute, joined};
+use store::schema::{
+    LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column, expansion_bytes, flat_rows, is_attribute, joined,
+};
 
 use crate::generate::{self, attributes, distinct, refs, rows, sorted_rows};
 
@@ -43,6 +45,23 @@ fn attributes_of_every_kind_are_kept_once_and_the_last_of_one_key_counts() {
         let of_rows: Vec<_> = (0..random.usize(1..150)).map(|_| attributes(&mut random, keys)).collect();
         assert_eq!(read_back(&log_batch(&of_rows)), expected(&of_rows));
     }
+}
+
+#[test]
+fn a_large_resource_counts_once_for_each_row_that_names_it() {
+    let large = "x".repeat(1_000);
+    let nested = AttributeValue::Array(vec![AttributeValue::String("y".repeat(300))]);
+    let attributes = [("large", ValueRef::String(&large)), ("nested", ValueRef::Nested(&nested))];
+    let mut columns = LogColumns::default();
+    let resource = ResourceRow { attributes: &attributes, ..ResourceRow::default() };
+    let heavy = columns.envelopes.push(&resource, &ScopeRow::default());
+    let light = columns.envelopes.push(&ResourceRow::default(), &ScopeRow::default());
+    for row in 0..50 {
+        columns.push(&LogRow { envelope: if row < 40 { heavy } else { light }, ..LogRow::default() }, &[]);
+    }
+    let bytes = expansion_bytes(&columns.finish()).expect("the batch is whole");
+    // Beside the values there are the nested one's key and the words of its JSON.
+    assert!((40 * 1_300..40 * 1_400).contains(&bytes), "{bytes}");
 }
 
 #[test]
