@@ -33,7 +33,7 @@ enum MetricsCommand {
 
 #[derive(Debug, Args)]
 struct QueryArgs {
-    /// The expression, such as `sum by (service) (rate(http_requests_total[5m]))`.
+    /// The expression, such as `sum by (job) (rate(http_requests_total[5m]))`.
     #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     expression: String,
     /// Evaluate at this moment instead of now: RFC 3339 or Unix seconds.

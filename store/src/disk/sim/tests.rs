@@ -1,3 +1,5 @@
+//! Tests of the simulated disk: what a crash keeps and drops, and what injected faults do.
+
 use super::*;
 use crate::disk::{read_file, write_file};
 

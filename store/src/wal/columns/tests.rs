@@ -1,3 +1,5 @@
+//! Tests of the column codec: everything reads back, and garbage is an error.
+
 use arrow::array::{
     BinaryArray, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
     Int64Array, StringArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt8Array, UInt16Array, UInt32Array,
