@@ -7,6 +7,7 @@ use model::wire::points::Exemplar;
 
 use super::client;
 use super::rows::{log_message, moment, plain, short_duration, short_time, tone_of_status};
+use super::status::counted;
 use crate::cli::ServerArgs;
 use crate::report::{self, Exit, Outcome};
 use crate::table::{Align, Cell, Screen, Table, Tone};
@@ -50,13 +51,13 @@ fn draw(found: &Correlation, screen: &mut Screen) -> std::io::Result<()> {
     let entries = time_line(found);
     let first = entries.first().map(|entry| entry.time).unwrap_or_default();
     let heading = format!(
-        "{} id {}  {}  {} spans  {} logs  {} exemplars  services: {}",
+        "{} id {}  {}  {}  {}  {}  services: {}",
         found.kind,
         found.id,
         found.start.as_deref().map(short_time).unwrap_or_default(),
-        found.spans.len(),
-        found.logs.len(),
-        found.exemplars.len(),
+        counted(found.spans.len() as u64, "span"),
+        counted(found.logs.len() as u64, "log"),
+        counted(found.exemplars.len() as u64, "exemplar"),
         found.services.join(", "),
     );
     screen.line(&screen.paint(Tone::Strong, &tui::sanitize::line(&heading)))?;

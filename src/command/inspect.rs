@@ -11,7 +11,7 @@ use store::disk::{Disk, RealDisk};
 use store::{Inspection, PartSummary, Table as StoreTable};
 
 use super::rows::short_time;
-use super::status::bytes;
+use super::status::{bytes, counted};
 use crate::report::{Exit, Failure, Outcome};
 use crate::table::{Align, Screen, Table, Tone};
 
@@ -80,9 +80,17 @@ fn draw_totals(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {
     }
     table.settle(screen)?;
     let sum = |files: &[(String, u64)]| files.iter().map(|(_, size)| size).sum::<u64>();
-    screen.line(&format!("\nwal          {} segments, {}", found.wal.len(), bytes(sum(&found.wal))))?;
+    screen.line(&format!(
+        "\nwal          {}, {}",
+        counted(found.wal.len() as u64, "segment"),
+        bytes(sum(&found.wal))
+    ))?;
     if !found.wal_damaged.is_empty() {
-        let line = format!("damaged      {} segments, {}", found.wal_damaged.len(), bytes(sum(&found.wal_damaged)));
+        let line = format!(
+            "damaged      {}, {}",
+            counted(found.wal_damaged.len() as u64, "segment"),
+            bytes(sum(&found.wal_damaged))
+        );
         screen.line(&screen.paint(Tone::Bad, &line))?;
     }
     Ok(())

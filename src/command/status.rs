@@ -75,7 +75,7 @@ pub fn draw_storage(status: &Status, screen: &mut Screen) -> std::io::Result<()>
     }
     table.settle(screen)?;
     screen.line("")?;
-    screen.line(&format!("wal          {} segments, {}", status.wal.segments, bytes(status.wal.bytes)))
+    screen.line(&format!("wal          {}, {}", counted(status.wal.segments, "segment"), bytes(status.wal.bytes)))
 }
 
 fn draw_counters(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
@@ -86,6 +86,11 @@ fn draw_counters(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
         table.push(screen, vec![Cell::new(value.to_string(), tone), Cell::new(name, tone)])?;
     }
     table.settle(screen)
+}
+
+/// A number with what it counts: `1 span`, `2 spans`.
+pub fn counted(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A number of bytes as people read it.

@@ -5,6 +5,7 @@ use model::wire::traces::{Trace, TraceSpan};
 
 use super::client;
 use super::rows::{short_duration, short_time};
+use super::status::counted;
 use crate::cli::ServerArgs;
 use crate::report::{self, Exit, Outcome};
 use crate::table::{Align, Cell, Screen, Table, Tone};
@@ -38,12 +39,12 @@ pub async fn run(args: TraceArgs) -> Outcome {
 
 fn draw(trace: &Trace, screen: &mut Screen) -> std::io::Result<()> {
     let heading = format!(
-        "trace {}  {}  {} spans  {} services  {} errors  {}",
+        "trace {}  {}  {}  {}  {}  {}",
         trace.trace_id,
         short_time(&trace.start),
-        trace.spans.len(),
-        trace.services.len(),
-        trace.errors,
+        counted(trace.spans.len() as u64, "span"),
+        counted(trace.services.len() as u64, "service"),
+        counted(trace.errors as u64, "error"),
         short_duration(trace.duration_ns),
     );
     screen.line(&screen.paint(Tone::Strong, &tui::sanitize::line(&heading)))?;
