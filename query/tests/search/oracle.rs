@@ -26,8 +26,8 @@ struct World {
 
 #[test]
 fn answers_are_those_of_the_oracle() {
-    let seed =
-        std::env::var("SEXTANT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    // One seed, so that a change and not chance turns the test red; others by the variable.
+    let seed = std::env::var("SEXTANT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     eprintln!("SEXTANT_SEED={seed}");
     let mut maker = Maker { random: fastrand::Rng::with_seed(seed) };
     let directories = [(); 3].map(|()| tempfile::tempdir().expect("a directory"));
