@@ -42,6 +42,8 @@ pub struct Config {
     pub store: store::Config,
     /// Answers.
     pub query: query::Config,
+    /// Alert and recording rules.
+    pub rules: query::rules::Config,
 }
 
 impl Default for Config {
@@ -57,6 +59,7 @@ impl Default for Config {
             collector: collector::Config::default(),
             store: store::Config::default(),
             query: query::Config::default(),
+            rules: query::rules::Config::default(),
         }
     }
 }

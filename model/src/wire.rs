@@ -1,6 +1,8 @@
 //! The HTTP API's bodies as types, written by the server and read by every client. Serde lives here and nowhere deeper.
 
+pub mod alerts;
 pub mod correlate;
+pub mod counts;
 pub mod error;
 pub mod logs;
 pub mod points;
