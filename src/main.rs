@@ -5,6 +5,7 @@ mod command;
 mod config;
 mod gate;
 mod in_flight;
+mod own_metrics;
 #[cfg(test)]
 mod reference;
 mod report;
