@@ -10,6 +10,8 @@ mod own_metrics;
 mod reference;
 mod report;
 mod server;
+#[cfg(feature = "demo")]
+mod shipped;
 mod shutdown;
 mod table;
 mod telemetry;
