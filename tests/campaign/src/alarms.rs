@@ -76,7 +76,7 @@ pub async fn history(client: &Client) -> anyhow::Result<BTreeMap<String, Vec<Str
         let Some(transition) = name.strip_prefix("alert.") else { continue };
         let text = |key: &str| row.attributes.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         if known.insert(text("alert.transition_id")) {
-            history.entry(text("alert.label.id")).or_default().push(transition.to_owned());
+            history.entry(text("alert.labels.id")).or_default().push(transition.to_owned());
         }
     }
     Ok(history)
