@@ -8,6 +8,7 @@ pub mod alerting;
 pub mod config;
 pub mod file;
 pub mod limits;
+pub mod template;
 mod yaml;
 
 pub use alert::Alert;
