@@ -1,9 +1,11 @@
 //! The HTTP API: answers only, on one router that the root package binds to a listener.
 
 mod error;
+mod histogram;
 mod params;
 mod prom;
 mod rows;
+mod services;
 mod status;
 mod stream;
 mod tail;
@@ -17,7 +19,7 @@ use axum::http::{Method, Uri};
 use axum::routing::get;
 use model::stats::Stats;
 use model::{Clock, Timestamp};
-use store::Store;
+use store::{Snapshot, Store};
 use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
@@ -26,6 +28,7 @@ use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
 use crate::search::budget::Budget;
+use crate::search::execute::SearchError;
 use crate::stats::QueryStats;
 
 /// What every path works with. Cheap to clone.
@@ -61,6 +64,20 @@ impl ApiState {
     fn budget(&self, kind: &str, cancel: &Cancel) -> Budget {
         let budget = Budget::new(&self.config, Arc::clone(&self.clock), cancel.clone());
         budget.counted(QueryStats::new(&self.stats, kind))
+    }
+
+    // Answers a question of this kind from a snapshot, on a blocking thread once there is a place for it.
+    async fn run<T: Send + 'static>(
+        self,
+        kind: &'static str,
+        work: impl FnOnce(&Snapshot, &mut Budget) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let admission = self.admission.clone();
+        let result = admission.run(move |cancel| {
+            let mut budget = self.budget(kind, cancel);
+            work(&self.store.snapshot(), &mut budget)
+        });
+        Ok(result.await??)
     }
 }
 
@@ -139,10 +156,13 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/api/v1/logs", get(rows::logs))
         .route("/api/v1/logs/tail", get(tail::logs))
+        .route("/api/v1/logs/histogram", get(histogram::logs))
         .route("/api/v1/spans", get(rows::spans))
+        .route("/api/v1/spans/histogram", get(histogram::spans))
         .route("/api/v1/points", get(rows::points))
         .route("/api/v1/traces/{trace_id}", get(traces::trace))
         .route("/api/v1/correlate/{id}", get(traces::id))
+        .route("/api/v1/services", get(services::services))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/system", get(status::status))
         .merge(prom::routes(&state))

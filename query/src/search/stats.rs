@@ -100,8 +100,7 @@ impl CountQuery {
     pub fn run(&self, snapshot: &Snapshot, range: TimeRange, budget: &mut Budget) -> Result<Counted, SearchError> {
         let scan = Scan::new(self.table, &self.plan, range, (0, u64::MAX));
         let scan = self.fields.iter().fold(scan, Scan::reading_field);
-        let mut granules = scan.granules(snapshot)?;
-        granules.sort_by_key(|granule| Order::Descending.best_rank(granule));
+        let granules = scan.newest_first(snapshot)?;
         let mut groups = Groups::new(self);
         let scanned = scan.run(&granules, &mut groups, budget)?;
         let warnings = scan.warnings(&scanned, Order::Descending, snapshot, budget)?;
