@@ -5,6 +5,7 @@ mod histogram;
 mod params;
 mod prom;
 mod rows;
+mod rules;
 mod services;
 mod status;
 mod stream;
@@ -27,6 +28,7 @@ pub use error::ApiError;
 use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
+use crate::rules::Rules;
 use crate::search::budget::Budget;
 use crate::search::execute::SearchError;
 use crate::stats::QueryStats;
@@ -46,6 +48,8 @@ pub struct ApiState {
     pub admission: Admission,
     /// What only the root package knows.
     pub server: Arc<Server>,
+    /// The rules; none if the server has none.
+    pub rules: Option<Rules>,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -55,7 +59,12 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
-        Self { store, clock, stats, config: Arc::new(config), admission, server, tails }
+        Self { store, clock, stats, config: Arc::new(config), admission, server, rules: None, tails }
+    }
+
+    /// The same with rules to tell of.
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules: Some(rules), ..self }
     }
 }
 
@@ -165,6 +174,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/services", get(services::services))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/system", get(status::status))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
         .merge(prom::routes(&state))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
