@@ -1,6 +1,7 @@
 //! The HTTP API: answers only, on one router that the root package binds to a listener.
 
 mod error;
+mod notifications;
 mod params;
 mod prom;
 mod rows;
@@ -25,6 +26,7 @@ pub use error::ApiError;
 use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
+use crate::rules::notify::Notifier;
 use crate::search::budget::Budget;
 use crate::stats::QueryStats;
 
@@ -43,6 +45,8 @@ pub struct ApiState {
     pub admission: Admission,
     /// What only the root package knows.
     pub server: Arc<Server>,
+    /// Who tells receivers of alerts, if anybody does.
+    pub notifier: Option<Notifier>,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -52,7 +56,12 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
-        Self { store, clock, stats, config: Arc::new(config), admission, server, tails }
+        Self { store, clock, stats, config: Arc::new(config), admission, server, notifier: None, tails }
+    }
+
+    /// The same, with someone who tells receivers of alerts.
+    pub fn with_notifier(self, notifier: Notifier) -> Self {
+        Self { notifier: Some(notifier), ..self }
     }
 }
 
@@ -143,6 +152,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/points", get(rows::points))
         .route("/api/v1/traces/{trace_id}", get(traces::trace))
         .route("/api/v1/correlate/{id}", get(traces::id))
+        .route("/api/v1/notifications", get(notifications::notifications))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/system", get(status::status))
         .merge(prom::routes(&state))

@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod config;
+pub mod notify;
 
 pub use alert::Alert;
 pub use config::Config;
