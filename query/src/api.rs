@@ -2,6 +2,7 @@
 
 mod error;
 mod histogram;
+mod notifications;
 mod params;
 mod prom;
 mod rows;
@@ -29,6 +30,7 @@ use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
 use crate::rules::Rules;
+use crate::rules::notify::Notifier;
 use crate::search::budget::Budget;
 use crate::search::execute::SearchError;
 use crate::stats::QueryStats;
@@ -50,6 +52,8 @@ pub struct ApiState {
     pub server: Arc<Server>,
     /// The rules; none if the server has none.
     pub rules: Option<Rules>,
+    /// Who tells receivers of alerts, if anybody does.
+    pub notifier: Option<Notifier>,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -59,12 +63,17 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
-        Self { store, clock, stats, config: Arc::new(config), admission, server, rules: None, tails }
+        Self { store, clock, stats, config: Arc::new(config), admission, server, rules: None, notifier: None, tails }
     }
 
     /// The same with rules to tell of.
     pub fn with_rules(self, rules: Rules) -> Self {
         Self { rules: Some(rules), ..self }
+    }
+
+    /// The same, with someone who tells receivers of alerts.
+    pub fn with_notifier(self, notifier: Notifier) -> Self {
+        Self { notifier: Some(notifier), ..self }
     }
 }
 
@@ -172,6 +181,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/api/v1/traces/{trace_id}", get(traces::trace))
         .route("/api/v1/correlate/{id}", get(traces::id))
         .route("/api/v1/services", get(services::services))
+        .route("/api/v1/notifications", get(notifications::notifications))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/system", get(status::status))
         .route("/api/v1/rules", get(rules::rules))

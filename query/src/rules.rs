@@ -14,6 +14,7 @@ pub mod group;
 pub mod history;
 pub mod limits;
 pub mod links;
+pub mod notify;
 pub mod receiver;
 pub mod recording;
 pub mod reload;

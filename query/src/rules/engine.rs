@@ -125,6 +125,7 @@ impl Rules {
         let mut before = restore::left_in_store(&rules.inner.context);
         restore::take_over(&groups, &mut before);
         restore::end(&rules.inner.context, before).await;
+        restore::end_unknown(&rules.inner.context, &groups).await;
         rules.inner.context.tell(Vec::new()).await;
         rules.install(groups);
         Ok(rules)

@@ -4,8 +4,9 @@ use model::Timestamp;
 use store::StateChange;
 
 use super::Alert;
+use super::notify::Notifier;
 
-/// Takes alerts on their way out. [`super::notify`] is one, tests have another, and without an `alertmanager.yml` it is
+/// Takes alerts on their way out. [`Notifier`] is one, tests have another, and without an `alertmanager.yml` it is
 /// [`Nobody`].
 pub trait Receiver: Send + Sync + 'static {
     /// What makes these alerts known durably. The rules commit it together with their own state.
@@ -16,6 +17,27 @@ pub trait Receiver: Send + Sync + 'static {
 
     /// When an alert with this fingerprint was last handed to anyone.
     fn last_sent(&self, fingerprint: u64) -> Option<Timestamp>;
+
+    /// The alerts that fire as far as anybody was told. At a start, those that no rule has are over.
+    fn firing(&self) -> Vec<Alert>;
+}
+
+impl Receiver for Notifier {
+    fn changes(&self, alerts: &[Alert]) -> Vec<StateChange> {
+        Notifier::changes(self, alerts)
+    }
+
+    fn accept(&self, alerts: Vec<Alert>) {
+        Notifier::accept(self, alerts);
+    }
+
+    fn last_sent(&self, fingerprint: u64) -> Option<Timestamp> {
+        Notifier::last_sent(self, fingerprint)
+    }
+
+    fn firing(&self) -> Vec<Alert> {
+        Notifier::firing(self)
+    }
 }
 
 /// Tells nobody.
@@ -31,5 +53,9 @@ impl Receiver for Nobody {
 
     fn last_sent(&self, _: u64) -> Option<Timestamp> {
         None
+    }
+
+    fn firing(&self) -> Vec<Alert> {
+        Vec::new()
     }
 }

@@ -4,13 +4,13 @@
 //! Every time comes back as it was, however long the server was away: an alert that was pending goes on being pending since the
 //! same moment, one that fired fires on. Only the next evaluation decides what is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::Timestamp;
 use store::StoreError;
 
-use super::alert::Alert;
+use super::alert::{Alert, fingerprint};
 use super::alerting::withdraw;
 use super::condition::chain;
 use super::group::{Context, Group};
@@ -60,6 +60,26 @@ pub async fn end(context: &Context, gone: Before) {
                 "a rule that is gone is not ended: {error}"
             );
         }
+    }
+}
+
+/// Resolves what receivers believe to fire and no rule has: alerts that left with other external labels than those of today.
+pub async fn end_unknown(context: &Context, groups: &[Arc<Group>]) {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    let known: BTreeSet<u64> = rules
+        .flat_map(|rule| {
+            rule.state().alerts.values().map(|alert| fingerprint(&context.labels_of(alert))).collect::<Vec<_>>()
+        })
+        .collect();
+    let now = context.clock.now().as_nanos();
+    let unknown = context.receiver.firing().into_iter().filter(|alert| !known.contains(&alert.fingerprint()));
+    let over: Vec<Alert> = unknown.map(|alert| Alert { ends_at: Some(now), ..alert }).collect();
+    if over.is_empty() {
+        return;
+    }
+    match context.store.writer().change_state(context.receiver.changes(&over)).await {
+        Ok(()) => context.receiver.accept(over),
+        Err(error) => tracing::warn!("alerts that no rule has are not resolved: {}", chain(&error)),
     }
 }
 
