@@ -28,5 +28,5 @@ mod yaml;
 pub use alert::Alert;
 pub use config::Config;
 pub use engine::{Rules, Setup};
-pub use receiver::{Nobody, Receiver};
+pub use receiver::{Nobody, Notified, Receiver};
 pub use yaml::Place;

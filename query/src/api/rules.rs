@@ -23,7 +23,7 @@ pub async fn rules(State(state): State<ApiState>, params: Params) -> Result<Repl
     });
     let (page, broken) = page.await.map_err(|_| PromError::unavailable("the answer ended unexpectedly"))??;
     let mut reply = Reply::plain(page);
-    let stays = "the rule files have mistakes, the rules before stay in force: ";
+    let stays = "a file has a mistake, what was in force before stays in force: ";
     reply.warnings.extend(broken.iter().map(|error| format!("{stays}{error}")));
     Ok(reply)
 }

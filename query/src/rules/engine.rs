@@ -51,8 +51,15 @@ struct Inner {
     running: Mutex<Running>,
     // One reload at a time.
     reloading: tokio::sync::Mutex<()>,
-    broken: Mutex<Vec<FileError>>,
+    broken: Mutex<Broken>,
     metrics: Metrics,
+}
+
+// The mistakes of the files when they were last read.
+#[derive(Default)]
+struct Broken {
+    rules: Vec<FileError>,
+    receiver: Option<String>,
 }
 
 #[derive(Default)]
@@ -151,26 +158,43 @@ impl Rules {
         }
     }
 
-    /// Reads the files again. If one has a mistake, the rules stay as they are and the mistakes are told.
-    pub async fn reload(&self) -> Result<(), LoadError> {
+    /// Reads the rule files and the file of the notifications again. Where one has a mistake, what was in force stays in force,
+    /// and the mistakes are told.
+    pub async fn reload(&self) {
+        self.reload_receiver();
+        // What is wrong was told.
+        let _ = self.reload_rules().await;
+    }
+
+    /// Reads the rule files again. If one has a mistake, all rules stay as they are.
+    pub async fn reload_rules(&self) -> Result<(), LoadError> {
         let _one_at_a_time = self.inner.reloading.lock().await;
         let loaded = match load(&self.inner.config).await {
             Ok(files) => self.build(&files),
             Err(errors) => Err(errors),
         };
-        let groups = match loaded {
-            Ok(groups) => groups,
+        match loaded {
+            Ok(groups) => {
+                self.replace(groups).await;
+                tracing::info!("the rule files were read again");
+                Ok(())
+            }
             Err(errors) => {
                 tracing::error!("the rule files have mistakes, the rules before stay in force:\n{errors}");
                 self.inner.metrics.failed_loads.add(1);
                 self.inner.metrics.loaded.set(0);
-                lock(&self.inner.broken).clone_from(&errors.0);
-                return Err(errors);
+                lock(&self.inner.broken).rules.clone_from(&errors.0);
+                Err(errors)
             }
-        };
-        self.replace(groups).await;
-        tracing::info!("the rule files were read again");
-        Ok(())
+        }
+    }
+
+    fn reload_receiver(&self) {
+        let outcome = self.inner.context.receiver.reload();
+        if let Err(error) = &outcome {
+            tracing::error!("the notifications' file has a mistake, the routes before stay in force: {error}");
+        }
+        lock(&self.inner.broken).receiver = outcome.err();
     }
 
     /// Lets evaluations that have begun end, and begins no more.
@@ -199,9 +223,10 @@ impl Rules {
         &self.inner.context
     }
 
-    /// The mistakes of the files when they were last read; the rules in force are those from before.
-    pub fn broken(&self) -> Vec<FileError> {
-        lock(&self.inner.broken).clone()
+    /// The mistakes of the files when they were last read; what was in force before them is in force.
+    pub fn broken(&self) -> Vec<String> {
+        let broken = lock(&self.inner.broken);
+        broken.rules.iter().map(ToString::to_string).chain(broken.receiver.clone()).collect()
     }
 
     fn build(&self, files: &[RuleFile]) -> Result<Vec<Arc<Group>>, LoadError> {
@@ -222,7 +247,7 @@ impl Rules {
         metrics.groups.set(groups.len() as u64);
         metrics.rules.set(groups.iter().map(|group| group.rules.len() as u64).sum());
         metrics.loaded.set(1);
-        lock(&self.inner.broken).clear();
+        lock(&self.inner.broken).rules.clear();
         lock(&self.inner.running).groups = groups;
     }
 
@@ -260,18 +285,25 @@ impl Rules {
 
     async fn watch_files(&self, mut stopped: watch::Receiver<bool>) {
         let clock = Arc::clone(&self.inner.context.clock);
-        let mut known = signature(&self.inner.config).await;
+        let of_receiver =
+            || signature(self.inner.context.receiver.file().iter().map(|path| path.display().to_string()).collect());
+        let of_rules = || signature(self.inner.config.files.clone());
+        let (mut rules, mut receiver) = (of_rules().await, of_receiver().await);
         loop {
             let next = clock.monotonic() + Duration::from_secs(limits::FILES_POLL_S);
             tokio::select! {
                 () = clock.sleep_until(next) => {}
                 _ = stopped.wait_for(|stop| *stop) => return,
             }
-            let now = signature(&self.inner.config).await;
-            if now != known {
-                known = now;
+            let (rules_now, receiver_now) = (of_rules().await, of_receiver().await);
+            if receiver_now != receiver {
+                receiver = receiver_now;
+                self.reload_receiver();
+            }
+            if rules_now != rules {
+                rules = rules_now;
                 // What is wrong was told.
-                let _ = self.reload().await;
+                let _ = self.reload_rules().await;
             }
         }
     }
@@ -287,8 +319,7 @@ async fn load(config: &Config) -> Result<Vec<RuleFile>, LoadError> {
     loaded.unwrap_or_else(|_| Err(LoadError(Vec::new())))
 }
 
-async fn signature(config: &Config) -> reload::Signature {
-    let patterns = config.files.clone();
+async fn signature(patterns: Vec<String>) -> reload::Signature {
     tokio::task::spawn_blocking(move || reload::signature(&patterns)).await.unwrap_or_default()
 }
 
@@ -325,7 +356,7 @@ async fn keep_evaluating(group: &Group, context: &Arc<Context>, mut stopped: wat
         }
         last = at;
         group.evaluate(context, at).await;
-        if *stopped.borrow() {
+        if *stopped.borrow_and_update() {
             return;
         }
     }
