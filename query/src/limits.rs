@@ -79,6 +79,9 @@ pub const TRACE_SPANS_MAX: usize = 20_000;
 /// Traces that `correlate` follows. An id on more of them is a customer or a host, not a request.
 pub const CORRELATED_TRACES_MAX: usize = 1_000;
 
+/// Traces whose alerts `correlate` looks for. Each is a word of its own to be found in the history of alerts.
+pub const CORRELATED_ALERT_TRACES_MAX: usize = 100;
+
 /// Rows of each list of a `correlate` answer, which is put together in memory.
 pub const CORRELATED_ROWS_MAX: usize = 10_000;
 

@@ -36,7 +36,8 @@ pub async fn alerts(State(state): State<ApiState>) -> Result<Reply<Alerts>, Prom
     Ok(Reply::plain(Alerts { alerts }))
 }
 
-fn all_alerts(rules: &Rules) -> Vec<model::wire::alerts::Alert> {
+/// Every pending and firing alert.
+pub fn all_alerts(rules: &Rules) -> Vec<model::wire::alerts::Alert> {
     let groups = rules.groups();
     groups.iter().flat_map(|group| &group.rules).flat_map(|rule| show::alerts(rules.context(), rule)).collect()
 }

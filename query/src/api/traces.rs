@@ -6,12 +6,15 @@ use axum::http::Uri;
 use model::TraceId;
 use model::wire::correlate::Correlation;
 use model::wire::traces::Trace;
+use store::Snapshot;
 
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::params::Params;
+use crate::api::rules::all_alerts;
 use crate::correlate::correlate;
 use crate::limits::ID_BYTES_MAX;
+use crate::search::budget::Budget;
 use crate::traces::find::find;
 
 const KNOWN: [&str; 2] = ["start", "end"];
@@ -44,5 +47,10 @@ pub async fn id(
             "ids are short texts",
         ));
     }
-    state.run("correlate", move |snapshot, budget| correlate(&id, range, snapshot, budget)).await.map(Json)
+    let rules = state.rules.clone();
+    let work = move |snapshot: &Snapshot, budget: &mut Budget| {
+        let held = rules.map(|rules| all_alerts(&rules)).unwrap_or_default();
+        correlate(&id, range, held, snapshot, budget)
+    };
+    state.run("correlate", work).await.map(Json)
 }

@@ -86,10 +86,11 @@ impl Record {
     }
 
     fn push(&self, envelope: u32, columns: &mut LogColumns) {
-        let sample = self.samples.iter().find(|sample| sample.trace_id.is_some());
+        // Both ids of one record: those of two would say that they belong together.
+        let sample = self.samples.iter().find(|sample| sample.trace_id.is_some()).or(self.samples.first());
         let trace_id: Option<TraceId> = sample.and_then(|sample| sample.trace_id.as_deref()?.parse().ok());
         let span_id: Option<SpanId> = sample.and_then(|sample| sample.span_id.as_deref()?.parse().ok());
-        let correlation_id = self.samples.iter().find_map(|sample| sample.correlation_id.as_deref());
+        let correlation_id = sample.and_then(|sample| sample.correlation_id.as_deref());
         let (severity_number, severity_text) = match self.to {
             AlertState::Firing => (WARN, "WARN"),
             AlertState::Pending | AlertState::Resolved => (INFO, "INFO"),
