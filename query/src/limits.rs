@@ -20,6 +20,16 @@ pub const REGEX_BYTES_MAX: usize = 1 << 20;
 /// as a scan; fewer would warn of fields that are only rare.
 pub const FIELD_LOOKUP_GRANULES_MAX: usize = 32;
 
+/// Fields that a count is split by. Each is read for every matching row, and becomes a label of every alert.
+pub const STATS_FIELDS_MAX: usize = 10;
+
+/// Groups of one count. They are kept in memory until the count ends, and a rule makes an alert of each; raised, counting by an
+/// id takes the memory of the server.
+pub const STATS_GROUPS_MAX: usize = 10_000;
+
+/// Bytes of the values of all groups of one count; see [`STATS_GROUPS_MAX`]. One value may be as long as an attribute.
+pub const STATS_GROUPS_BYTES_MAX: usize = 16 << 20;
+
 /// Rows of one page. A page is found with one bounded heap and may be put together in memory (format otlp); whoever wants
 /// more takes the next page or a stream.
 pub const PAGE_ROWS_MAX: usize = 10_000;

@@ -4,8 +4,13 @@
 //! transitions, the writer makes them durable, `notify` routes and delivers them.
 
 pub mod alert;
+pub mod alerting;
 pub mod config;
+pub mod file;
+pub mod limits;
 pub mod template;
+mod yaml;
 
 pub use alert::Alert;
 pub use config::Config;
+pub use yaml::Place;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::error::PromqlError;
 use super::eval::{Budget, Evaluator, Notes};
 use super::limits;
-use super::plan::{Plan, RangeSelect, Scalar, Vector};
+use super::plan::{Plan, RangeSelect, Root, Scalar, Vector};
 use super::source::SeriesSource;
 use super::value::{Answer, Column, Sample, Series, Steps, Value};
 
@@ -26,32 +26,47 @@ impl Options {
 
 /// Evaluates `query` at one moment, in milliseconds since the Unix epoch.
 pub fn instant(source: &dyn SeriesSource, query: &str, at: i64, options: &Options) -> Result<Answer, PromqlError> {
-    let run = Run::new(source, query, Steps::instant(at), options);
-    let value = match Plan::new(query)? {
-        Plan::Text(text) => Value::Text(at, text),
-        Plan::Scalar(scalar) => {
-            let column = run.evaluator.scalar(&scalar)?;
+    instant_plan(source, &Plan::new(query)?, at, options)
+}
+
+/// The same of a query that is planned already: rules evaluate theirs again and again.
+pub fn instant_plan(source: &dyn SeriesSource, plan: &Plan, at: i64, options: &Options) -> Result<Answer, PromqlError> {
+    let run = Run::new(source, plan, Steps::instant(at), options);
+    let value = match plan.root() {
+        Root::Text(text) => Value::Text(at, text.clone()),
+        Root::Scalar(scalar) => {
+            let column = run.evaluator.scalar(scalar)?;
             Value::Scalar(Sample { time: at, value: column.get(0).unwrap_or(f64::NAN) })
         }
-        Plan::Vector(vector) => Value::Vector(run.at_one_moment(&vector, at)?),
-        Plan::Range(range) => Value::Matrix(run.raw(&range)?),
+        Root::Vector(vector) => Value::Vector(run.at_one_moment(vector, at)?),
+        Root::Range(range) => Value::Matrix(run.raw(range)?),
     };
     Ok(run.answer(value))
 }
 
 /// Evaluates `query` at every step. The answer is always a matrix.
 pub fn range(source: &dyn SeriesSource, query: &str, steps: Steps, options: &Options) -> Result<Answer, PromqlError> {
-    let run = Run::new(source, query, steps, options);
+    range_plan(source, &Plan::new(query)?, steps, options)
+}
+
+/// The same of a query that is planned already.
+pub fn range_plan(
+    source: &dyn SeriesSource,
+    plan: &Plan,
+    steps: Steps,
+    options: &Options,
+) -> Result<Answer, PromqlError> {
+    let run = Run::new(source, plan, steps, options);
     let refuse = |kind: &str| {
         Err(PromqlError::Request(format!(
             "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
         )))
     };
-    let series = match Plan::new(query)? {
-        Plan::Text(_) => return refuse("string"),
-        Plan::Range(_) => return refuse("range vector"),
-        Plan::Scalar(scalar) => run.scalar(&scalar)?,
-        Plan::Vector(vector) => run.over_steps(&vector)?,
+    let series = match plan.root() {
+        Root::Text(_) => return refuse("string"),
+        Root::Range(_) => return refuse("range vector"),
+        Root::Scalar(scalar) => run.scalar(scalar)?,
+        Root::Vector(vector) => run.over_steps(vector)?,
     };
     Ok(run.answer(Value::Matrix(series)))
 }
@@ -63,10 +78,10 @@ struct Run<'a> {
 type Matrix = Vec<(model::Labels, Vec<Sample>)>;
 
 impl<'a> Run<'a> {
-    fn new(source: &'a dyn SeriesSource, query: &'a str, steps: Steps, options: &'a Options) -> Self {
+    fn new(source: &'a dyn SeriesSource, plan: &'a Plan, steps: Steps, options: &'a Options) -> Self {
         let notes = RefCell::new(Notes::default());
         let (lookback_ms, budget) = (options.lookback_ms, &options.budget);
-        Self { evaluator: Evaluator { source, query, steps, lookback_ms, budget, notes } }
+        Self { evaluator: Evaluator { source, query: plan.query(), steps, lookback_ms, budget, notes } }
     }
 
     fn scalar(&self, scalar: &Scalar) -> Result<Matrix, PromqlError> {

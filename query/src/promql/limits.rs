@@ -33,3 +33,6 @@ pub const NOTES_MAX: usize = 50;
 /// Series whose Prometheus names and labels are remembered, some hundred bytes each. Beyond it everything is forgotten and
 /// translated again: slower, never wrong.
 pub const TRANSLATIONS_MAX: usize = 200_000;
+
+/// Values of one series in the notation of tests. At one a second these are four months; `1x99999999999` is a slip.
+pub const NOTATION_CELLS_MAX: usize = 10_000_000;

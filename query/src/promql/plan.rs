@@ -8,9 +8,17 @@ mod build;
 use super::function::RangeFunction;
 use super::matcher::Matcher;
 
-/// A whole query.
+/// A whole query, ready to be evaluated any number of times over any source: immutable, and shared freely between threads.
 #[derive(Debug)]
-pub enum Plan {
+pub struct Plan {
+    // Messages name places in it.
+    query: Box<str>,
+    root: Root,
+}
+
+/// What a whole query gives.
+#[derive(Debug)]
+pub(super) enum Root {
     /// One number per step.
     Scalar(Scalar),
     /// Series.
@@ -222,7 +230,16 @@ impl Plan {
     /// Parses and plans a query.
     pub fn new(query: &str) -> Result<Self, super::PromqlError> {
         let tree = super::parse::parse(query)?;
-        build::Builder::new(query).plan(&tree)
+        Ok(Self { query: query.into(), root: build::Builder::new(query).plan(&tree)? })
+    }
+
+    /// The query's text.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    pub(super) fn root(&self) -> &Root {
+        &self.root
     }
 }
 

@@ -1,7 +1,6 @@
 //! The PromQL engine from outside: test scripts, Prometheus's own among them, and naive oracles over random data.
 
 mod api;
-mod notation;
 mod oracle;
 mod script;
 mod store_source;

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use model::{Labels, ManualClock, Timestamp};
 use query::admission::Cancel;
+use query::promql::notation::{self, Cell, number, quoted};
 use query::promql::{
     self, Answer, Budget, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection, SeriesSource, Steps,
     Value,
 };
-
-use crate::notation::{Cell, cells, metric, millis, number, quoted};
 
 /// What came of the evaluations of some scripts.
 #[derive(Debug, Default)]
@@ -92,7 +91,7 @@ impl ScriptSource {
                 let time = step * index as i64;
                 match cell {
                     Cell::Number(value) => self.series.push(&labels, time, value),
-                    Cell::Foreign => self.foreign.push(&labels, time, 0.0),
+                    Cell::Histogram => self.foreign.push(&labels, time, 0.0),
                     Cell::Nothing => {}
                 }
             }
@@ -288,7 +287,7 @@ impl<'a> Case<'a> {
             .map(|(labels, cells)| {
                 let numbers = cells.iter().enumerate().filter_map(|(index, cell)| match cell {
                     Cell::Number(value) => Some((index, *value)),
-                    Cell::Nothing | Cell::Foreign => None,
+                    Cell::Nothing | Cell::Histogram => None,
                 });
                 (labels.clone(), numbers.collect())
             })
@@ -386,4 +385,21 @@ fn close(a: f64, b: f64) -> bool {
 pub fn options() -> Options {
     let clock = Arc::new(ManualClock::new(Timestamp::default()));
     Options::new(Budget::new(promql::limits::SAMPLES_MAX, Duration::from_secs(60), clock, Cancel::default()))
+}
+
+fn metric(line: &str) -> Result<(Labels, &str), String> {
+    notation::metric(line).map_err(|error| error.to_string())
+}
+
+fn cells(text: &str) -> Result<Vec<Cell>, String> {
+    notation::cells(text).map_err(|error| error.to_string())
+}
+
+/// Milliseconds of `5m`, `1h30m`, or of plain seconds.
+fn millis(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Ok((seconds * 1000.0).round() as i64);
+    }
+    let nanos = model::time::parse_duration(text).ok_or_else(|| format!("no duration: {text}"))?;
+    Ok(nanos / 1_000_000)
 }

@@ -10,7 +10,7 @@ use promql_parser::parser::{
 };
 
 use super::{
-    Aggregate, Aggregation, Arithmetic, At, Comparison, Grouping, Match, Operator, Plan, RangeSelect, Scalar, Select,
+    Aggregate, Aggregation, Arithmetic, At, Comparison, Grouping, Match, Operator, RangeSelect, Root, Scalar, Select,
     Vector, WithScalar,
 };
 use crate::promql::error::PromqlError;
@@ -38,13 +38,13 @@ impl<'q> Builder<'q> {
         Self { query, locator: Locator::new(query) }
     }
 
-    pub(super) fn plan(&mut self, tree: &Expr) -> Result<Plan> {
+    pub(super) fn plan(&mut self, tree: &Expr) -> Result<Root> {
         match without_parentheses(tree) {
-            Expr::StringLiteral(text) => Ok(Plan::Text(text.val.clone())),
-            Expr::MatrixSelector(selector) => self.range_select(selector).map(Plan::Range),
+            Expr::StringLiteral(text) => Ok(Root::Text(text.val.clone())),
+            Expr::MatrixSelector(selector) => self.range_select(selector).map(Root::Range),
             tree => Ok(match self.typed(tree)? {
-                Typed::Scalar(scalar) => Plan::Scalar(scalar),
-                Typed::Vector(vector) => Plan::Vector(vector),
+                Typed::Scalar(scalar) => Root::Scalar(scalar),
+                Typed::Vector(vector) => Root::Vector(vector),
             }),
         }
     }
@@ -272,6 +272,7 @@ fn operator(token: t::TokenId) -> Option<Operator> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::plan::Plan;
 
     #[test]
     fn names_what_is_not_supported_and_where() {
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn selectors_keep_their_places() {
         let plan = Plan::new("sum(\n  rate(x_total[5m])\n) by (x_total) + x_total offset -1m @ 10").expect("valid");
-        let Plan::Vector(Vector::Match(node)) = plan else { panic!("{plan:?}") };
+        let Root::Vector(Vector::Match(node)) = plan.root else { panic!("{plan:?}") };
         let Vector::Aggregate(aggregate) = &node.left else { panic!("{node:?}") };
         let Vector::OverRange(_, range) = &aggregate.vector else { panic!("{aggregate:?}") };
         assert_eq!((range.select.position, range.range_ms), (Some(12), 300_000));

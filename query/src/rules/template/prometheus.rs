@@ -258,7 +258,7 @@ pub fn now(context: &mut Context<'_>, _: &[Value]) -> Returned {
 }
 
 pub fn parse_duration(_: &mut Context<'_>, values: &[Value]) -> Returned {
-    Ok(Value::Float(humanize::parse_duration(&text(values, 0))? as f64 / 1000.0))
+    Ok(Value::Float(crate::rules::file::parse_duration(&text(values, 0))? as f64 / 1000.0))
 }
 
 /// The path of the external URL.

@@ -1,0 +1,4 @@
+//! Rules: files, the state machine, and the engine over a store.
+
+mod alerting;
+mod file;
