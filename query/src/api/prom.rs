@@ -13,8 +13,8 @@ use axum::Router;
 use axum::routing::get;
 use model::names::Policy;
 
-use self::answer::{PromError, Reply};
-use self::params::Params;
+pub(super) use self::answer::{PromError, Reply};
+pub(super) use self::params::Params;
 use crate::admission::Cancel;
 use crate::api::ApiState;
 use crate::promql::{StoreSource, Translator};

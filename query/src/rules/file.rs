@@ -167,6 +167,12 @@ impl fmt::Display for FileError {
 impl std::error::Error for FileError {}
 
 impl RuleFile {
+    /// A mistake of this file that was found after it was read.
+    pub fn mistake(&self, place: Place, message: String) -> FileError {
+        let path = self.path.clone();
+        FileError { path, place, rule: None, kind: FileErrorKind::Invalid, message, hint: None }
+    }
+
     /// Reads a file's text. `path` is what the file is called in messages and in the rules' identity.
     pub fn parse(path: &str, text: &str) -> Result<RuleFile, Vec<FileError>> {
         let mut errors = Errors::new(path);

@@ -20,3 +20,20 @@ pub const RESOLVED_RETENTION_MS: i64 = 15 * 60 * 1000;
 /// Milliseconds after which an alert is told again although nothing changed: Prometheus's minute. Raised, annotations in
 /// repeated notifications are older; lowered, each evaluation writes state.
 pub const RESEND_DELAY_MS: i64 = 60 * 1000;
+
+/// Records that an alert of a log or trace rule carries. A receiver shows a few; all of them are a search away.
+pub const ALERT_SAMPLES_MAX: usize = 3;
+
+/// Alerts of one rule whose records are looked up in one evaluation, each with a search of its own. Behind twenty alerts of one
+/// rule there is one cause.
+pub const SAMPLED_ALERTS_MAX: usize = 20;
+
+/// Rules that are evaluated at the same time, each on a thread of its own: Prometheus's default. Raised, a minute's rules take
+/// the cores from receiving and from people's queries.
+pub const CONCURRENT_EVALUATIONS: usize = 4;
+
+/// Seconds between two looks at the files' times and lengths.
+pub const FILES_POLL_S: u64 = 5;
+
+/// The shortest time between two evaluations of a group, in milliseconds. Each costs commits of the store.
+pub const INTERVAL_MIN_MS: i64 = 100;

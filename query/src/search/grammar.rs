@@ -266,7 +266,7 @@ impl Parser {
         QueryError::new(
             self.at,
             "pipes come later",
-            "this version only filters: end the query before `|`, write OR for alternatives, or put the text in quotes",
+            "a search only filters: end the query before `|`, write OR for alternatives, or put the text in quotes",
         )
     }
 }

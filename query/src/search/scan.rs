@@ -94,6 +94,13 @@ impl<'a> Scan<'a> {
         snapshot.granules_between(self.table, self.range, self.seqs, &narrow).map_err(failed(self.table))
     }
 
+    /// The same, those with the newest rows first: what ends early has then seen the newest.
+    pub fn newest_first(&self, snapshot: &Snapshot) -> Result<Vec<Granule>, SearchError> {
+        let mut granules = self.granules(snapshot)?;
+        granules.sort_by_key(|granule| Order::Descending.best_rank(granule));
+        Ok(granules)
+    }
+
     /// Goes through the granules in their order.
     pub fn run(
         &self,

@@ -20,7 +20,7 @@ use crate::search::execute::{Order, SearchError};
 use crate::search::grammar::Namespace;
 use crate::search::grammar::pipe::{self, Grouping};
 use crate::search::meaning;
-use crate::search::plan::{Field, Plan};
+use crate::search::plan::{Field, Place, Plan};
 use crate::search::scan::{Collect, Scan, unreadable};
 use crate::search::values::{Texts, texts};
 
@@ -91,6 +91,31 @@ impl CountQuery {
         &self.labels
     }
 
+    /// A filter for the records of a group (as [`Counted::groups`] has it).
+    pub fn filter_of(&self, group: &[Label]) -> String {
+        let mut filter = match self.filter_text.is_empty() || self.filter_text == "*" {
+            true => String::new(),
+            false => format!("({})", self.filter_text),
+        };
+        for (field, label) in self.fields.iter().zip(&self.labels) {
+            let value = group.iter().find(|(name, _)| name == label).map_or("", |(_, value)| value.as_str());
+            let (prefix, name) = match field {
+                Field::Column(column) => ("", column.name),
+                Field::Attribute(Place::RecordOrResource, key) => ("", key.as_str()),
+                Field::Attribute(Place::Record, key) => ("attr.", key.as_str()),
+                Field::Attribute(Place::Resource, key) => ("res.", key.as_str()),
+                Field::Attribute(Place::Scope, key) => ("scope.", key.as_str()),
+            };
+            let field = format!("{prefix}{}", if is_plain(name) { name.to_owned() } else { quoted(name) });
+            filter.push_str(if filter.is_empty() { "" } else { " " });
+            filter.push_str(&match value {
+                "" => format!("({field}:=\"\" OR NOT {field}:*)"),
+                value => format!("{field}:={}", quoted(value)),
+            });
+        }
+        if filter.is_empty() { "*".to_owned() } else { filter }
+    }
+
     /// What a count must be.
     pub fn condition(&self) -> Option<(Comparison, f64)> {
         self.condition
@@ -100,8 +125,7 @@ impl CountQuery {
     pub fn run(&self, snapshot: &Snapshot, range: TimeRange, budget: &mut Budget) -> Result<Counted, SearchError> {
         let scan = Scan::new(self.table, &self.plan, range, (0, u64::MAX));
         let scan = self.fields.iter().fold(scan, Scan::reading_field);
-        let mut granules = scan.granules(snapshot)?;
-        granules.sort_by_key(|granule| Order::Descending.best_rank(granule));
+        let granules = scan.newest_first(snapshot)?;
         let mut groups = Groups::new(self);
         let scanned = scan.run(&granules, &mut groups, budget)?;
         let warnings = scan.warnings(&scanned, Order::Descending, snapshot, budget)?;
@@ -145,6 +169,16 @@ impl fmt::Display for CountQuery {
         }
         f.write_str(")")
     }
+}
+
+// Whether a field's name needs no quotes and is not taken for a prefix.
+fn is_plain(name: &str) -> bool {
+    let prefixed = ["attr.", "res.", "scope."].iter().any(|prefix| name.starts_with(prefix));
+    !prefixed && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn label_name(grouping: &Grouping) -> String {

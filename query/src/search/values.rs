@@ -62,6 +62,11 @@ impl Texts {
         self.codes[row]
     }
 
+    /// How many positions there are.
+    pub fn distinct(&self) -> usize {
+        self.texts.len()
+    }
+
     /// The text at a position.
     pub fn text(&self, code: u32) -> &str {
         &self.texts[code as usize]

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::Timestamp;
 use model::labels::METRIC_NAME;
+use store::Table;
 
 use super::fields::{Errors, Fields};
 use super::{Action, AlertAction, Group, GroupKind, Rule, RulePlace};
 use crate::promql::{Plan, PromqlError};
+use crate::rules::template::Template;
 use crate::rules::yaml::{Node, Place};
+use crate::search::stats::CountQuery;
 
 const FILE_KEYS: [&str; 1] = ["groups"];
 const GROUP_KEYS: [&str; 9] =
@@ -98,10 +102,11 @@ fn rule(
     if expr.trim().is_empty() {
         errors.add(fields.place("expr"), "field 'expr' must be set in rule");
     } else {
-        check_expr(&expr, kind, fields.place("expr"), errors);
+        check_expr(&expr, kind, record.is_empty(), fields.place("expr"), errors);
     }
     let action = if record.is_empty() {
-        Action::Alert(alert_action(&fields, errors))
+        let own = fields.texts("labels", &mut Errors::new(""));
+        Action::Alert(alert_action(&alert, own, &fields, errors))
     } else {
         check_record(&record, &fields, errors);
         Action::Record
@@ -122,14 +127,30 @@ fn range(fields: &Fields<'_>, of_group: Option<i64>, errors: &mut Errors) -> Opt
     range
 }
 
-fn check_expr(expr: &str, kind: GroupKind, place: Place, errors: &mut Errors) {
-    if kind != GroupKind::Prometheus {
-        return;
-    }
-    match Plan::new(expr) {
+fn check_expr(expr: &str, kind: GroupKind, is_alert: bool, place: Place, errors: &mut Errors) {
+    let table = match kind {
+        GroupKind::Prometheus => {
+            match Plan::new(expr) {
+                Ok(_) => {}
+                Err(error @ PromqlError::Unsupported { .. }) => errors.unsupported(place, error.to_string()),
+                Err(error) => errors.add(place, format!("could not parse expression: {error}")),
+            }
+            return;
+        }
+        GroupKind::Logs => Table::Logs,
+        GroupKind::Traces => Table::Spans,
+    };
+    // Whether times in it can be read does not depend on what they are relative to.
+    match CountQuery::parse(expr, table, Timestamp::default()) {
+        Ok(query) if is_alert && query.condition().is_none() => {
+            let hint = Some("add for example `| where n > 0`".to_owned());
+            errors.add_with_hint(place, "an alert of logs or traces needs a condition on its count", hint);
+        }
         Ok(_) => {}
-        Err(error @ PromqlError::Unsupported { .. }) => errors.unsupported(place, error.to_string()),
-        Err(error) => errors.add(place, format!("could not parse expression: {error}")),
+        Err(error) => {
+            let hint = Some(error.hint.clone()).filter(|hint| !hint.is_empty());
+            errors.add_with_hint(place, format!("could not parse expression: {error}"), hint);
+        }
     }
 }
 
@@ -149,18 +170,33 @@ fn check_record(name: &str, fields: &Fields<'_>, errors: &mut Errors) {
     }
 }
 
-fn alert_action(fields: &Fields<'_>, errors: &mut Errors) -> AlertAction {
+fn alert_action(
+    name: &str,
+    labels: BTreeMap<String, (String, Place)>,
+    fields: &Fields<'_>,
+    errors: &mut Errors,
+) -> AlertAction {
+    for (label, (text, place)) in &labels {
+        check_template(name, "label", label, text, *place, errors);
+    }
     let mut annotations = BTreeMap::new();
-    for (name, (text, place)) in fields.texts("annotations", errors) {
-        if name.is_empty() {
-            errors.add(place, format!("invalid annotation name: {name}"));
+    for (key, (text, place)) in fields.texts("annotations", errors) {
+        if key.is_empty() {
+            errors.add(place, format!("invalid annotation name: {key}"));
         }
-        annotations.insert(name, text);
+        check_template(name, "annotation", &key, &text, place, errors);
+        annotations.insert(key, text);
     }
     AlertAction {
         for_ms: fields.duration("for", errors).unwrap_or(0),
         keep_firing_for_ms: fields.duration("keep_firing_for", errors).unwrap_or(0),
         annotations,
+    }
+}
+
+fn check_template(alert: &str, kind: &str, key: &str, text: &str, place: Place, errors: &mut Errors) {
+    if let Err(error) = Template::parse(&format!("__alert_{alert}"), text) {
+        errors.add(place, format!("{kind} {key:?}: {}", error.message()));
     }
 }
 

@@ -117,7 +117,7 @@ impl Parser {
         let (position, function) = self.name();
         match function.as_str() {
             "count" => {}
-            "" => return Err(QueryError::new(position, "`stats` needs a function", HINT)),
+            "" | "as" | "by" => return Err(QueryError::new(position, "`stats` needs a function", HINT)),
             other => {
                 let hint = "count() is the only function of this version";
                 return Err(QueryError::new(position, format!("the function `{other}` comes later"), hint));
@@ -127,8 +127,12 @@ impl Parser {
         if self.peek() != Some('(') {
             return Err(QueryError::new(self.at, "no `()` after `count`", HINT));
         }
+        let open = self.at;
         self.at += 1;
         self.skip_space();
+        if self.peek().is_none() {
+            return Err(QueryError::new(open, "`(` is not closed", HINT));
+        }
         if self.peek() != Some(')') {
             let hint = "write what is counted into the filter, before the first `|`";
             return Err(QueryError::new(self.at, "count() takes nothing between its parentheses", hint));
@@ -229,7 +233,9 @@ impl Parser {
                 return Err(QueryError::new(self.at - 1, message, "write two queries"));
             }
             Some(other) => {
-                return Err(QueryError::new(self.at - 1, format!("`{other}` after the count"), hint));
+                let position = self.at - 1;
+                let message = format!("`{other}{}` after the count", self.name().1);
+                return Err(QueryError::new(position, message, hint));
             }
         }
         let (position, pipe) = self.name();
