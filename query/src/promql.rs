@@ -14,6 +14,7 @@ mod parse;
 mod plan;
 mod source;
 mod staleness;
+mod summation;
 mod tokens;
 mod value;
 

@@ -151,6 +151,8 @@ struct Case<'a> {
     messages: Vec<String>,
     scalar: Option<f64>,
     series: Vec<(Labels, Vec<Cell>)>,
+    /// Whether an instant query has to give the series in this order.
+    ordered: bool,
     /// The times of a matrix that an instant query gives.
     raw: Option<Steps>,
 }
@@ -186,6 +188,7 @@ impl<'a> Case<'a> {
             messages: Vec::new(),
             scalar: None,
             series: Vec::new(),
+            ordered: command == "eval_ordered",
             raw: None,
         };
         for line in block {
@@ -208,7 +211,7 @@ impl<'a> Case<'a> {
                 "info" => self.info = Some(true),
                 "no_info" => self.info = Some(false),
                 "string" => self.text = Some(quoted(rest.trim())?.0),
-                "ordered" => {}
+                "ordered" => self.ordered = true,
                 "range" => {
                     let rest = rest.trim().strip_prefix("vector").ok_or("no range vector")?;
                     let When::Range(start, end, step) = range(&format!("{} _", rest.trim()))?.0 else {
@@ -306,6 +309,10 @@ impl<'a> Case<'a> {
                 return if same { Ok(()) } else { Err(format!("gives the scalar {}", sample.value)) };
             }
             Value::Vector(vector) => {
+                let order: Vec<&Labels> = vector.iter().map(|(labels, _)| labels).collect();
+                if self.ordered && !order.iter().copied().eq(self.series.iter().map(|(labels, _)| labels)) {
+                    return Err(format!("gives the order {order:?}"));
+                }
                 vector.iter().map(|(labels, sample)| (labels.clone(), vec![(0, sample.value)])).collect()
             }
             Value::Matrix(matrix) => {
@@ -357,6 +364,8 @@ impl<'a> Case<'a> {
         for (labels, samples) in &matrix {
             middle.extend(samples.iter().filter(|sample| sample.time == at).map(|sample| (labels, sample.value)));
         }
+        let mut expected: Vec<_> = expected.iter().collect();
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
         let same = middle.len() == expected.len()
             && middle.iter().zip(expected).all(|(a, b)| *a.0 == b.0 && close(a.1, b.1.value));
         if same { Ok(()) } else { Err(format!("gives {middle:?} as a range")) }

@@ -2,3 +2,5 @@
 
 mod alerting;
 mod file;
+mod promtool;
+mod template;

@@ -205,7 +205,7 @@ pub fn eq(_: &mut Context<'_>, values: &[Value]) -> Returned {
 fn comparable(value: &Value) -> Result<(), String> {
     match value {
         Value::Map(_) | Value::Args(_) | Value::Vector(_) | Value::Records(_) | Value::Root(_) => {
-            Err(format!("non-comparable type {}: {}", print::sprint(&[value.clone()]), value.type_name()))
+            Err(format!("non-comparable type {}: {}", print::sprint(std::slice::from_ref(value)), value.type_name()))
         }
         _ => Ok(()),
     }

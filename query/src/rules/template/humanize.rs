@@ -1,7 +1,6 @@
 //! Numbers for people, by Prometheus's rules: four significant digits and a prefix.
 
 use super::print::sprintf;
-use super::quote::quote;
 use super::value::Value;
 
 const LARGE: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
@@ -72,38 +71,4 @@ pub fn duration(value: f64) -> String {
         (0, _, _) => format!("{sign}{hours}h {minutes}m {seconds}s"),
         _ => format!("{sign}{days}d {hours}h {minutes}m {seconds}s"),
     }
-}
-
-/// Milliseconds of a duration as Prometheus writes it: `1d2h`, units from years to milliseconds, each once and in order.
-pub fn parse_duration(text: &str) -> Result<i64, String> {
-    const UNITS: [(&str, i64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    match text {
-        "" => return Err("empty duration string".to_owned()),
-        "0" => return Ok(0),
-        _ => {}
-    }
-    let refuse = || format!("not a valid duration string: {}", quote(text));
-    let (mut rest, mut units, mut total) = (text, &UNITS[..], 0i64);
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, behind) = rest.split_at(digits);
-        let letters = behind.len() - behind.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        let (unit, behind) = behind.split_at(letters);
-        let place = units.iter().position(|(name, _)| *name == unit).filter(|_| digits > 0).ok_or_else(refuse)?;
-        // Go counts nanoseconds, which is where a duration becomes too long.
-        let nanos = number.parse::<i64>().ok().and_then(|n| n.checked_mul(units[place].1)?.checked_mul(1_000_000));
-        let sum = nanos.and_then(|nanos| total.checked_add(nanos));
-        total = sum.ok_or("duration out of range")?;
-        units = &units[place + 1..];
-        rest = behind;
-    }
-    Ok(total / 1_000_000)
 }

@@ -242,7 +242,8 @@ impl<'a> Lexer<'a> {
             '`' => self.raw(),
             '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
             '$' => self.field_or_variable(Kind::Variable),
-            '.' if !self.rest().starts_with(|c: char| c.is_ascii_digit()) => self.field_or_variable(Kind::Field),
+            // At the very end a point counts as a number.
+            '.' if self.peek().is_some_and(|c| !c.is_ascii_digit()) => self.field_or_variable(Kind::Field),
             '.' | '+' | '-' | '0'..='9' => self.number(),
             c if is_alphanumeric(c) => self.word(),
             '(' => {

@@ -5,38 +5,30 @@ use super::tree::Number;
 
 /// A character constant, which is a number.
 pub fn character(text: &str) -> Result<Number, String> {
-    let malformed = || format!("malformed character constant: {text}");
-    let inside = unquote(text).ok_or_else(malformed)?;
+    let inside = unquote(text).filter(|inside| !inside.is_empty()).ok_or("invalid syntax")?;
     let mut characters = inside.chars();
-    let (Some(c), None) = (characters.next(), characters.next()) else { return Err(malformed()) };
+    let (Some(c), None) = (characters.next(), characters.next()) else {
+        return Err(format!("malformed character constant: {text}"));
+    };
     let number = u32::from(c);
-    Ok(Number {
-        text: text.to_owned(),
-        int: Some(i64::from(number)),
-        uint: Some(u64::from(number)),
-        float: Some(f64::from(number)),
-    })
+    Ok(Number { text: text.to_owned(), int: Some(i64::from(number)), float: Some(f64::from(number)) })
 }
 
 /// A number literal.
 pub fn number(text: &str) -> Result<Number, String> {
-    let uint = parse_uint(text);
-    // -0 is an unsigned integer too.
-    let int = parse_int(text);
-    let uint = if int == Some(0) { Some(0) } else { uint };
-    if let Some(int) = int {
-        return Ok(Number { text: text.to_owned(), int: Some(int), uint, float: Some(int as f64) });
+    if let Some(int) = parse_int(text) {
+        return Ok(Number { text: text.to_owned(), int: Some(int), float: Some(int as f64) });
     }
-    if let Some(uint) = uint {
-        return Ok(Number { text: text.to_owned(), int: None, uint: Some(uint), float: Some(uint as f64) });
+    // Go knows unsigned integers too; here such a number is one that overflows.
+    if let Some(uint) = parse_uint(text) {
+        return Ok(Number { text: text.to_owned(), int: None, float: Some(uint as f64) });
     }
     let Some(float) = parse_float(text) else { return Err(format!("illegal number syntax: {}", quote(text))) };
     if !text.contains(['.', 'e', 'E', 'p', 'P']) {
         return Err(format!("integer overflow: {}", quote(text)));
     }
     let whole = float.trunc() == float && float.abs() < 9.2e18;
-    let int = whole.then_some(float as i64);
-    Ok(Number { text: text.to_owned(), int, uint: int.and_then(|n| u64::try_from(n).ok()), float: Some(float) })
+    Ok(Number { text: text.to_owned(), int: whole.then_some(float as i64), float: Some(float) })
 }
 
 fn parse_int(text: &str) -> Option<i64> {

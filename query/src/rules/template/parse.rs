@@ -269,10 +269,6 @@ impl Parser<'_> {
                     otherwise.push(if keyword == Keyword::If { Node::If(inner) } else { Node::With(inner) });
                 }
                 _ => {
-                    if let Kind::Keyword(_) = next {
-                        let token = self.next();
-                        return self.unexpected(&token, "else");
-                    }
                     let (list, stop) = self.items()?;
                     if matches!(stop, Stop::Else) {
                         return self.fail(format!("expected end; found {}", stop.text()));

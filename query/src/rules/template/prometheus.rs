@@ -90,8 +90,51 @@ pub fn matches(context: &mut Context<'_>, values: &[Value]) -> Returned {
 }
 
 fn regex(pattern: &str) -> Result<regex::Regex, String> {
+    if let Some(part) = nested_repetition(pattern) {
+        return Err(format!("error parsing regexp: invalid nested repetition operator: `{part}`"));
+    }
     let built = regex::RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
     built.map_err(|error| format!("error parsing regexp: {}", regex_complaint(pattern, &error.to_string())))
+}
+
+// `a**` or `a{2}{3}`: RE2 has no use for it, while the library takes it.
+fn nested_repetition(pattern: &str) -> Option<&str> {
+    let (mut in_class, mut repetition) = (false, None);
+    let mut at = 0;
+    while let Some(c) = pattern[at..].chars().next() {
+        let length = match c {
+            '\\' => 1 + pattern[at + 1..].chars().next().map_or(0, char::len_utf8),
+            '*' | '+' | '?' if !in_class => 1,
+            '{' if !in_class => counted(&pattern[at..]).unwrap_or(0),
+            _ => 0,
+        };
+        let repeats = length > 0 && c != '\\';
+        let mut end = at + length.max(c.len_utf8());
+        if repeats {
+            end += usize::from(pattern[end..].starts_with('?'));
+            if let Some(start) = repetition {
+                return pattern.get(start..end);
+            }
+        }
+        repetition = repeats.then_some(at);
+        in_class = match c {
+            '[' => true,
+            // Right behind the bracket it belongs to the class.
+            ']' => in_class && (pattern[..at].ends_with('[') || pattern[..at].ends_with("[^")),
+            _ => in_class,
+        };
+        at = end;
+    }
+    None
+}
+
+// How long `{2}`, `{2,}` or `{2,5}` is.
+fn counted(text: &str) -> Option<usize> {
+    let end = text.find('}')?;
+    let inside = &text[1..end];
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    (!least.is_empty() && digits(least) && digits(most)).then_some(end + 1)
 }
 
 // The commonest mistakes in RE2's words; the part of the pattern is found by the mark that the library puts below it.
@@ -104,14 +147,7 @@ fn regex_complaint(pattern: &str, message: &str) -> String {
         "unclosed character class" => ("missing closing ]", rest),
         "unclosed group" => ("missing closing )", pattern),
         "unopened group" => ("unexpected )", pattern),
-        "repetition operator missing expression" => {
-            let before = at.checked_sub(1).and_then(|before| pattern.get(before..before + 1));
-            let nested = before.is_some_and(|before| matches!(before, "*" | "+" | "?"));
-            match nested {
-                true => ("invalid nested repetition operator", pattern.get(at - 1..=at).unwrap_or(pattern)),
-                false => ("missing argument to repetition operator", part(1)),
-            }
-        }
+        "repetition operator missing expression" => ("missing argument to repetition operator", part(1)),
         other if other.starts_with("unrecognized escape") => ("invalid escape sequence", part(2)),
         other if other.starts_with("look-around") => ("invalid or unsupported Perl syntax", part(3)),
         other if other.starts_with("invalid character class range") => ("invalid character class range", part(3)),
@@ -258,7 +294,7 @@ pub fn now(context: &mut Context<'_>, _: &[Value]) -> Returned {
 }
 
 pub fn parse_duration(_: &mut Context<'_>, values: &[Value]) -> Returned {
-    Ok(Value::Float(humanize::parse_duration(&text(values, 0))? as f64 / 1000.0))
+    Ok(Value::Float(crate::rules::file::parse_duration(&text(values, 0))? as f64 / 1000.0))
 }
 
 /// The path of the external URL.

@@ -86,7 +86,6 @@ pub enum Term {
 pub struct Number {
     pub text: String,
     pub int: Option<i64>,
-    pub uint: Option<u64>,
     pub float: Option<f64>,
 }
 
