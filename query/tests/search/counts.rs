@@ -18,11 +18,11 @@ use store::Table;
 
 use crate::naive::{Field, Query, Row, Value, lookup, matches, text};
 use crate::oracle::{Composer, Counts, Places, World, seed, some_hours};
-use crate::world::{Maker, now};
+use crate::world::{Log, Maker, append, log_batch, now, open};
 
-const COUNTS: usize = 400;
-const HISTOGRAMS: usize = 200;
-const SERVICES: usize = 60;
+const COUNTS: usize = 250;
+const HISTOGRAMS: usize = 120;
+const SERVICES: usize = 40;
 
 fn budget() -> Budget {
     Budget::new(&Config::default(), Arc::new(ManualClock::new(now())), Cancel::default())
@@ -327,4 +327,38 @@ fn expected_services(world: &World, range: TimeRange, buckets: Buckets) -> Vec<S
         }
     };
     names.into_iter().map(one).collect()
+}
+
+#[test]
+fn counts_have_a_bound_and_say_when_they_are_not_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let mut maker = Maker { random: fastrand::Rng::with_seed(1) };
+    let mut few = maker.logs(100);
+    few.iter_mut().enumerate().for_each(|(n, log)| log.event_name = format!("event {n}"));
+    append(&store, log_batch(&few));
+    let count = |text: &str, config: &Config| {
+        let count = CountQuery::parse(text, Table::Logs, now()).expect("a count");
+        let mut budget = Budget::new(config, Arc::new(ManualClock::new(now())), Cancel::default());
+        count.run(&store.snapshot(), TimeRange::ALL, &mut budget)
+    };
+    let config = Config::default();
+    let counted = count("| stats count() as n by (event_name, nowhere)", &config).expect("counted");
+    assert_eq!((counted.groups.len(), counted.partial), (100, None));
+    assert_eq!(counted.warnings, ["no row looked at has the field `nowhere`"]);
+    let mut many: Vec<Log> = (0..110).flat_map(|_| maker.logs(100)).collect();
+    many.iter_mut().enumerate().for_each(|(n, log)| log.event_name = format!("event {n}"));
+    append(&store, log_batch(&many));
+    let error = count("| stats count() as n by (event_name)", &config).expect_err("too many groups");
+    assert_eq!(error.to_string(), "the count has too many groups: more than 10000, or their values are very long");
+    let counted = count("| stats count() as n | where n > 11000", &config).expect("counted");
+    assert_eq!(counted.groups, [(Vec::new(), 11_100)]);
+    let counted = count("nothing_of_the_kind | stats count() as n | where n == 0", &config).expect("counted");
+    assert_eq!(counted.groups, [(Vec::new(), 0)]);
+    let config = Config { scanned_rows_max: 50, ..config };
+    let counted = count("| stats count() as n by (nowhere)", &config).expect("counted");
+    let partial = counted.partial.expect("the budget is spent after one chunk");
+    assert!(partial.reason.starts_with("the query looked at "), "{}", partial.reason);
+    let few_or_many = counted.groups[0].1;
+    assert!([100, 11_000].contains(&few_or_many), "{few_or_many}");
 }
