@@ -306,3 +306,61 @@ fn unknown_pipe(position: usize, name: &str) -> QueryError {
     };
     QueryError::new(position, message, PIPES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_pipe_is_read_or_refused() {
+        const PIECES: [&str; 24] = [
+            " | ", "|", "stats ", "count", "()", "(", ")", " as ", "n", " by ", "(a)", ",", "time", "attr.", "\"é\"",
+            "\"", " where ", " > ", "==", "5", "sort", " ", "é", ":",
+        ];
+        const WHOLE: [&str; 9] = ["a", " | ", "stats count()", " as ", "n", " by ", "(a, b)", " | where n", " > 5"];
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut read = 0;
+        for _ in 0..20_000 {
+            // A count with some of its pieces exchanged, taken out or doubled.
+            let mut text = String::new();
+            for whole in WHOLE {
+                match random.u8(0..20) {
+                    0 => {}
+                    1 => text.extend([whole, whole]),
+                    2 => text.push_str(PIECES[random.usize(0..PIECES.len())]),
+                    3 => text.extend([whole, PIECES[random.usize(0..PIECES.len())]]),
+                    _ => text.push_str(whole),
+                }
+            }
+            match parse(&text) {
+                Ok(_) => read += 1,
+                Err(error) => {
+                    assert!(error.position <= text.chars().count(), "{text:?}: {error}");
+                    assert!(!error.message.is_empty() && !error.hint.is_empty(), "{text:?}: {error}");
+                }
+            }
+        }
+        assert!((2_000..18_000).contains(&read), "{read} texts were counts");
+    }
+
+    #[test]
+    fn counts_are_compared_exactly() {
+        let all = ["<", "<=", "==", "!=", ">=", ">"];
+        for (count, with, holding) in [
+            (5, 5.0, ["<=", "==", ">="].as_slice()),
+            (5, 5.5, &["<", "<=", "!="]),
+            (5, -1.0, &["!=", ">=", ">"]),
+            (0, 0.0, &["<=", "==", ">="]),
+            // 2^53 + 1 is no double.
+            ((1 << 53) + 1, (1_u64 << 53) as f64, &["!=", ">=", ">"]),
+            (u64::MAX, f64::INFINITY, &["<", "<=", "!="]),
+        ] {
+            let holds = |sign: &&str| {
+                let (_, comparison) = SIGNS.iter().find(|(known, _)| known == sign).expect("a sign");
+                assert_eq!(comparison.as_str(), *sign);
+                comparison.holds(count, with)
+            };
+            assert_eq!(all.into_iter().filter(holds).collect::<Vec<_>>(), holding, "{count} and {with}");
+        }
+    }
+}
