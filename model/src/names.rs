@@ -122,6 +122,13 @@ impl Default for Policy {
     }
 }
 
+/// The scope attribute that says where series were born. Those of [`ORIGIN_PROMETHEUS`] have Prometheus's names and labels
+/// already: they are never translated.
+pub const ORIGIN: &str = "sextant.origin";
+
+/// See [`ORIGIN`].
+pub const ORIGIN_PROMETHEUS: &str = "prometheus";
+
 /// A metric whose name has not one character that Prometheus accepts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("metric name {name:?} has no character that can stand in a Prometheus name")]

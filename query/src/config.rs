@@ -3,6 +3,8 @@
 use model::names::{Policy, Strategy};
 use serde::{Deserialize, Serialize};
 
+use crate::promql::Translator;
+
 /// See `src/default.toml` for what each setting means to its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,14 +36,15 @@ pub struct Config {
 
 impl Config {
     /// How series are named.
-    pub fn policy(&self) -> Policy {
-        Policy {
+    pub fn translator(&self) -> Translator {
+        let policy = Policy {
             namespace: String::new(),
             scope_labels: self.scope_labels,
             strategy: self.name_strategy,
             promoted: self.promote_resource_attributes.clone(),
             prometheus_spelling: self.prometheus_spelling,
-        }
+        };
+        Translator::new(policy, self.target_info)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The PromQL engine from outside: test scripts, Prometheus's own among them, and naive oracles over random data.
 
 mod api;
-mod notation;
 mod oracle;
+mod rule_files;
 mod script;
 mod store_source;
 mod world;
@@ -25,16 +25,11 @@ fn own_scripts() {
 
 #[test]
 fn scripts_of_prometheus() {
-    let directory = std::env::var_os("SEXTANT_CASES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases"), PathBuf::from);
-    // A work tree may stand one level deeper than the repository.
-    let nearby = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
-    let Some(directory) = [directory, nearby].into_iter().find(|directory| directory.join("promqltest").is_dir())
-    else {
+    let Some(directory) = cases("promqltest") else {
         println!("skipped: no cases");
         return;
     };
-    let report = run(&directory.join("promqltest"));
+    let report = run(&directory);
     println!("scripts of Prometheus: {report}");
     for (reason, count) in &report.skipped {
         println!("  skipped {count:4}: {reason}");
@@ -68,6 +63,15 @@ fn the_deepest_queries_fit_the_stack() {
     };
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).expect("a thread");
     thread.join().expect("no query fails or overflows");
+}
+
+/// Where cases of others lie, if they are there: where the environment says, beside the repository, or one level up, because
+/// a work tree may stand one level deeper than the repository.
+fn cases(kind: &str) -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = [here.join("../../shared/cases"), here.join("../../../shared/cases")];
+    let told = std::env::var_os("SEXTANT_CASES").map(PathBuf::from);
+    told.into_iter().chain(beside).map(|directory| directory.join(kind)).find(|directory| directory.is_dir())
 }
 
 fn run(directory: &Path) -> Report {

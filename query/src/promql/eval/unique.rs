@@ -8,9 +8,9 @@ use super::{Evaluator, Result, SeriesStream, same_labels};
 use crate::promql::value::Column;
 use crate::promql::value::Series;
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     /// Joins series with equal labels. With `surely` (the caller knows that there are none) the stream stays one.
-    pub(super) fn unique<'s>(&'s self, stream: SeriesStream<'s>, surely: bool) -> Result<SeriesStream<'s>> {
+    pub(super) fn unique(self, stream: SeriesStream<'a>, surely: bool) -> Result<SeriesStream<'a>> {
         if surely {
             return Ok(stream);
         }

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use model::Labels;
 use model::attributes::AttributeValue;
 use model::labels::METRIC_NAME;
-use model::names::{Identity, MetricKind, Policy, unit_words};
+use model::names::{Identity, MetricKind, ORIGIN, ORIGIN_PROMETHEUS, Policy, unit_words};
 use store::schema::{column, metric_type};
 
 use super::MetricFacts;
@@ -171,6 +171,18 @@ impl Translated {
     }
 }
 
+// Whether the series has Prometheus's names already, as those of rules have.
+fn is_prometheus(scope: &[(String, AttributeValue)]) -> bool {
+    scope.iter().any(|(key, value)| {
+        key == ORIGIN && matches!(value, AttributeValue::String(origin) if origin == ORIGIN_PROMETHEUS)
+    })
+}
+
+fn own_labels(name: &str, attributes: &[(String, AttributeValue)]) -> Labels {
+    let own = attributes.iter().map(|(key, value)| (key.clone(), value.to_text()));
+    Labels::new(own.chain([(METRIC_NAME.to_owned(), name.to_owned())]))
+}
+
 // The columns of a series table.
 struct SeriesReader {
     service: Texts,
@@ -211,15 +223,15 @@ impl SeriesReader {
         let (shape, kind) = self.shape(row);
         let metric = self.metric.text(row);
         let unit = self.unit.text(row);
-        let named = policy.metric_name(&metric, &unit, kind);
         let left_out = self.left_out(row, &metric);
-        let name = named.unwrap_or_default();
         let mut resource = self.resource.read(row);
         // The service's name has a column of its own.
         if let Some(service) = self.service.get(row) {
             resource.push(("service.name".to_owned(), AttributeValue::String(service.to_owned())));
         }
         let (scope_attributes, attributes) = (self.scope.read(row), self.attributes.read(row));
+        let exact = is_prometheus(&scope_attributes);
+        let name = if exact { metric } else { policy.metric_name(&metric, &unit, kind).unwrap_or_default() };
         let identity = Identity {
             resource: &resource,
             scope_name: self.scope_name.get(row).unwrap_or_default(),
@@ -228,7 +240,7 @@ impl SeriesReader {
             scope_attributes: &scope_attributes,
             attributes: &attributes,
         };
-        let all = policy.labels(&name, &identity);
+        let all = if exact { own_labels(&name, &attributes) } else { policy.labels(&name, &identity) };
         let group = all.filter(|label| ![METRIC_NAME, BUCKET_LABEL, QUANTILE_LABEL].contains(&label));
         let labels = match shape {
             Shape::Number => all,

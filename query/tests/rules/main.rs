@@ -1,0 +1,6 @@
+//! Rules: files, the state machine, and the engine over a store.
+
+mod alerting;
+mod file;
+mod promtool;
+mod template;
