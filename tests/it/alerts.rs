@@ -44,9 +44,10 @@ async fn a_fault_becomes_a_webhook_whose_sample_leads_to_the_failing_span() {
     let sample = check_payload(&payload, &firing, &url);
     let trace = sample["trace_id"].as_str().expect("the sample names a trace").to_owned();
     let found: Correlation = client.correlate(&trace).await.expect("correlated");
-    let failed = found.spans.iter().find(|span| span.service.as_deref() == Some("payments") && span.status == "error");
-    let failed = failed.unwrap_or_else(|| panic!("no failing span of payments in {found:?}"));
-    assert_eq!((failed.name.as_str(), failed.trace_id.as_str()), ("charge card", trace.as_str()));
+    let failed = found.spans.iter().find(|span| span.name == "charge card" && span.status == "error");
+    let failed = failed.unwrap_or_else(|| panic!("no failing span in {found:?}"));
+    assert_eq!((failed.service.as_deref(), failed.trace_id.as_str()), (Some("payments"), trace.as_str()));
+    assert_eq!(failed.status_message, "the bank refused the connection");
     assert!(found.logs.iter().any(|log| log.event_name == "payment.failed"), "its log record is there too");
 
     // People who watch the demo's terminal see it as well.
