@@ -121,8 +121,7 @@ impl<'q> Builder<'q> {
         let is_text =
             !written.split("\\x").skip(1).any(|escape| escape.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
         if literal.val.is_empty() || !is_text {
-            let message = format!("{role}: {:?}", literal.val);
-            return Err(self.refuse(token.map(|token| token.at), &message));
+            return Err(self.refuse(token.map(|token| token.at), &format!("{role} {written}")));
         }
         Ok(literal.val.clone())
     }

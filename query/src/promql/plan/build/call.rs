@@ -107,7 +107,7 @@ impl Builder<'_> {
         let [vector, destination, replacement, source, regex] = arguments;
         let vector = self.vector(vector, place)?;
         self.locator.next_argument();
-        let destination = self.label(destination, "invalid destination label name in label_replace()")?;
+        let destination = self.label(destination, "invalid destination label name in label_replace():")?;
         let replacement = self.text(replacement)?;
         let source = self.text(source)?;
         self.locator.next_argument();
@@ -122,9 +122,9 @@ impl Builder<'_> {
         let [vector, destination, separator] = arguments;
         let vector = self.vector(vector, place)?;
         self.locator.next_argument();
-        let destination = self.label(destination, "invalid destination label name in label_join()")?;
+        let destination = self.label(destination, "invalid destination label name in label_join():")?;
         let separator = self.text(separator)?;
-        let label = |source: &&Expr| self.label(source, "invalid source label name in label_join()");
+        let label = |source: &&Expr| self.label(source, "invalid source label name in label_join():");
         let sources = sources.iter().map(label).collect::<Result<_>>()?;
         Ok(Vector::LabelJoin(Box::new(LabelJoin { vector, destination, separator, sources })))
     }
