@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::Labels;
 
-use super::{Evaluator, Result, SeriesStream};
+use super::{Evaluator, Result, SeriesStream, in_order};
 use crate::promql::error::PromqlError;
 use crate::promql::function::quantile;
 use crate::promql::plan::{Choice, CountValues, GroupQuantile, Grouping, Side, Vector};
@@ -59,7 +59,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
-        Ok(Box::new(counts.into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+        Ok(Box::new(in_order(counts).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
     }
 
     // The members of a group come in the order of their labels, so that ties are always decided alike.
