@@ -29,6 +29,7 @@ impl<'a> Evaluator<'a> {
             for index in 0..self.steps.count() {
                 let present =
                     |(bound, column): &(f64, Column)| column.get(index).map(|count| Bucket { bound: *bound, count });
+                self.charge(0)?;
                 at_step.clear();
                 at_step.extend(columns.iter().filter_map(present));
                 let (false, Some(first)) = (at_step.is_empty(), first.get(index)) else { continue };
