@@ -1,5 +1,8 @@
 //! The engine against naive recomputation from the raw samples, on random series. A seed is printed when they differ.
 
+mod sets;
+mod windows;
+
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
@@ -21,20 +24,6 @@ fn selectors_and_rates() {
         for query in 0..10 {
             check_rates(&world, seed * 1_000 + query);
         }
-    }
-}
-
-#[test]
-fn windows_and_subqueries() {
-    for seed in 0..SEEDS / 2 {
-        check_windows(&World::random(seed), seed);
-    }
-}
-
-#[test]
-fn sets_and_groups() {
-    for seed in 0..SEEDS {
-        check_sets(&World::random(seed), seed);
     }
 }
 
@@ -166,141 +155,6 @@ fn growth(raw: &Raw, start: i64, end: i64, counter: bool) -> Option<f64> {
     }
     let right = reach((end - last.0) as f64);
     Some(total * (left + covered + right) / covered)
-}
-
-fn check_windows(world: &World, seed: u64) {
-    let mut rng = Rng::with_seed(seed ^ 0x71D);
-    let steps = random_steps(&mut rng);
-    let (range, step) = (rng.i64(1..600), rng.i64(5..90));
-    let window = |raw: &Raw, end: i64| -> Raw {
-        let inside = |sample: &&(i64, f64)| sample.0 > end - range * 1000 && sample.0 <= end && !is_stale(sample.1);
-        raw.iter().filter(inside).copied().collect()
-    };
-    let computed = |raw: &Raw, end: i64| -> Raw {
-        let first = (end - range * 1000).div_euclid(step * 1000) + 1;
-        let multiples = (first..=end.div_euclid(step * 1000)).map(|number| number * step * 1000);
-        multiples.filter_map(|time| newest(raw, time).map(|value| (time, value))).collect()
-    };
-    for function in OVER_TIME {
-        let context = format!("{function}, world {}, query {seed}, [{range}s:{step}s]", world.rng_seed);
-        // These two give a sample of the series, and keep its name.
-        let keeps_name = ["last_over_time", "first_over_time"].contains(&function);
-        let got = world.run(&format!("{function}(m_total[{range}s])"), steps);
-        let expected = world.naive(steps, keeps_name, |raw, time| over(function, &window(raw, time)));
-        assert_same(&got, &expected, 1e-9, &context);
-        let got = world.run(&format!("{function}(m_total[{range}s:{step}s])"), steps);
-        let expected = world.naive(steps, keeps_name, |raw, time| over(function, &computed(raw, time)));
-        assert_same(&got, &expected, 1e-9, &context);
-    }
-}
-
-const OVER_TIME: [&str; 12] = [
-    "sum_over_time",
-    "avg_over_time",
-    "min_over_time",
-    "max_over_time",
-    "count_over_time",
-    "stdvar_over_time",
-    "last_over_time",
-    "first_over_time",
-    "present_over_time",
-    "changes",
-    "resets",
-    "deriv",
-];
-
-fn over(function: &str, window: &Raw) -> Option<f64> {
-    let values: Vec<f64> = window.iter().map(|sample| sample.1).collect();
-    let (first, last) = (values.first()?, values.last()?);
-    let count = values.len() as f64;
-    let pairs = |counts: &dyn Fn(f64, f64) -> bool| {
-        values.iter().zip(&values[1..]).filter(|(before, after)| counts(**before, **after)).count() as f64
-    };
-    let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / count;
-    Some(match function {
-        "sum_over_time" => fold("sum", &values),
-        "avg_over_time" => fold("avg", &values),
-        "min_over_time" => fold("min", &values),
-        "max_over_time" => fold("max", &values),
-        "count_over_time" => count,
-        "stdvar_over_time" => {
-            let middle = mean(&mut values.iter().copied());
-            mean(&mut values.iter().map(|value| (value - middle).powi(2)))
-        }
-        "last_over_time" => *last,
-        "first_over_time" => *first,
-        "present_over_time" => 1.0,
-        "changes" => pairs(&|before, after| before != after && !(before.is_nan() && after.is_nan())),
-        "resets" => pairs(&|before, after| after < before),
-        _ if values.len() < 2 => return None,
-        // The slope through the middle of the samples.
-        _ => {
-            let seconds = |sample: &(i64, f64)| (sample.0 - window[0].0) as f64 / 1000.0;
-            let middle_x = mean(&mut window.iter().map(seconds));
-            let middle_y = mean(&mut values.iter().copied());
-            let above: f64 = window.iter().map(|sample| (seconds(sample) - middle_x) * (sample.1 - middle_y)).sum();
-            above / window.iter().map(|sample| (seconds(sample) - middle_x).powi(2)).sum::<f64>()
-        }
-    })
-}
-
-/// Set operators and `group_left`, from what each series has at each step.
-fn check_sets(world: &World, seed: u64) {
-    let mut rng = Rng::with_seed(seed ^ 0x5E75);
-    let steps = random_steps(&mut rng);
-    // The right side looks like the left, a while ago: mostly the same series, at other steps.
-    let back = rng.i64(1..400) * 1000;
-    let right = format!("m_total{{id=~\"[0-4]\"}} offset {}s", back / 1000);
-    let is_right = |labels: &Labels| labels.get("id").is_some_and(|id| id.len() == 1 && id < "5");
-    for (on, keys) in [("", &["group", "id"][..]), ("on (group)", &["group"]), ("ignoring (group)", &["id"])] {
-        let key = |labels: &Labels| labels.filter(|name| keys.contains(&name));
-        let met = |of: &Labels, time: i64, back: i64, right: bool| {
-            world.series.iter().any(|(labels, raw)| {
-                (!right || is_right(labels)) && key(labels) == key(of) && newest(raw, time - back).is_some()
-            })
-        };
-        for operator in ["and", "unless", "or"] {
-            let mut expected = Matrix::new();
-            for (labels, raw) in &world.series {
-                for time in steps.iter() {
-                    let left = newest(raw, time);
-                    let value = match operator {
-                        "and" => left.filter(|_| met(labels, time, back, true)),
-                        "unless" => left.filter(|_| !met(labels, time, back, true)),
-                        _ => left.or_else(|| {
-                            let right = newest(raw, time - back).filter(|_| is_right(labels));
-                            right.filter(|_| !met(labels, time, 0, false))
-                        }),
-                    };
-                    if let Some(value) = value {
-                        expected.entry(labels.clone()).or_default().push((time, value));
-                    }
-                }
-            }
-            let query = format!("m_total {operator} {on} {right}");
-            assert_same(&world.run(&query, steps), &expected, 0.0, &format!("{query}, world {seed}"));
-        }
-    }
-    let sum_of_group = |of: &Labels, time: i64| -> f64 {
-        let members = world.series.iter().filter(|(labels, _)| labels.get("group") == of.get("group"));
-        members.filter_map(|(_, raw)| newest(raw, time)).sum()
-    };
-    let mut expected = Matrix::new();
-    for (labels, raw) in &world.series {
-        for time in steps.iter() {
-            if let Some(value) = newest(raw, time) {
-                let share = value / sum_of_group(labels, time);
-                expected.entry(labels.without_name()).or_default().push((time, share));
-            }
-        }
-    }
-    for query in [
-        "m_total / on (group) group_left sum by (group) (m_total)",
-        "m_total / ignoring (id) group_left () sum without (id) (m_total)",
-        "1 / (sum by (group) (m_total) / on (group) group_right m_total)",
-    ] {
-        assert_same(&world.run(query, steps), &expected, 1e-9, &format!("{query}, world {seed}"));
-    }
 }
 
 fn check_aggregations(world: &World, seed: u64) {

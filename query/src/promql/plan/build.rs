@@ -195,6 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn plans_are_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        shared(&Plan::new("sum(rate(x_total{a=~\"b\"}[5m]))").expect("valid"));
+    }
+
+    #[test]
+    fn never_panics_on_broken_queries() {
+        for query in [
+            "topk by (a) (3, label_replace(x, \"é\", '$1', `a`, \"(.*)\")) and on (b) max_over_time((x offset -5m)[1h:1m] @ end())",
+            "histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m]))) > bool scalar(quantile_over_time(.5, y[1m])) atan2 hour()",
+            "count_values(\"\\xff\", x * on () group_left (a, \"b.c\") y) unless absent({\"x\", a!~\"b\"}) or vector(-0x1f)",
+        ] {
+            for (end, _) in query.char_indices() {
+                let _ = Plan::new(&query[..end]);
+                let _ = Plan::new(&query[end..]);
+            }
+        }
+    }
+
+    #[test]
     fn series_selectors_are_plain() {
         let matchers = super::super::series_selector("up{job=~\"a|b\"}").expect("valid");
         assert_eq!(matchers.len(), 2);
