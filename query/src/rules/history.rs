@@ -16,7 +16,6 @@ use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
 use store::{Batch, StateChange, Store, StoreError, Writer};
 use tokio::sync::Mutex;
 
-use super::alert::fingerprint;
 use super::alerting::{ALERT_NAME, AlertState, Transition};
 use super::recording::{SCOPE, SERVICE};
 use super::state::{RuleId, owned};
@@ -47,6 +46,8 @@ pub struct Record {
     pub to: AlertState,
     /// Whose alert it is.
     pub rule: RuleId,
+    /// That of the labels the alert leaves with, external ones among them.
+    pub fingerprint: u64,
     /// The alert's labels.
     pub labels: BTreeMap<String, String>,
     /// Expanded.
@@ -60,16 +61,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of a transition at `at`.
-    pub fn new(rule: &RuleId, transition: &Transition, at: Timestamp) -> Self {
+    /// The record of a transition at `at` of an alert that leaves with this fingerprint.
+    pub fn new(rule: &RuleId, transition: &Transition, fingerprint: u64, at: Timestamp) -> Self {
         let labels = owned(&transition.alert.labels);
-        let id = format!("{:016x}-{:x}-{}", fingerprint(&labels), at.as_nanos(), transition.to.as_str());
+        let id = format!("{fingerprint:016x}-{:x}-{}", at.as_nanos(), transition.to.as_str());
         Self {
             id,
             at: at.as_nanos(),
             from: transition.from,
             to: transition.to,
             rule: rule.clone(),
+            fingerprint,
             labels,
             annotations: transition.alert.annotations.clone(),
             value: transition.alert.value.to_string(),
@@ -131,7 +133,7 @@ impl Record {
             (ALERT_NAME.to_owned(), text(self.labels.get(ALERT_NAME).unwrap_or(&self.rule.name))),
             ("alert.previous_state".to_owned(), text(before)),
             ("alert.transition_id".to_owned(), text(&self.id)),
-            ("alert.fingerprint".to_owned(), text(&format!("{:016x}", fingerprint(&self.labels)))),
+            ("alert.fingerprint".to_owned(), text(&format!("{:016x}", self.fingerprint))),
             ("alert.value".to_owned(), AttributeValue::Double(self.value.parse().unwrap_or(f64::NAN))),
             ("alert.active_at".to_owned(), text(&Timestamp::from_nanos(self.active_at).to_string())),
             ("rule.group".to_owned(), text(&self.rule.group)),

@@ -1,6 +1,9 @@
 //! Rules: files, the state machine, and the engine over a store.
 
 mod alerting;
+mod engine;
 mod file;
 mod promtool;
+mod restart;
 mod template;
+mod world;
