@@ -6,6 +6,7 @@ pub mod demo;
 pub mod inspect;
 pub mod metrics;
 pub mod rows;
+pub mod rules;
 pub mod serve;
 #[cfg(feature = "demo")]
 pub mod shop_service;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Trace(args) => wait(trace::run(args)),
         Command::Correlate(args) => wait(correlate::run(args)),
         Command::Metrics(args) => wait(metrics::run(args)),
+        Command::Rules(args) => rules::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => wait(status::run(args)),
     }

@@ -2,8 +2,10 @@
 
 mod alerting;
 mod engine;
+mod check;
 mod file;
 mod promtool;
 mod restart;
 mod template;
 mod world;
+mod unit;
