@@ -1,0 +1,3 @@
+//! Tests of rules, alerts and notifications.
+
+mod notify;

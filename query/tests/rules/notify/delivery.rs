@@ -1,0 +1,255 @@
+//! Delivery to a receiver that misbehaves, on a clock that the test owns.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Clock as _, ManualClock};
+use query::rules::notify::webhook::signature;
+use query::rules::notify::{Delivery, Outcome};
+use store::disk::SimDisk;
+
+use super::receiver::{Behaviour, Receiver};
+use super::world::{World, alert, at, no_hook, start};
+
+struct Scene {
+    world: World,
+    receiver: Receiver,
+    _folder: tempfile::TempDir,
+    config: PathBuf,
+}
+
+fn write(folder: &Path, url: &str, more: &str) -> PathBuf {
+    let path = folder.join("alertmanager.yml");
+    let text = format!(
+        "route:\n  receiver: hook\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1m\n\
+         receivers:\n- name: hook\n  webhook_configs:\n  - url: {url}\n    hmac_secret: signs\n{more}"
+    );
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+impl Scene {
+    async fn new(script: Vec<Behaviour>, more: &str) -> Scene {
+        let receiver = Receiver::new(script).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = write(folder.path(), &receiver.url(), more);
+        let clock = Arc::new(ManualClock::new(start()));
+        let world = World::open(Arc::new(SimDisk::new(1)), Path::new("/data"), &config, &clock, no_hook());
+        Scene { world, receiver, _folder: folder, config }
+    }
+
+    // Attempts until one arrives; answers the errors before it.
+    async fn until_delivered(&mut self) -> (Vec<Delivery>, Delivery) {
+        let mut failed = Vec::new();
+        loop {
+            let delivery = self.world.delivery().await;
+            if delivery.outcome == Outcome::Delivered {
+                return (failed, delivery);
+            }
+            assert_eq!(delivery.outcome, Outcome::Retried, "{delivery:?}");
+            failed.push(delivery);
+            self.world.advance_to_next_attempt();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_notification_arrives_with_its_headers() {
+    let mut scene = Scene::new(vec![], "").await;
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    let received = scene.receiver.next().await;
+    let delivery = scene.world.delivery().await;
+    assert_eq!((delivery.outcome, delivery.attempt, delivery.error), (Outcome::Delivered, 1, None));
+    let header = |name: &str| received.headers[name].as_str();
+    assert_eq!(received.path, "/hook?token=topsecret");
+    assert_eq!((header("content-type"), header("user-agent")), ("application/json", "Sextant/1.2.3"));
+    assert_eq!(header("host"), scene.receiver.address.to_string());
+    assert_eq!(header("x-sextant-signature"), signature("signs", received.text.as_bytes()));
+    assert_eq!(received.key(), delivery.idempotency_key);
+    assert_eq!(received.json()["externalURL"], "http://sextant.example");
+    assert_eq!(scene.world.notifier.last_sent(alert("alertname=A", 0, None).fingerprint()), Some(start()));
+    // The store forgets what has arrived.
+    scene
+        .world
+        .until("an empty outbox", |world| world.store.as_ref().expect("a store").state("notify_outbox").is_empty())
+        .await;
+    assert!(scene.world.notifier.status().queued.is_empty());
+    let metrics = scene.world.stats.to_prometheus_text();
+    assert!(metrics.contains("sextant_notifications_delivered_total{receiver=\"hook\"} 1\n"), "{metrics}");
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn every_failure_is_retried_until_it_arrives() {
+    use Behaviour::{Answer, Reset};
+    let script = vec![
+        Answer(500, "", "down \u{7}for topsecret reasons"),
+        Reset,
+        Answer(503, "", ""),
+        Answer(404, "", ""),
+        Answer(401, "", ""),
+        Answer(307, "Location: http://169.254.169.254/\r\n", ""),
+        Answer(200, "", ""),
+    ];
+    let mut scene = Scene::new(script, "").await;
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    let (failed, delivered) = scene.until_delivered().await;
+    let errors: Vec<String> = failed.into_iter().map(|failed| failed.error.expect("an error")).collect();
+    let expected =
+        ["500 Internal Server Error: down", "the connection broke", "503", "404", "401", "redirects are not followed"];
+    for (error, part) in errors.iter().zip(expected) {
+        assert!(error.contains(part), "{error}");
+        assert!(!error.contains("topsecret") && !error.contains('\u{7}') || part.starts_with("500"), "{error}");
+    }
+    assert_eq!((errors.len(), delivered.attempt), (6, 7));
+    // All with one key and one body; of the reset one nothing was read.
+    let received = scene.receiver.rest();
+    assert_eq!(received.len(), 6);
+    assert!(received.iter().all(|one| one.key() == delivered.idempotency_key && one.text == received[0].text));
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_says_when_it_wants_to_be_asked_again() {
+    let date = "Retry-After: Sat, 31 Jan 2026 12:02:00 GMT\r\n";
+    let script = vec![Behaviour::Answer(429, "Retry-After: 30\r\n", ""), Behaviour::Answer(503, date, "")];
+    let mut scene = Scene::new(script, "").await;
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    for moment in [30, 120] {
+        assert_eq!(scene.world.delivery().await.outcome, Outcome::Retried);
+        let status = scene.world.notifier.status();
+        assert_eq!(status.queued[0].next_attempt, Some(at(moment).to_string()));
+        scene.world.advance_to_next_attempt();
+    }
+    assert_eq!(scene.world.delivery().await.outcome, Outcome::Delivered);
+    assert_eq!(scene.world.clock.now(), at(120));
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_short_is_an_answer_if_it_said_yes() {
+    let mut scene = Scene::new(vec![Behaviour::Cut], "").await;
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    let (failed, delivered) = scene.until_delivered().await;
+    // The head may be cut as well; then it is tried again, with the same key.
+    assert!(failed.iter().all(|failed| failed.idempotency_key == delivered.idempotency_key));
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_delays_no_other() {
+    let mut other = Receiver::new(vec![]).await;
+    let more = format!("  - url: {}\n", other.url());
+    let mut scene = Scene::new(vec![Behaviour::Hang], &more).await;
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    scene.receiver.next().await;
+    // The first webhook hangs; the second hears of everything.
+    assert_eq!(other.next().await.alerts(), [("A".to_owned(), "firing".to_owned())]);
+    assert_eq!(scene.world.delivery().await.endpoint.webhook, 1);
+    scene.world.tell(vec![alert("alertname=B", 0, None)]).await;
+    assert_eq!(other.next().await.alerts(), [("B".to_owned(), "firing".to_owned())]);
+    // B goes to the first webhook too, which answers again.
+    let mut ended = vec![scene.world.delivery().await, scene.world.delivery().await];
+    ended.sort_by_key(|delivery| delivery.endpoint.webhook);
+    assert!(ended.iter().all(|delivery| delivery.outcome == Outcome::Delivered), "{ended:?}");
+    // After its time the attempt is given up and made again.
+    scene.world.clock.advance(Duration::from_secs(60));
+    let late = scene.world.delivery().await;
+    assert_eq!((late.outcome, late.error.as_deref()), (Outcome::Retried, Some("no answer within 60 s")));
+    scene.world.advance_to_next_attempt();
+    let (_, delivered) = scene.until_delivered().await;
+    assert_eq!(delivered.idempotency_key, late.idempotency_key);
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_down_for_five_minutes_hears_of_every_transition_in_order() {
+    let mut scene = Scene::new(vec![Behaviour::Answer(500, "", ""); 1_000], "").await;
+    let mut expected = Vec::new();
+    let mut episode = (0, None);
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    expected.push("firing");
+    assert_eq!(scene.world.delivery().await.outcome, Outcome::Retried);
+    // It fires and is resolved again and again while nobody answers.
+    for second in (40..300).step_by(40) {
+        // Step by step, so that every attempt that comes due is made before the next step.
+        while scene.world.clock.now() < at(second) {
+            scene.world.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+        episode = if episode.1.is_none() { (episode.0, Some(second)) } else { (second, None) };
+        scene.world.tell(vec![alert("alertname=A", episode.0, episode.1)]).await;
+        expected.push(if episode.1.is_none() { "firing" } else { "resolved" });
+    }
+    while scene.world.clock.now() < at(370) {
+        scene.world.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    scene.receiver.script(vec![]);
+    scene.receiver.rest();
+    let mut told: Vec<String> = Vec::new();
+    while told.len() < expected.len() {
+        let (_, _) = scene.until_delivered().await;
+        let received = scene.receiver.rest();
+        let last = received.last().expect("a request").json();
+        told.push(last["alerts"][0]["status"].as_str().expect("a status").to_owned());
+        if scene.world.notifier.status().queued.is_empty() && told.len() < expected.len() {
+            scene.world.clock.advance(Duration::from_secs(60));
+        }
+    }
+    assert_eq!(told, expected);
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_configuration_leaves_the_old_one_in_force() {
+    let mut scene = Scene::new(vec![], "").await;
+    std::fs::write(&scene.config, "route: {receiver: gone}").expect("written");
+    let settings = scene.world.settings.clone();
+    let error = scene.world.notifier.reload(&settings).expect_err("it is broken");
+    assert!(error.to_string().contains("alertmanager.yml:1: there is no receiver \"gone\""), "{error}");
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    assert_eq!(scene.world.delivery().await.outcome, Outcome::Delivered);
+    let other = Receiver::new(vec![]).await;
+    let folder = scene.config.parent().expect("a folder");
+    write(folder, &other.url(), "");
+    scene.world.notifier.reload(&settings).expect("it is taken");
+    scene.world.tell(vec![alert("alertname=B", 0, None)]).await;
+    assert_eq!(scene.world.delivery().await.outcome, Outcome::Delivered);
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn a_private_receiver_behind_a_name_is_not_called() {
+    let mut scene = Scene::new(vec![], "").await;
+    let port = scene.receiver.address.port();
+    let folder = scene.config.parent().expect("a folder").to_owned();
+    write(&folder, &format!("http://rebinds.example.org:{port}/"), "");
+    let mut settings = scene.world.settings.clone();
+    settings.allowed_receivers.clear();
+    settings.lookup = Some(Arc::new(|_, port| Box::pin(async move { Ok(vec![([127, 0, 0, 1], port).into()]) })));
+    scene.world.notifier.reload(&settings).expect("it is taken");
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    let refused = scene.world.delivery().await;
+    let error = refused.error.expect("an error");
+    assert_eq!(refused.outcome, Outcome::Retried);
+    assert!(error.contains("this machine; rules.allowed_receivers can allow it"), "{error}");
+    assert!(scene.receiver.rest().is_empty());
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_without_tls_is_no_https_receiver() {
+    let mut scene = Scene::new(vec![], "").await;
+    let folder = scene.config.parent().expect("a folder").to_owned();
+    let url = format!("https://{}/", scene.receiver.address);
+    write(&folder, &url, "    http_config: {tls_config: {insecure_skip_verify: true}}\n");
+    let settings = scene.world.settings.clone();
+    scene.world.notifier.reload(&settings).expect("it is taken");
+    scene.receiver.script(vec![Behaviour::Reset]);
+    scene.world.tell(vec![alert("alertname=A", 0, None)]).await;
+    let failed = scene.world.delivery().await;
+    assert!(failed.error.as_deref().is_some_and(|error| error.starts_with("no TLS with 127.0.0.1")), "{failed:?}");
+    scene.world.stop().await;
+}
