@@ -9,4 +9,5 @@ mod outbox;
 mod payload;
 mod receiver;
 mod route;
+mod tls;
 mod world;

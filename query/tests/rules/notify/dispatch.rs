@@ -274,10 +274,10 @@ fn alerts_stand_in_the_order_of_alertmanager() {
         "job=b",
         "instance=a x=1 y=2",
         "instance=b",
-        "a=1",
         "b=0",
-        "a=1 b=2",
+        "a=1",
         "a=1 c=0",
+        "a=1 b=2",
     ];
     let sets: Vec<_> = sorted.iter().map(|text| labels(text)).collect();
     let mut shuffled = sets.clone();

@@ -55,7 +55,7 @@ pub struct World {
     pub deliveries: mpsc::UnboundedReceiver<Delivery>,
     pub settings: Settings,
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
 }
 
 pub type Hook = Arc<Mutex<Option<Box<dyn FnMut(&Delivery) + Send>>>>;
@@ -97,7 +97,7 @@ impl World {
                 .await;
         });
         let clock = clock.clone();
-        World { clock, stats, store: Some(store), notifier, deliveries, settings, stop: Some(stop), task }
+        World { clock, stats, store: Some(store), notifier, deliveries, settings, stop: Some(stop), task: Some(task) }
     }
 
     /// What the rules do with alerts.
@@ -136,8 +136,10 @@ impl World {
 
     /// Ends like a process that is killed: nothing in flight is waited for.
     pub async fn kill(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
         drop(self.notifier);
         let store = self.store.take();
         // The store's threads end with it.
@@ -147,7 +149,8 @@ impl World {
     /// Ends like a server that is stopped.
     pub async fn stop(mut self) {
         let _ = self.stop.take().map(|stop| stop.send(()));
-        tokio::time::timeout(PATIENCE, &mut self.task).await.expect("it stops in time").expect("no panic");
+        let task = self.task.take().expect("it runs");
+        tokio::time::timeout(PATIENCE, task).await.expect("it stops in time").expect("no panic");
         self.kill().await;
     }
 }
