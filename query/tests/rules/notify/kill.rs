@@ -166,10 +166,8 @@ async fn nothing_is_lost_wherever_the_disk_fails() {
         world.kill().await;
         let world = open(&after, &config, &clock, no_hook());
         world.tell(alerts).await;
-        // Time goes on for what waits to be tried again.
         world
             .until("both are told", |world| {
-                clock.advance(Duration::from_secs(1));
                 let store = world.store.as_ref().expect("a store");
                 store.state("notify_log").len() == 2 && store.state("notify_outbox").is_empty()
             })

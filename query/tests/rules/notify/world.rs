@@ -113,7 +113,8 @@ impl World {
     /// The next attempt that ends.
     pub async fn delivery(&mut self) -> Delivery {
         let next = tokio::time::timeout(PATIENCE, self.deliveries.recv()).await;
-        next.expect("an attempt ends in time").expect("the notifier runs")
+        let next = next.unwrap_or_else(|_| panic!("no attempt ends in time: {:?}", self.notifier.status()));
+        next.expect("the notifier runs")
     }
 
     /// Moves the clock to the next attempt of what waits.
