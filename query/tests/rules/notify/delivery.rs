@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
+use model::stats::Stats;
 use model::{Clock as _, ManualClock};
+use query::api::{ApiState, Server, router};
 use query::rules::notify::webhook::signature;
-use query::rules::notify::{Delivery, Outcome};
+use query::rules::notify::{Delivery, Notifier, Outcome};
 use store::disk::SimDisk;
+use tower::ServiceExt as _;
 
 use super::receiver::{Behaviour, Receiver};
 use super::world::{World, alert, at, no_hook, start};
@@ -196,6 +200,45 @@ async fn a_receiver_that_was_down_for_five_minutes_hears_of_every_transition_in_
         told.push(delivered.status);
     }
     assert_eq!(told, expected);
+    scene.world.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_and_what_was_given_up_is_told() {
+    let script = vec![Behaviour::Answer(413, "", "too large"), Behaviour::Answer(500, "", "")];
+    let mut scene = Scene::new(script, "").await;
+    let world = &mut scene.world;
+    world.tell(vec![alert("alertname=A", 0, None)]).await;
+    assert_eq!(world.delivery().await.outcome, Outcome::Dead);
+    world.tell(vec![alert("alertname=B", 0, None)]).await;
+    assert_eq!(world.delivery().await.outcome, Outcome::Retried);
+    let server = Arc::new(Server::new("1.2.3", start()));
+    let store = world.store.clone().expect("a store");
+    let state = ApiState::new(store, world.clock.clone(), world.stats.clone(), query::Config::default(), server);
+    let nobody = router(state.clone());
+    let somebody = router(state.with_notifier(world.notifier.clone()));
+    let ask = |router: axum::Router| async move {
+        let request = axum::http::Request::get("/api/v1/notifications").body(axum::body::Body::empty());
+        let answer = router.oneshot(request.expect("a request")).await.expect("an answer");
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        serde_json::from_slice::<serde_json::Value>(&body).expect("JSON")
+    };
+    assert_eq!(ask(nobody).await, serde_json::json!({"queued": [], "dead": []}));
+    let told = ask(somebody).await;
+    let (waits, dead) = (&told["queued"][0], &told["dead"][0]);
+    let error = "the receiver answered 413 Payload Too Large: too large";
+    assert_eq!((&waits["receiver"], &waits["status"], &waits["alerts"]), (&"hook".into(), &"firing".into(), &1.into()));
+    assert_eq!((&waits["attempts"], &waits["created"]), (&1.into(), &start().to_string().into()));
+    assert_eq!(waits["group_key"], "{}:{alertname=\"B\"}");
+    assert!(waits["next_attempt"].is_string() && dead.get("next_attempt").is_none());
+    assert_eq!((&dead["last_error"], &dead["group_key"]), (&error.into(), &"{}:{alertname=\"A\"}".into()));
+    // After a restart all of it is still told.
+    let (notifier, store) = (&world.notifier, world.store.as_ref().expect("a store"));
+    let before = notifier.status();
+    world.until("the records", |_| store.state("notify_outbox").len() == 2).await;
+    let again = Notifier::open(&world.settings, store, world.clock.clone(), &Stats::new()).expect("it opens");
+    assert_eq!(again.status().dead, before.dead);
+    assert_eq!(again.status().queued[0].idempotency_key, before.queued[0].idempotency_key);
     scene.world.stop().await;
 }
 
