@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod rows;
 pub mod rules;
 pub mod serve;
+pub mod services;
 #[cfg(feature = "demo")]
 pub mod shop_service;
 pub mod status;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Points(args) => wait(rows::run::<PointRow>(args)),
         Command::Trace(args) => wait(trace::run(args)),
         Command::Correlate(args) => wait(correlate::run(args)),
+        Command::Services(args) => wait(services::run(args)),
         Command::Metrics(args) => wait(metrics::run(args)),
         Command::Rules(args) => rules::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -92,6 +92,12 @@ fn check_what_people_see(place: &Place, url: &str, id: &str, trace_id: &str) {
     assert!(trace.contains('█') && time_line.contains("exemplar"), "{trace}\n{time_line}");
     // Piped, so without colour or any other escape.
     assert!(![time_line, trace, logs].iter().any(|seen| seen.contains('\x1b')));
+    let services = place.run(&["services", "--since", "5m", "--url", url]).succeeded();
+    let as_json = place.run(&["services", "--json", "--url", url]).succeeded();
+    assert_eq!(as_json.lines().count(), services.lines().count() - 1, "one service a line, below the heading");
+    for service in SERVICES {
+        assert!(services.contains(service) && as_json.contains(service), "no {service} in\n{services}");
+    }
     let nothing = place.run(&["correlate", "nobody-has-this-id", "--url", url]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (1, ""), "{nothing:?}");
 }

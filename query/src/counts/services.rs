@@ -34,12 +34,14 @@ pub fn services(
 ) -> Result<Services, SearchError> {
     let service = Field::Column(fields::column(Table::Spans, "service").expect("every table has services"));
     let mut tally = Tally::new(buckets, &service);
-    let of_spans = tally.scan(Table::Spans, snapshot, budget)?;
-    let of_logs = tally.scan(Table::Logs, snapshot, budget)?;
+    let mut partial = tally.scan(Table::Spans, snapshot, budget)?;
+    if partial.is_none() {
+        partial = tally.scan(Table::Logs, snapshot, budget)?;
+    }
     let too_many = tally.left_out.then(|| {
         format!("there are more than {SERVICES_MAX} services, or their names are very long: some are left out")
     });
-    let reason = of_spans.or(of_logs).map(|partial| partial.reason).or(too_many);
+    let reason = partial.map(|partial| partial.reason).or(too_many);
     let seconds = seconds(width(until(buckets.range(), now)));
     let mut counts = tally.counts;
     let services = tally.places.into_iter().map(|(name, place)| {

@@ -1,7 +1,5 @@
 //! Histograms and services.
 
-use std::time::Duration;
-
 use axum::http::Request;
 use query::Config;
 use serde_json::{Value, json};
@@ -173,10 +171,13 @@ async fn a_spent_budget_makes_counts_partial_and_the_newest_are_counted() {
     let answer = api.get("/api/v1/services?start=-300s").await.json();
     assert_eq!((&answer["partial"], &answer["reason"]), (&json!(true), &json!(reason)));
     assert_eq!((&answer["services"][0]["logs"], &answer["services"][0]["service"]), (&json!(20), &json!("orders")));
-    api.clock.advance(Duration::from_secs(1));
+    let spans: Vec<_> = (1..=20).map(|id| span(id, id, None, i64::from(id))).collect();
+    api.append(span_batch(&spans)).await;
+    let answer = api.get("/api/v1/services?start=-300s").await.json();
+    assert_eq!((&answer["partial"], &answer["services"][1]["requests"]), (&json!(true), &json!(19)), "{answer}");
     let status = api.get("/api/v1/status").await.json();
     let partial = |kind: &str| status["counters"][format!("sextant_query_partial_total{{kind=\"{kind}\"}}")].clone();
-    assert_eq!((partial("histogram"), partial("services")), (json!(1), json!(1)));
+    assert_eq!((partial("histogram"), partial("services")), (json!(1), json!(2)));
 }
 
 #[tokio::test]
