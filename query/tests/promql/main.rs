@@ -2,6 +2,7 @@
 
 mod api;
 mod oracle;
+mod random;
 mod rule_files;
 mod script;
 mod store_source;
@@ -51,13 +52,19 @@ fn the_deepest_queries_fit_the_stack() {
         format!("up{}", " ^ up".repeat(depth)),
         format!("{}up{}", "sum(".repeat(depth), ")".repeat(depth)),
         format!("1{}", " - 1".repeat(depth)),
+        format!("up{}", " or up".repeat(depth)),
+        format!("{}up{}", "abs(".repeat(depth), ")".repeat(depth)),
+        format!("{}up{}", "absent(".repeat(depth), ")".repeat(depth)),
+        format!("{}1{}", "scalar(vector(".repeat(depth / 2), "))".repeat(depth / 2)),
+        format!("up{}", " + on () group_left () up".repeat(depth / 3)),
+        format!("{}up{}", "avg_over_time(".repeat(depth / 2), "[1m:1m])".repeat(depth / 2)),
     ];
     let work = move || {
         for query in queries {
             let steps = Steps::range(0, 120_000, 60_000).expect("three steps");
             let answer = promql::range(&source, &query, steps, &script::options());
             assert!(answer.is_ok(), "{query}: {answer:?}");
-            let deeper = format!("({query})");
+            let deeper = format!("{}{query}{}", "(".repeat(depth), ")".repeat(depth));
             assert!(promql::range(&source, &deeper, steps, &script::options()).is_err(), "{deeper}");
         }
     };
