@@ -5,6 +5,7 @@
 //! crash hits after the record and before the entry is gone, the record is there twice, with one transition id.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use model::attributes::AttributeValue;
 use model::id::hex;
@@ -14,9 +15,10 @@ use model::{SpanId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
 use store::{Batch, StateChange, Store, StoreError, Writer};
-use tokio::sync::Mutex;
 
 use super::alerting::{ALERT_NAME, AlertState, Transition};
+use super::group::lock;
+use super::limits;
 use super::recording::{SCOPE, SERVICE};
 use super::state::{RuleId, owned};
 
@@ -167,8 +169,10 @@ fn batch<'a>(records: impl IntoIterator<Item = &'a Record>) -> Batch {
 /// The transitions that are durable, but no log records yet.
 pub struct History {
     writer: Writer,
-    // By their keys. Held over a write: two writers would append one record twice.
+    // By their keys. Held to look and to change, never over a write.
     waiting: Mutex<BTreeMap<Vec<u8>, Record>>,
+    // One writes at a time, for all who came meanwhile: two would append one record twice.
+    writing: tokio::sync::Mutex<()>,
     gauge: Gauge,
 }
 
@@ -185,7 +189,7 @@ impl History {
         let help = "Transitions of alerts that are durable and not yet log records.";
         let gauge = stats.gauge("sextant_rule_history_waiting", help, &[]);
         gauge.set(waiting.len() as u64);
-        Self { writer: store.writer(), waiting: Mutex::new(waiting), gauge }
+        Self { writer: store.writer(), waiting: Mutex::new(waiting), writing: tokio::sync::Mutex::default(), gauge }
     }
 
     /// What makes the records durable. The caller commits it together with the alerts' state, and then calls
@@ -200,18 +204,33 @@ impl History {
 
     /// Writes these records and all that still wait to the log. On an error they go on waiting, and the next call tries again.
     pub async fn write(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let mut waiting = self.waiting.lock().await;
-        waiting.extend(records.into_iter().map(|record| (record.key(), record)));
-        self.gauge.set(waiting.len() as u64);
-        if waiting.is_empty() {
-            return Ok(());
+        {
+            let mut waiting = lock(&self.waiting);
+            waiting.extend(records.into_iter().map(|record| (record.key(), record)));
+            self.gauge.set(waiting.len() as u64);
+            if waiting.is_empty() {
+                return Ok(());
+            }
         }
-        self.writer.append(batch(waiting.values())).await?;
-        let gone = waiting.keys().map(|key| StateChange { table: TABLE.to_owned(), key: key.clone(), value: None });
-        let gone: Vec<StateChange> = gone.collect();
-        // They are in the log. If the table cannot forget them now, the next start writes them once more.
-        waiting.clear();
-        self.gauge.set(0);
-        self.writer.change_state(gone).await
+        let _alone = self.writing.lock().await;
+        loop {
+            let some: BTreeMap<Vec<u8>, Record> = {
+                let waiting = lock(&self.waiting);
+                let first = waiting.iter().take(limits::HISTORY_BATCH_MAX);
+                first.map(|(key, record)| (key.clone(), record.clone())).collect()
+            };
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.writer.append(batch(some.values())).await?;
+            // They are in the log. If the table cannot forget them now, the next start writes them once more.
+            let gone = |key: Vec<u8>| StateChange { table: TABLE.to_owned(), key, value: None };
+            {
+                let mut waiting = lock(&self.waiting);
+                some.keys().for_each(|key| drop(waiting.remove(key)));
+                self.gauge.set(waiting.len() as u64);
+            }
+            self.writer.change_state(some.into_keys().map(gone).collect()).await?;
+        }
     }
 }

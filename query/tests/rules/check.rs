@@ -31,7 +31,7 @@ groups:
             "warning a.yml:11:5: group \"b\", rule 1, \"same\": the rule of line 8 has the same name and the same labels",
             "error a.yml:12:47: group \"b\", rule 2, \"Template\": annotation \"summary\": template: __alert_Template:1: function \"humanise\" not defined",
             "error a.yml:13:5: group \"b\", rule 3, \"Key\": field 'expr' must be set in rule",
-            "error a.yml:13:18: group \"b\", rule 3, \"\": unknown key \"exp\" in a rule",
+            "error a.yml:13:18: group \"b\", rule 3, \"Key\": unknown key \"exp\" in a rule",
         ]
     );
     assert_eq!(report.count(FindingKind::Warning), 2);
