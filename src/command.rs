@@ -6,6 +6,7 @@ pub mod demo;
 pub mod inspect;
 pub mod metrics;
 pub mod rows;
+pub mod rules;
 pub mod serve;
 pub mod services;
 #[cfg(feature = "demo")]
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Correlate(args) => wait(correlate::run(args)),
         Command::Services(args) => wait(services::run(args)),
         Command::Metrics(args) => wait(metrics::run(args)),
+        Command::Rules(args) => rules::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => wait(status::run(args)),
     }

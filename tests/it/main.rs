@@ -9,5 +9,6 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
+mod rules;
 mod rust_sdk;
 mod serve;

@@ -10,7 +10,7 @@ use store::StateChange;
 
 use super::config::Config;
 use super::group::{Endpoint, Episode, Group, Told, reason};
-use super::limits::{ALERTS_MAX, FINISHED_KEPT, GROUPS_PER_COMMIT, LOG_KEPT};
+use super::limits::{ALERTS_MAX, COMMIT_BYTES_MAX, FINISHED_KEPT, GROUPS_PER_COMMIT, LOG_KEPT};
 use super::outbox::{Draft, Room};
 use super::stats::NotifyStats;
 use super::webhook::render;
@@ -234,7 +234,8 @@ impl Dispatch {
             for (number, webhook) in receiver.iter().flat_map(|receiver| receiver.webhooks.iter().enumerate()) {
                 let endpoint = Endpoint { receiver: route.options.receiver.clone(), webhook: number };
                 let lane = lane(&endpoint, &route.id, &labels);
-                let told_at = self.told.get(&lane).map(|told| told.at);
+                // A group of which everything ended begins anew.
+                let told_at = self.told.get(&lane).filter(|told| !told.firing.is_empty()).map(|told| told.at);
                 let group = self.groups.entry(lane).or_insert_with(|| {
                     let key = route.group_key(&labels);
                     let webhook = Arc::clone(webhook);
@@ -282,6 +283,9 @@ impl Dispatch {
         let due = self.groups.iter().filter(|(_, group)| is_due(group, now)).map(|(lane, _)| lane.clone());
         let due: Vec<Lane> = due.take(GROUPS_PER_COMMIT).collect();
         for lane in due {
+            if plan.drafts.iter().map(|draft| draft.body.text.len()).sum::<usize>() >= COMMIT_BYTES_MAX {
+                break;
+            }
             let Some(group) = self.groups.get_mut(&lane) else { continue };
             group.looked_at(now.as_nanos().saturating_add(group.options.group_interval));
             let free = room(&lane, &group.endpoint);

@@ -407,14 +407,17 @@ impl Outbox {
 
     /// What waits and what was given up.
     pub fn status(&self) -> Notifications {
-        let queued = self.slots.values().filter(|slot| slot.phase != Phase::Over);
-        let queued = queued.map(|slot| {
-            let receiver = self.receivers.get(&slot.entry.endpoint);
-            let next = slot.entry.next_attempt.max(receiver.map_or(0, |receiver| receiver.paused_until));
-            shown(&slot.entry, Some(next))
-        });
+        // What waits for another one of its lane is not tried before it.
+        let mut before: BTreeMap<&Lane, i64> = BTreeMap::new();
+        let mut queued = Vec::new();
+        for slot in self.slots.values().filter(|slot| slot.phase != Phase::Over) {
+            let paused = self.receivers.get(&slot.entry.endpoint).map_or(0, |receiver| receiver.paused_until);
+            let next = before.entry(&slot.entry.lane).or_insert(paused);
+            *next = slot.entry.next_attempt.max(*next);
+            queued.push(shown(&slot.entry, Some(*next)));
+        }
         let dead = self.dead.values().rev().map(|entry| shown(entry, None));
-        Notifications { queued: queued.collect(), dead: dead.collect() }
+        Notifications { queued, dead: dead.collect() }
     }
 
     fn count(&self) {
