@@ -8,5 +8,6 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
+mod rules;
 mod rust_sdk;
 mod serve;
