@@ -234,8 +234,13 @@ impl Dispatch {
             for (number, webhook) in receiver.iter().flat_map(|receiver| receiver.webhooks.iter().enumerate()) {
                 let endpoint = Endpoint { receiver: route.options.receiver.clone(), webhook: number };
                 let lane = lane(&endpoint, &route.id, &labels);
+                let told = self.told.get(&lane);
+                // After a restart: others have yet to hear of its end, this one has.
+                if told.is_some_and(|told| told.resolved.contains(&episode)) {
+                    continue;
+                }
                 // A group of which everything ended begins anew.
-                let told_at = self.told.get(&lane).filter(|told| !told.firing.is_empty()).map(|told| told.at);
+                let told_at = told.filter(|told| !told.firing.is_empty()).map(|told| told.at);
                 let group = self.groups.entry(lane).or_insert_with(|| {
                     let key = route.group_key(&labels);
                     let webhook = Arc::clone(webhook);
