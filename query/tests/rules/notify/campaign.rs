@@ -189,6 +189,7 @@ impl Life {
 
     fn check(&self, seed: u64) {
         for (receiver, received) in &self.received {
+            let mut lasts: BTreeMap<String, String> = BTreeMap::new();
             let mut order: BTreeMap<String, (String, u8)> = BTreeMap::new();
             let mut told: BTreeSet<(String, String, String)> = BTreeSet::new();
             let (mut keys, mut bodies, mut ends) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
@@ -199,6 +200,10 @@ impl Life {
                     assert!(other.is_none_or(|other| other == *key), "seed {seed}: told twice with two keys: {body}");
                 }
                 let first = keys.insert(key.clone());
+                // What comes again is what came last: nothing is repeated after its successor has arrived.
+                let group = json["groupKey"].to_string();
+                let last = lasts.insert(group, key.clone());
+                assert!(first || last.is_some_and(|last| last == *key), "seed {seed}, {receiver}: out of order");
                 for alert in json["alerts"].as_array().expect("alerts") {
                     let text = |value: &Value| value.as_str().expect("a text").to_owned();
                     let (name, start, status) =
