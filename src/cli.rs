@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{correlate, inspect, metrics, rows, serve, status, trace};
+use crate::command::{correlate, inspect, metrics, rows, serve, services, status, trace};
 #[cfg(feature = "demo")]
 use crate::command::{demo, shop_service};
 
@@ -40,6 +40,8 @@ pub enum Command {
     Trace(trace::TraceArgs),
     /// Show everything that carries one trace id or correlation id, in time order.
     Correlate(correlate::CorrelateArgs),
+    /// List services with their rate, errors and durations.
+    Services(services::ServicesArgs),
     /// Query metrics with PromQL, or list them.
     Metrics(metrics::MetricsArgs),
     /// Show what a data directory holds.

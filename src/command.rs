@@ -7,6 +7,7 @@ pub mod inspect;
 pub mod metrics;
 pub mod rows;
 pub mod serve;
+pub mod services;
 #[cfg(feature = "demo")]
 pub mod shop_service;
 pub mod status;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Points(args) => wait(rows::run::<PointRow>(args)),
         Command::Trace(args) => wait(trace::run(args)),
         Command::Correlate(args) => wait(correlate::run(args)),
+        Command::Services(args) => wait(services::run(args)),
         Command::Metrics(args) => wait(metrics::run(args)),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => wait(status::run(args)),

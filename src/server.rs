@@ -7,18 +7,23 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use collector::Intake;
+use collector::{Intake, Myself};
 use model::stats::Stats;
 use model::{Clock, SystemClock};
 use query::api::{ApiState, Mode};
+use query::rules::notify::{self, Notifier};
+use query::rules::reload::LoadError;
+use query::rules::{self, Rules};
 use store::Store;
 use store::disk::RealDisk;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Door};
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
+use crate::own_metrics::OwnMetrics;
 use crate::report::Failure;
 use crate::shutdown::Stop;
 
@@ -28,6 +33,9 @@ pub type Doors = Vec<(&'static str, SocketAddr)>;
 /// What is answered may still be on its way through a socket when its connection is closed; so long is waited for that.
 const GOODBYE: Duration = Duration::from_millis(250);
 
+/// Sizes on `/metrics` are so old at most when own metrics are not stored.
+const GAUGES_INTERVAL: Duration = Duration::from_secs(15);
+
 type Listeners = Vec<(&'static str, TcpListener, SocketAddr)>;
 
 /// A running server.
@@ -35,6 +43,8 @@ pub struct Server {
     doors: Doors,
     stop: Stop,
     serving: JoinSet<anyhow::Result<()>>,
+    // What works beside the doors and stops before the store does.
+    working: JoinSet<()>,
     in_flight: InFlight,
     drain_timeout: Duration,
     api: Arc<query::api::Server>,
@@ -45,6 +55,9 @@ pub struct Server {
 struct Behind {
     store: Store,
     intake: Intake,
+    rules: Rules,
+    // Tells receivers of alerts until the word is said.
+    notifying: (Stop, JoinHandle<()>),
 }
 
 impl Server {
@@ -64,15 +77,22 @@ impl Server {
         }
         let store = open_store(config, &clock, &stats).await?;
         let intake = Intake::new(config.collector.clone(), store.writer(), Arc::clone(&clock), stats.clone());
+        server.watch_itself(config, &store, &intake, &clock, &stats);
+        let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
-        gate.open(query::api::router(state));
+        gate.open(query::api::router(state.with_rules(rules.clone()).with_notifier(notifier.clone())));
         for (name, listener, _) in receiving {
             match name {
                 "otlp_grpc" => server.serve_grpc(listener, intake.clone()),
                 _ => server.serve(listener, collector::http_router(intake.clone())),
             }
         }
-        server.behind = Some(Behind { store, intake });
+        rules.run();
+        let stop = Stop::new();
+        let said = stop.said();
+        let telling = tokio::spawn(async move { notifier.run(said).await });
+        server.reload_on_hangup(rules.clone())?;
+        server.behind = Some(Behind { store, intake, rules, notifying: (stop, telling) });
         server.api.set_mode(Mode::Serving);
         Ok(server)
     }
@@ -86,7 +106,8 @@ impl Server {
     pub async fn stop(mut self) -> Result<(), Failure> {
         self.api.set_mode(Mode::Stopping);
         self.stop.say();
-        let Some(Behind { store, intake }) = self.behind.take() else { return Ok(()) };
+        let Some(Behind { store, intake, rules, notifying }) = self.behind.take() else { return Ok(()) };
+        while self.working.join_next().await.is_some() {}
         let drained = async {
             intake.close().await;
             self.in_flight.none().await;
@@ -97,8 +118,53 @@ impl Server {
         // A connection on which nobody has asked anything never ends by itself: it is cut off without a word.
         let _ = tokio::time::timeout(GOODBYE, self.doors_closed()).await;
         self.serving.shutdown().await;
+        stop_rules(&rules, notifying, self.drain_timeout).await;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         closed.context("closing the store panicked")?.context("cannot close the store")?;
+        Ok(())
+    }
+
+    // Reads the alerts of the process before; nothing is evaluated and nobody is told yet.
+    async fn start_rules(
+        &self,
+        config: &Config,
+        store: &Store,
+        clock: &Arc<dyn Clock>,
+        stats: &Stats,
+    ) -> Result<(Rules, Notifier), Failure> {
+        let external_url = match config.rules.external_url.as_str() {
+            "" => self.door("http").map(|address| format!("http://{address}")).unwrap_or_default(),
+            url => url.to_owned(),
+        };
+        let settings = notify::Settings::new(&config.rules, &external_url, env!("CARGO_PKG_VERSION"));
+        let notifier = Notifier::open(&settings, store, Arc::clone(clock), stats).map_err(|error| {
+            let hint = error.hint().to_owned();
+            Failure::wrong_use(error).with_hint((!hint.is_empty()).then_some(hint))
+        })?;
+        let setup = rules::Setup {
+            config: config.rules.clone(),
+            query: config.query.clone(),
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            stats: stats.clone(),
+            receiver: Arc::new(rules::Notified { notifier: notifier.clone(), settings }),
+            external_url,
+        };
+        Ok((Rules::open(setup).await.map_err(wrong_rules)?, notifier))
+    }
+
+    fn reload_on_hangup(&mut self, rules: Rules) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
+        let stop = self.stop.said();
+        self.serving.spawn(async move {
+            tokio::pin!(stop);
+            loop {
+                tokio::select! {
+                    _ = hangup.recv() => rules.reload().await,
+                    () = &mut stop => return Ok(()),
+                }
+            }
+        });
         Ok(())
     }
 
@@ -119,11 +185,30 @@ impl Server {
             doors: listeners.iter().map(|(name, _, address)| (*name, *address)).collect(),
             stop: Stop::new(),
             serving: JoinSet::new(),
+            working: JoinSet::new(),
             in_flight: InFlight::new(),
             drain_timeout: Duration::from_millis(config.drain_timeout_ms),
             api: Arc::new(api),
             behind: None,
         }
+    }
+
+    fn watch_itself(&mut self, config: &Config, store: &Store, intake: &Intake, clock: &Arc<dyn Clock>, stats: &Stats) {
+        let instance = self.door("http").or_else(|| self.doors.first().map(|(_, address)| *address));
+        let stored = config.own_metrics_interval_s > 0;
+        let own = OwnMetrics {
+            store: store.clone(),
+            intake: stored.then(|| intake.clone()),
+            clock: Arc::clone(clock),
+            stats: stats.clone(),
+            myself: Myself {
+                version: self.api.version.clone(),
+                instance: instance.map(|address| address.to_string()).unwrap_or_default(),
+                started: self.api.started,
+            },
+            interval: if stored { Duration::from_secs(config.own_metrics_interval_s) } else { GAUGES_INTERVAL },
+        };
+        self.working.spawn(own.run(self.stop.said()));
     }
 
     fn serve(&mut self, listener: TcpListener, router: Router) {
@@ -137,9 +222,29 @@ impl Server {
     }
 }
 
+// First the rules, which hand alerts over, then those who tell of them.
+async fn stop_rules(rules: &Rules, (stop, telling): (Stop, JoinHandle<()>), patience: Duration) {
+    if tokio::time::timeout(patience, rules.stop()).await.is_err() {
+        tracing::warn!("evaluations of rules still running are cut off");
+        rules.cancel();
+    }
+    stop.say();
+    let mut telling = telling;
+    if tokio::time::timeout(patience, &mut telling).await.is_err() {
+        tracing::warn!("notifications still under way are cut off; they go on at the next start");
+        telling.abort();
+    }
+}
+
+fn wrong_rules(error: LoadError) -> Failure {
+    let hint = error.0.first().and_then(|error| error.hint.clone());
+    Failure::wrong_use(anyhow::Error::from(error).context("the rule files have mistakes")).with_hint(hint)
+}
+
 // What can be known to be wrong before anything is touched.
 fn check(config: &Config) -> Result<(), Failure> {
     config.collector.check().map_err(Failure::wrong_use)?;
+    rules::reload::load(&config.rules.files).map_err(wrong_rules)?;
     // Nobody checks who asks yet, so the network is let in only by somebody who says so.
     let mut addresses = config.doors().into_iter().filter_map(|(name, door)| Some((name, door.address()?)));
     match addresses.find(|(_, address)| !address.ip().is_loopback()) {

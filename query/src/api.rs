@@ -1,10 +1,13 @@
 //! The HTTP API: answers only, on one router that the root package binds to a listener.
 
 mod error;
+mod histogram;
 mod notifications;
 mod params;
 mod prom;
 mod rows;
+mod rules;
+mod services;
 mod status;
 mod stream;
 mod tail;
@@ -18,7 +21,7 @@ use axum::http::{Method, Uri};
 use axum::routing::get;
 use model::stats::Stats;
 use model::{Clock, Timestamp};
-use store::Store;
+use store::{Snapshot, Store};
 use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
@@ -26,8 +29,10 @@ pub use error::ApiError;
 use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
+use crate::rules::Rules;
 use crate::rules::notify::Notifier;
 use crate::search::budget::Budget;
+use crate::search::execute::SearchError;
 use crate::stats::QueryStats;
 
 /// What every path works with. Cheap to clone.
@@ -45,6 +50,8 @@ pub struct ApiState {
     pub admission: Admission,
     /// What only the root package knows.
     pub server: Arc<Server>,
+    /// The rules; none if the server has none.
+    pub rules: Option<Rules>,
     /// Who tells receivers of alerts, if anybody does.
     pub notifier: Option<Notifier>,
     // Places for tails.
@@ -56,7 +63,12 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
-        Self { store, clock, stats, config: Arc::new(config), admission, server, notifier: None, tails }
+        Self { store, clock, stats, config: Arc::new(config), admission, server, rules: None, notifier: None, tails }
+    }
+
+    /// The same with rules to tell of.
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules: Some(rules), ..self }
     }
 
     /// The same, with someone who tells receivers of alerts.
@@ -70,6 +82,20 @@ impl ApiState {
     fn budget(&self, kind: &str, cancel: &Cancel) -> Budget {
         let budget = Budget::new(&self.config, Arc::clone(&self.clock), cancel.clone());
         budget.counted(QueryStats::new(&self.stats, kind))
+    }
+
+    // Answers a question of this kind from a snapshot, on a blocking thread once there is a place for it.
+    async fn run<T: Send + 'static>(
+        self,
+        kind: &'static str,
+        work: impl FnOnce(&Snapshot, &mut Budget) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let admission = self.admission.clone();
+        let result = admission.run(move |cancel| {
+            let mut budget = self.budget(kind, cancel);
+            work(&self.store.snapshot(), &mut budget)
+        });
+        Ok(result.await??)
     }
 }
 
@@ -148,13 +174,18 @@ pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/api/v1/logs", get(rows::logs))
         .route("/api/v1/logs/tail", get(tail::logs))
+        .route("/api/v1/logs/histogram", get(histogram::logs))
         .route("/api/v1/spans", get(rows::spans))
+        .route("/api/v1/spans/histogram", get(histogram::spans))
         .route("/api/v1/points", get(rows::points))
         .route("/api/v1/traces/{trace_id}", get(traces::trace))
         .route("/api/v1/correlate/{id}", get(traces::id))
+        .route("/api/v1/services", get(services::services))
         .route("/api/v1/notifications", get(notifications::notifications))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/system", get(status::status))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
         .merge(prom::routes(&state))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)

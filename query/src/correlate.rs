@@ -1,13 +1,16 @@
 //! Everything about one id: the rows that carry it, and all rows of the traces that those name.
 
+mod alerts;
+
 use std::collections::BTreeSet;
 
 use model::id::hex;
+use model::wire::alerts::Alert;
 use model::wire::correlate::Correlation;
 use model::{TimeRange, Timestamp, TraceId};
 use store::{Snapshot, StoreError, Table};
 
-use crate::limits::{CORRELATED_ROWS_MAX, CORRELATED_TRACES_MAX};
+use crate::limits::{CORRELATED_ALERT_TRACES_MAX, CORRELATED_ROWS_MAX, CORRELATED_TRACES_MAX};
 use crate::rows::exemplars::ExemplarReader;
 use crate::rows::reader::readers;
 use crate::rows::{LogReader, SpanReader};
@@ -17,10 +20,11 @@ use crate::search::fields;
 use crate::search::plan::{Field, Plan, Test};
 use crate::traces::find::of_traces;
 
-/// Everything about `id` in `range`.
+/// Everything about `id` in `range`. `held` are the alerts of the rules now.
 pub fn correlate(
     id: &str,
     range: TimeRange,
+    held: Vec<Alert>,
     snapshot: &Snapshot,
     budget: &mut Budget,
 ) -> Result<Correlation, SearchError> {
@@ -35,6 +39,7 @@ pub fn correlate(
     work.spans(&traces, &mut answer, &mut times)?;
     work.logs(&traces, &mut answer, &mut times)?;
     work.exemplars(&traces, &mut answer, &mut times)?;
+    work.alerts(&traces, held, &mut answer)?;
     answer.start = times.first.map(|nanos| Timestamp::from_nanos(nanos).to_string());
     answer.end = times.last.map(|nanos| Timestamp::from_nanos(nanos).to_string());
     answer.services = times.services();
@@ -58,7 +63,7 @@ impl Work<'_> {
     fn traces(&mut self) -> Result<(Vec<String>, bool), SearchError> {
         let mut traces = BTreeSet::new();
         for table in [Table::Spans, Table::Logs, Table::Exemplars] {
-            let found = self.search(table, self.carries(table))?;
+            let found = self.search(table, without_alerts(table, self.carries(table)))?;
             let Rows { batches, places: rows } = found.read(&found.hits).map_err(failed(table))?;
             let mut name = |trace: Option<&[u8]>| traces.extend(trace.map(hex));
             match table {
@@ -121,9 +126,23 @@ impl Work<'_> {
         Ok(())
     }
 
+    fn alerts(&mut self, traces: &[String], held: Vec<Alert>, answer: &mut Correlation) -> Result<(), SearchError> {
+        let itself = self.trace.map(|trace| trace.to_string());
+        let about = alerts::about(traces.iter().chain(&itself).take(CORRELATED_ALERT_TRACES_MAX));
+        let carried = Plan::or([self.carries(Table::Logs), about]);
+        let found = self.search(Table::Logs, Plan::and([alerts::events(), carried]))?;
+        let Rows { batches, places: rows } = found.read(&found.hits).map_err(failed(Table::Logs))?;
+        let readers = readers(&batches, LogReader::new).map_err(failed(Table::Logs))?;
+        let transitions = rows.into_iter().map(|(batch, row)| readers[batch].row(row)).collect();
+        let held = held.into_iter().filter(|alert| alerts::is_about(alert, self.id, traces)).collect();
+        answer.alerts = alerts::merged(transitions, held);
+        Ok(())
+    }
+
     // The rows that carry the id or belong to one of the traces, in time order.
     fn rows(&mut self, table: Table, traces: &[String]) -> Result<(Found, Rows), SearchError> {
-        let found = self.search(table, Plan::or([self.carries(table), of_traces(table, traces.to_vec())]))?;
+        let carried = Plan::or([self.carries(table), of_traces(table, traces.to_vec())]);
+        let found = self.search(table, without_alerts(table, carried))?;
         let rows = found.read(&found.hits).map_err(failed(table))?;
         Ok((found, rows))
     }
@@ -149,6 +168,11 @@ impl Work<'_> {
     fn tell(&mut self, reason: String) {
         self.reason.get_or_insert(reason);
     }
+}
+
+// Alerts are no part of what they are about.
+fn without_alerts(table: Table, plan: Plan) -> Plan {
+    if table == Table::Logs { Plan::and([plan, Plan::negate(alerts::events())]) } else { plan }
 }
 
 fn failed(table: Table) -> impl Fn(StoreError) -> SearchError {

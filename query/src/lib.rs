@@ -7,6 +7,7 @@ pub mod admission;
 pub mod api;
 mod config;
 pub mod correlate;
+pub mod counts;
 pub mod error;
 pub mod limits;
 pub mod promql;

@@ -20,6 +20,29 @@ pub const REGEX_BYTES_MAX: usize = 1 << 20;
 /// as a scan; fewer would warn of fields that are only rare.
 pub const FIELD_LOOKUP_GRANULES_MAX: usize = 32;
 
+/// Fields that a count is split by. Each is read for every matching row, and becomes a label of every alert.
+pub const STATS_FIELDS_MAX: usize = 10;
+
+/// Groups of one count. They are kept in memory until the count ends, and a rule makes an alert of each; raised, counting by an
+/// id takes the memory of the server.
+pub const STATS_GROUPS_MAX: usize = 10_000;
+
+/// Bytes of the values of all groups of one count; see [`STATS_GROUPS_MAX`]. One value may be as long as an attribute.
+pub const STATS_GROUPS_BYTES_MAX: usize = 16 << 20;
+
+/// Buckets of a histogram. More than a screen or a chart has columns; raised, an answer grows by a number each.
+pub const HISTOGRAM_BUCKETS_MAX: usize = 1_000;
+
+/// Services of one answer. Each keeps its steps (16 bytes each) and its durations (up to 30 KiB); raised, a sender that invents
+/// names takes the memory of the server.
+pub const SERVICES_MAX: usize = 1_000;
+
+/// Bytes of the names of all services of one answer; see [`SERVICES_MAX`]. One name may be as long as an attribute.
+pub const SERVICES_NAMES_BYTES_MAX: usize = 1 << 20;
+
+/// Steps of the rates of each service; see [`SERVICES_MAX`].
+pub const SERVICES_STEPS_MAX: usize = 240;
+
 /// Rows of one page. A page is found with one bounded heap and may be put together in memory (format otlp); whoever wants
 /// more takes the next page or a stream.
 pub const PAGE_ROWS_MAX: usize = 10_000;
@@ -55,6 +78,9 @@ pub const TRACE_SPANS_MAX: usize = 20_000;
 
 /// Traces that `correlate` follows. An id on more of them is a customer or a host, not a request.
 pub const CORRELATED_TRACES_MAX: usize = 1_000;
+
+/// Traces whose alerts `correlate` looks for. Each is a word of its own to be found in the history of alerts.
+pub const CORRELATED_ALERT_TRACES_MAX: usize = 100;
 
 /// Rows of each list of a `correlate` answer, which is put together in memory.
 pub const CORRELATED_ROWS_MAX: usize = 10_000;

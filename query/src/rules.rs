@@ -4,8 +4,29 @@
 //! transitions, the writer makes them durable, `notify` routes and delivers them.
 
 pub mod alert;
+pub mod alerting;
+pub mod condition;
 pub mod config;
+pub mod engine;
+pub mod expand;
+pub mod file;
+pub mod group;
+pub mod history;
+pub mod limits;
+pub mod links;
 pub mod notify;
+pub mod receiver;
+pub mod recording;
+pub mod reload;
+pub mod restore;
+pub mod rule;
+pub mod show;
+pub mod state;
+pub mod template;
+mod yaml;
 
 pub use alert::Alert;
 pub use config::Config;
+pub use engine::{Rules, Setup};
+pub use receiver::{Nobody, Notified, Receiver};
+pub use yaml::Place;

@@ -12,7 +12,10 @@ pub mod meaning;
 pub mod narrow;
 pub mod number;
 pub mod plan;
+pub mod scan;
+pub mod stats;
 pub mod tail;
+pub mod values;
 
 pub use plan::Plan;
 

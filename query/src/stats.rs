@@ -14,7 +14,7 @@ pub struct QueryStats {
 }
 
 impl QueryStats {
-    /// The counters of this kind: `logs`, `spans`, `points`, `trace`, `correlate`, `tail`.
+    /// The counters of this kind: `logs`, `spans`, `points`, `trace`, `correlate`, `tail`, `histogram`, `services`.
     pub fn new(stats: &Stats, kind: &str) -> Self {
         let labels = [("kind", kind)];
         Self {

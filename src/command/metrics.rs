@@ -224,7 +224,6 @@ fn short_number(value: f64) -> String {
 
 // As high as the last value in each column's time; a gap where there is none.
 fn sparkline(values: &[Sample], axis: Axis) -> String {
-    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let mut columns = vec![None; axis.columns];
     for (time, value) in values {
         let place = if axis.end > axis.start { (time - axis.start) / (axis.end - axis.start) } else { 1.0 };
@@ -234,6 +233,12 @@ fn sparkline(values: &[Sample], axis: Axis) -> String {
             columns[column.min(axis.columns - 1)] = Some(value);
         }
     }
+    bars(&columns)
+}
+
+/// A character for each number, between the least and the greatest of them; a gap where there is none.
+pub fn bars(columns: &[Option<f64>]) -> String {
+    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let present = columns.iter().flatten();
     let (least, most) = present.fold((f64::MAX, f64::MIN), |(a, b), value| (a.min(*value), b.max(*value)));
     let level = |value: f64| {

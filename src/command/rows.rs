@@ -57,11 +57,7 @@ fn limit(text: &str) -> Result<String, String> {
 impl RowsArgs {
     fn request(&self) -> Result<RowsRequest, Failure> {
         let start = match &self.since {
-            Some(since) if parse_duration(since).is_none() => {
-                let error = anyhow::anyhow!("--since {since:?} is no duration");
-                return Err(Failure::wrong_use(error).with_hint(Some("write it like 15m or 2h30m")));
-            }
-            Some(since) => Some(format!("-{since}")),
+            Some(since) => Some(before_now(since)?),
             None => self.start.clone(),
         };
         Ok(RowsRequest {
@@ -73,6 +69,15 @@ impl RowsArgs {
             cursor: None,
         })
     }
+}
+
+/// The moment that `--since` means, as the server reads it.
+pub fn before_now(since: &str) -> Result<String, Failure> {
+    if parse_duration(since).is_none() {
+        let error = anyhow::anyhow!("--since {since:?} is no duration");
+        return Err(Failure::wrong_use(error).with_hint(Some("write it like 15m or 2h30m")));
+    }
+    Ok(format!("-{since}"))
 }
 
 /// A record that can be shown as a line of a table.

@@ -26,6 +26,9 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     keys
 });
 
+/// Settings that are tables of anybody's own names: nothing in them is unknown.
+const OPEN: [&str; 1] = ["rules.external_labels"];
+
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Known {
@@ -83,7 +86,7 @@ fn collect(table: &Table, prefix: &str, keys: &mut Vec<Key>) {
     for (name, value) in table {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-            Value::Table(section) => collect(section, &path, keys),
+            Value::Table(section) if !OPEN.contains(&path.as_str()) => collect(section, &path, keys),
             value => {
                 let variable = format!("SEXTANT_{}", path.replace('.', "_").to_ascii_uppercase());
                 keys.push(Key { path, variable, default: value.clone() });

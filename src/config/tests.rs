@@ -16,7 +16,8 @@ fn paths(table: &Table, prefix: &str, found: &mut BTreeSet<String>) {
     for (name, value) in table {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-            Value::Table(section) => paths(section, &path, found),
+            // An empty one is a setting whose keys are its user's.
+            Value::Table(section) if !section.is_empty() => paths(section, &path, found),
             _ => {
                 found.insert(path);
             }

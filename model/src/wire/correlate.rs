@@ -1,11 +1,10 @@
 //! The answer of `/api/v1/correlate/{id}`: everything about one id.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
+use super::alerts::Alert;
 use super::logs::LogRow;
 use super::points::Exemplar;
 use super::spans::SpanRow;
+use serde::{Deserialize, Serialize};
 
 /// Spans, logs, exemplars and alerts that carry an id, or belong to a trace that one of them names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,8 +28,8 @@ pub struct Correlation {
     pub logs: Vec<LogRow>,
     /// In time order.
     pub exemplars: Vec<Exemplar>,
-    /// In time order; empty until alert rules exist.
-    pub alerts: Vec<Value>,
+    /// Those whose records carry the id, by the time they became active; also such that are resolved.
+    pub alerts: Vec<Alert>,
     /// Whether something that belongs to the answer is not in it.
     pub partial: bool,
     /// Why the answer is partial.

@@ -91,6 +91,9 @@ impl From<SearchError> for ApiError {
         match error {
             SearchError::Store { source, .. } => source.into(),
             SearchError::Cancelled => Self::unavailable(error.to_string()),
+            SearchError::TooManyGroups => {
+                Self::bad_parameter(error.to_string(), "count by fields that have few values")
+            }
         }
     }
 }

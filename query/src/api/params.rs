@@ -94,6 +94,18 @@ impl Params {
         }
     }
 
+    /// A whole number from 1 to `most`.
+    pub fn number(&self, name: &str, most: usize) -> Result<Option<usize>, ApiError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if (1..=most).contains(&number) => Ok(Some(number)),
+            _ => {
+                let message = format!("`{name}={text}` is no number from 1 to {most}");
+                Err(ApiError::bad_parameter(message, format!("leave `{name}` out for the usual number")))
+            }
+        }
+    }
+
     /// `order`.
     pub fn order(&self) -> Result<Order, ApiError> {
         match self.get("order") {

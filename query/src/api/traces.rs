@@ -3,18 +3,18 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
+use model::TraceId;
 use model::wire::correlate::Correlation;
 use model::wire::traces::Trace;
-use model::{TimeRange, TraceId};
 use store::Snapshot;
 
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::params::Params;
+use crate::api::rules::all_alerts;
 use crate::correlate::correlate;
 use crate::limits::ID_BYTES_MAX;
 use crate::search::budget::Budget;
-use crate::search::execute::SearchError;
 use crate::traces::find::find;
 
 const KNOWN: [&str; 2] = ["start", "end"];
@@ -25,7 +25,7 @@ pub async fn trace(State(state): State<ApiState>, Path(id): Path<String>, uri: U
     let trace: TraceId = id
         .parse()
         .map_err(|error| ApiError::bad_parameter(format!("{error}"), "write the 32 digits of the trace's id"))?;
-    let found = run(state, "trace", range, move |range, snapshot, budget| find(trace, range, snapshot, budget)).await?;
+    let found = state.run("trace", move |snapshot, budget| find(trace, range, snapshot, budget)).await?;
     found.map(Json).ok_or_else(|| {
         ApiError::not_found(
             format!("no span of trace {trace} is there"),
@@ -47,21 +47,10 @@ pub async fn id(
             "ids are short texts",
         ));
     }
-    run(state, "correlate", range, move |range, snapshot, budget| correlate(&id, range, snapshot, budget))
-        .await
-        .map(Json)
-}
-
-async fn run<T: Send + 'static>(
-    state: ApiState,
-    kind: &'static str,
-    range: TimeRange,
-    work: impl FnOnce(TimeRange, &Snapshot, &mut Budget) -> Result<T, SearchError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let admission = state.admission.clone();
-    let result = admission.run(move |cancel| {
-        let mut budget = state.budget(kind, cancel);
-        work(range, &state.store.snapshot(), &mut budget)
-    });
-    Ok(result.await??)
+    let rules = state.rules.clone();
+    let work = move |snapshot: &Snapshot, budget: &mut Budget| {
+        let held = rules.map(|rules| all_alerts(&rules)).unwrap_or_default();
+        correlate(&id, range, held, snapshot, budget)
+    };
+    state.run("correlate", work).await.map(Json)
 }

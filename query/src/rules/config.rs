@@ -1,5 +1,7 @@
 //! The rules' settings, the table `[rules]` of `sextant.toml`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// See `src/config/default.toml` for what each setting means to its user.
@@ -14,6 +16,8 @@ pub struct Config {
     pub alertmanager: String,
     /// Where people reach this server: the beginning of links in notifications. Empty for the bound address.
     pub external_url: String,
+    /// Labels that every alert leaves with, unless it has them itself; `$externalLabels` in templates.
+    pub external_labels: BTreeMap<String, String>,
     /// Hosts, addresses or networks of receivers that are private or on this machine and yet may be called.
     pub allowed_receivers: Vec<String>,
 }
@@ -25,6 +29,7 @@ impl Default for Config {
             evaluation_interval_s: 60,
             alertmanager: String::new(),
             external_url: String::new(),
+            external_labels: BTreeMap::new(),
             allowed_receivers: Vec::new(),
         }
     }

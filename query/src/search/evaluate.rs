@@ -92,8 +92,8 @@ fn cost(plan: &Plan) -> u32 {
     }
 }
 
-// The rows that have a value in this layer.
-fn present(layer: &Layer) -> Result<BooleanBuffer, ArrowError> {
+/// The rows that have a value in this layer.
+pub(super) fn present(layer: &Layer) -> Result<BooleanBuffer, ArrowError> {
     match layer {
         Layer::Map(map, key) => {
             let map = map.as_map();
@@ -246,8 +246,8 @@ fn by_number(array: &ArrayRef, rows: &BooleanBuffer, test: impl Fn(i32) -> bool)
     }))
 }
 
-// The word of an enumeration's number; `None` where the number means that there is no value.
-fn word(look: Look, number: i32) -> Option<String> {
+/// The word of an enumeration's number; `None` where the number means that there is no value.
+pub(super) fn word(look: Look, number: i32) -> Option<String> {
     match look {
         Look::Severity => severity_word(number).map(String::from),
         Look::Word(Words::SpanKind) => Some(kind_word(number)),
@@ -268,7 +268,8 @@ pub fn temporality_word(number: i32) -> Option<String> {
     }
 }
 
-fn entry<'a>(map: &'a MapArray, key: &str, row: usize) -> Option<&'a str> {
+/// The OTLP/JSON of the entry with this key in a row.
+pub(super) fn entry<'a>(map: &'a MapArray, key: &str, row: usize) -> Option<&'a str> {
     let offsets = map.value_offsets();
     let keys = map.keys().as_string::<i32>();
     let range = offsets[row] as usize..offsets[row + 1] as usize;

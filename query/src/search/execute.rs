@@ -11,12 +11,10 @@ use model::TimeRange;
 use store::schema::column;
 use store::{Granule, Projection, Snapshot, StoreError, Table};
 
-use crate::limits::FIELD_LOOKUP_GRANULES_MAX;
-use crate::search::budget::{Budget, Cancelled, Partial};
-use crate::search::evaluate::evaluate;
-use crate::search::layers;
-use crate::search::narrow::{key_bounds, narrow};
-use crate::search::plan::{Field, Plan};
+use crate::limits::STATS_GROUPS_MAX;
+use crate::search::budget::{Budget, Partial};
+use crate::search::plan::Plan;
+use crate::search::scan::{Collect, Scan};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -61,6 +59,9 @@ pub enum SearchError {
     /// Nobody waits for the answer any more.
     #[error("the search was cancelled")]
     Cancelled,
+    /// A count by fields of which there are too many values. A count of only some of its groups would be no answer.
+    #[error("the count has too many groups: more than {STATS_GROUPS_MAX}, or their values are very long")]
+    TooManyGroups,
 }
 
 /// Where the rows of an answer are.
@@ -111,109 +112,23 @@ impl Search {
 
     /// Finds the rows.
     pub fn run(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
-        let (range, seqs) = key_bounds(&self.plan);
-        let range = TimeRange { start: self.range.start.max(range.start), end: self.range.end.min(range.end) };
-        let seqs = (self.seqs.0.max(seqs.0), self.seqs.1.min(seqs.1));
-        Self { range, seqs, ..self.clone() }.run_bounded(snapshot, budget)
-    }
-
-    fn run_bounded(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
-        let failed = |source| SearchError::Store { table: self.table, source };
-        let narrow = narrow(self.table, &self.plan);
-        let mut granules = snapshot.granules_between(self.table, self.range, self.seqs, &narrow).map_err(failed)?;
+        let scan = Scan::new(self.table, &self.plan, self.range, self.seqs).reading([column::INGEST_SEQ]);
+        let mut granules = scan.granules(snapshot)?;
         granules.retain(|granule| self.may_have_rows(granule));
-        granules.sort_by_key(|granule| self.best_rank(granule));
-        let mut unseen: Vec<&Field> = self.plan.fields();
-        unseen.retain(|field| matches!(field, Field::Attribute(..)));
+        granules.sort_by_key(|granule| self.order.best_rank(granule));
         // One more than asked for tells whether there is a next page.
-        let mut top = Top { limit: self.limit.saturating_add(1), ranked: BinaryHeap::new() };
-        let mut partial = None;
-        let projection = self.filter_columns();
-        for (number, granule) in granules.iter().enumerate() {
-            if top.is_complete_before(self.best_rank(granule)) {
-                break;
-            }
-            partial = budget.exhausted().map_err(|Cancelled| SearchError::Cancelled)?;
-            if partial.is_some() {
-                break;
-            }
-            let batch = granule.read(&projection).map_err(failed)?;
-            budget.spend(batch.num_rows(), batch.get_array_memory_size());
-            unseen.retain(|field| !layers::is_known(self.table, field, &batch));
-            self.collect(&batch, number, &mut top).map_err(failed)?;
-        }
+        let top = Top { limit: self.limit.saturating_add(1), ranked: BinaryHeap::new() };
+        let mut page = Page { order: self.order, after: self.after, top };
+        let scanned = scan.run(&granules, &mut page, budget)?;
         // Who asks from a number or a row on has asked before, and was warned then.
-        let goes_on = self.seqs.0 > 0 || self.after.is_some();
-        let warnings = match unseen.is_empty() || partial.is_some() || goes_on {
+        let warnings = match scan.has_first_seq() || self.after.is_some() {
             true => Vec::new(),
-            false => self.look_for_fields(snapshot, unseen, budget).map_err(failed)?,
+            false => scan.warnings(&scanned, self.order, snapshot, budget)?,
         };
-        let mut hits = top.into_hits(self.order);
+        let mut hits = page.top.into_hits(self.order);
         let more = hits.len() > self.limit;
         hits.truncate(self.limit);
-        Ok(Found { hits, granules, more, partial, warnings })
-    }
-
-    fn collect(&self, batch: &RecordBatch, granule: usize, top: &mut Top) -> Result<(), StoreError> {
-        let operation = "evaluate a filter";
-        let failed = |source| StoreError::Columns { operation, source };
-        let times = batch[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
-        let seqs = batch[column::INGEST_SEQ].as_primitive::<UInt64Type>().values();
-        let (least, greatest) = self.seqs;
-        let wanted = BooleanBuffer::collect_bool(batch.num_rows(), |row| {
-            let (time, seq) = (times[row], seqs[row]);
-            self.range.contains(model::Timestamp::from_nanos(time))
-                && (least..=greatest).contains(&seq)
-                && self.after.is_none_or(|after| self.rank(time, seq) > self.rank(after.0, after.1))
-        });
-        let matched = evaluate(&self.plan, self.table, batch, &wanted).map_err(failed)?;
-        for row in matched.set_indices() {
-            let position = (granule as u32, row as u32);
-            top.offer(Ranked { rank: self.rank(times[row], seqs[row]), position });
-        }
-        Ok(())
-    }
-
-    // Whether any field of the plan that no row had is in the rows that the index, the limit or the order left out.
-    fn look_for_fields(
-        &self,
-        snapshot: &Snapshot,
-        mut unseen: Vec<&Field>,
-        budget: &mut Budget,
-    ) -> Result<Vec<String>, StoreError> {
-        let names = unseen.iter().flat_map(|field| layers::columns(self.table, field)).collect();
-        let projection = Projection::Columns(names);
-        let mut granules = snapshot.granules(self.table, self.range, &store::Narrow::All)?;
-        granules.sort_by_key(|granule| self.best_rank(granule));
-        let mut looked = 0;
-        for granule in granules.iter().take(FIELD_LOOKUP_GRANULES_MAX) {
-            if unseen.is_empty() {
-                break;
-            }
-            if budget.is_spent() {
-                // The answer is whole; only the advice would cost too much.
-                return Ok(Vec::new());
-            }
-            let batch = granule.read(&projection)?;
-            budget.spend(batch.num_rows(), batch.get_array_memory_size());
-            looked += granule.rows();
-            unseen.retain(|field| !layers::is_known(self.table, field, &batch));
-        }
-        if looked == 0 {
-            // No rows, no judgement.
-            return Ok(Vec::new());
-        }
-        let mut warnings: Vec<String> =
-            unseen.iter().map(|field| format!("no row looked at has the field `{}`", name_of(field))).collect();
-        warnings.sort();
-        warnings.dedup();
-        Ok(warnings)
-    }
-
-    fn filter_columns(&self) -> Projection {
-        let always = [column::TIMESTAMP, column::INGEST_SEQ].map(String::from);
-        let fields = self.plan.fields().into_iter().flat_map(|field| layers::columns(self.table, field));
-        Projection::Columns(always.into_iter().chain(fields).collect())
+        Ok(Found { hits, granules, more, partial: scanned.partial, warnings })
     }
 
     fn may_have_rows(&self, granule: &Granule) -> bool {
@@ -222,29 +137,64 @@ impl Search {
             Order::Descending => earliest,
             Order::Ascending => latest,
         };
-        self.after.is_none_or(|after| self.time_rank(last.as_nanos()) >= self.time_rank(after.0))
+        let time_rank = |time: i64| self.order.rank(time, 0).0;
+        self.after.is_none_or(|after| time_rank(last.as_nanos()) >= time_rank(after.0))
     }
+}
 
-    // The time rank of the granule's first row in the order, or less.
-    fn best_rank(&self, granule: &Granule) -> i64 {
-        let (earliest, latest) = granule.time_bounds();
-        match self.order {
-            Order::Descending => self.time_rank(latest.as_nanos()),
-            Order::Ascending => self.time_rank(earliest.as_nanos()),
-        }
-    }
-
+impl Order {
     // Ranks grow along the order: the complement turns a descending order around without overflow.
-    fn rank(&self, time: i64, seq: u64) -> (i64, u64) {
-        match self.order {
+    fn rank(self, time: i64, seq: u64) -> (i64, u64) {
+        match self {
             Order::Descending => (!time, !seq),
             Order::Ascending => (time, seq),
         }
     }
 
-    fn time_rank(&self, time: i64) -> i64 {
-        self.rank(time, 0).0
+    /// The time rank of the granule's first row in the order, or less: what granules are sorted by.
+    pub(super) fn best_rank(self, granule: &Granule) -> i64 {
+        let (earliest, latest) = granule.time_bounds();
+        let first = match self {
+            Order::Descending => latest,
+            Order::Ascending => earliest,
+        };
+        self.rank(first.as_nanos(), 0).0
     }
+}
+
+// Collects the keys of one page.
+struct Page {
+    order: Order,
+    after: Option<(i64, u64)>,
+    top: Top,
+}
+
+impl Collect for Page {
+    fn is_complete_before(&self, granule: &Granule) -> bool {
+        self.top.is_complete_before(self.order.best_rank(granule))
+    }
+
+    fn wanted(&self, batch: &RecordBatch, rows: BooleanBuffer) -> BooleanBuffer {
+        let Some(after) = self.after else { return rows };
+        let (times, seqs) = keys(batch);
+        let after = self.order.rank(after.0, after.1);
+        BooleanBuffer::collect_bool(rows.len(), |row| rows.value(row) && self.order.rank(times[row], seqs[row]) > after)
+    }
+
+    fn take(&mut self, granule: usize, batch: &RecordBatch, rows: &BooleanBuffer) -> Result<(), SearchError> {
+        let (times, seqs) = keys(batch);
+        for row in rows.set_indices() {
+            let position = (granule as u32, row as u32);
+            self.top.offer(Ranked { rank: self.order.rank(times[row], seqs[row]), position });
+        }
+        Ok(())
+    }
+}
+
+fn keys(batch: &RecordBatch) -> (&[i64], &[u64]) {
+    let times = batch[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
+    let seqs = batch[column::INGEST_SEQ].as_primitive::<UInt64Type>().values();
+    (times, seqs)
 }
 
 impl Found {
@@ -263,17 +213,6 @@ impl Found {
             batches.push(granule.read_rows(&Projection::All, &rows)?);
         }
         Ok(Rows { batches, places })
-    }
-}
-
-fn name_of(field: &Field) -> String {
-    use crate::search::plan::Place;
-    match field {
-        Field::Column(column) => column.name.to_owned(),
-        Field::Attribute(Place::RecordOrResource, key) => key.clone(),
-        Field::Attribute(Place::Record, key) => format!("attr.{key}"),
-        Field::Attribute(Place::Resource, key) => format!("res.{key}"),
-        Field::Attribute(Place::Scope, key) => format!("scope.{key}"),
     }
 }
 

@@ -3,12 +3,14 @@
 //! It knows nothing of columns and types: `plan` gives the terms their meaning. Called by `search::parse`.
 //!
 //! ```text
+//! count = [ or ] "|" "stats" "count()" "as" name [ "by" "(" field { "," field } ")" ] [ "|" "where" name sign number ]
 //! or    = and { "OR" and }
 //! and   = unary { ["AND"] unary }
 //! unary = "NOT" unary | "-" unary | "(" or ")" | term
 //! term  = [ field ":" ] matcher
 //! ```
 
+pub mod pipe;
 mod scan;
 mod term;
 
@@ -106,39 +108,53 @@ pub struct Value {
 
 /// Reads a filter. The empty text is [`Filter::Everything`].
 pub fn parse(text: &str) -> Result<Filter, QueryError> {
-    let chars: Vec<char> = text.chars().collect();
-    if chars.len() > QUERY_CHARACTERS_MAX {
-        return Err(QueryError::new(
-            QUERY_CHARACTERS_MAX,
-            format!("the query is longer than {QUERY_CHARACTERS_MAX} characters"),
-            "ask in several queries",
-        ));
-    }
-    let mut parser = Parser { chars, at: 0, depth: 0, terms: 0, regexes: 0 };
-    let filter = parser.or()?;
-    parser.skip_space();
+    let mut parser = Parser::new(text, false)?;
+    let filter = parser.filter()?;
     match parser.peek() {
-        None => Ok(filter.unwrap_or(Filter::Everything)),
-        Some('|') => Err(parser.pipe()),
-        // `or` stops at nothing else.
-        Some(_) => Err(QueryError::new(
-            parser.at,
-            "`)` closes nothing",
-            "remove it, or put text that contains parentheses in quotes",
-        )),
+        None => Ok(filter),
+        Some(_) => Err(parser.pipe()),
     }
 }
 
-// This file joins terms, `term` reads them, `scan` knows characters.
+// This file joins terms, `term` reads them, `pipe` what comes after them, `scan` knows characters.
 struct Parser {
     chars: Vec<char>,
     at: usize,
     depth: usize,
     terms: usize,
     regexes: usize,
+    // Whether a pipe may follow the filter.
+    with_pipes: bool,
 }
 
 impl Parser {
+    fn new(text: &str, with_pipes: bool) -> Result<Self, QueryError> {
+        let chars: Vec<char> = text.chars().collect();
+        if chars.len() > QUERY_CHARACTERS_MAX {
+            return Err(QueryError::new(
+                QUERY_CHARACTERS_MAX,
+                format!("the query is longer than {QUERY_CHARACTERS_MAX} characters"),
+                "ask in several queries",
+            ));
+        }
+        Ok(Self { chars, at: 0, depth: 0, terms: 0, regexes: 0, with_pipes })
+    }
+
+    // Up to the end or to a `|`.
+    fn filter(&mut self) -> Result<Filter, QueryError> {
+        let filter = self.or()?;
+        self.skip_space();
+        match self.peek() {
+            None | Some('|') => Ok(filter.unwrap_or(Filter::Everything)),
+            // `or` stops at nothing else.
+            Some(_) => Err(QueryError::new(
+                self.at,
+                "`)` closes nothing",
+                "remove it, or put text that contains parentheses in quotes",
+            )),
+        }
+    }
+
     fn or(&mut self) -> Result<Option<Filter>, QueryError> {
         let Some(first) = self.and()? else {
             return match self.keyword("OR") {
@@ -232,7 +248,7 @@ impl Parser {
         self.skip_space();
         match self.peek() {
             Some(')') => self.at += 1,
-            Some('|') => return Err(self.pipe()),
+            Some('|') if !self.with_pipes => return Err(self.pipe()),
             _ => return Err(QueryError::new(open, "`(` is not closed", "add `)`, or put the text in quotes")),
         }
         inner.ok_or_else(|| QueryError::new(open, "nothing between the parentheses", "remove `()`"))
@@ -250,7 +266,7 @@ impl Parser {
         QueryError::new(
             self.at,
             "pipes come later",
-            "this version only filters: end the query before `|`, write OR for alternatives, or put the text in quotes",
+            "a search only filters: end the query before `|`, write OR for alternatives, or put the text in quotes",
         )
     }
 }
@@ -284,6 +300,9 @@ mod tests {
                     assert!(error.position <= text.chars().count(), "seed {seed}: {text:?}: {error}");
                     assert!(!error.message.is_empty() && !error.hint.is_empty(), "seed {seed}: {text:?}: {error}");
                 }
+            }
+            if let Err(error) = pipe::parse(&text) {
+                assert!(error.position <= text.chars().count(), "seed {seed}: {text:?}: {error}");
             }
         }
         assert!((1_000..19_000).contains(&read), "seed {seed}: {read} texts were queries");

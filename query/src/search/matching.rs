@@ -44,17 +44,18 @@ impl<'a> From<&'a AttributeValue> for Scalar<'a> {
     }
 }
 
-impl Scalar<'_> {
-    fn text(&self) -> Cow<'_, str> {
+impl<'a> Scalar<'a> {
+    /// What words, `:=` and expressions look at, and what groups are named after.
+    pub fn text(self) -> Cow<'a, str> {
         match self {
             Scalar::Text(text) => Cow::Borrowed(text),
             Scalar::Number(Number::Int(value)) => Cow::Owned(value.to_string()),
-            Scalar::Number(Number::Double(value)) => Cow::Owned(double_text(*value)),
+            Scalar::Number(Number::Double(value)) => Cow::Owned(double_text(value)),
             Scalar::Bool(true) => Cow::Borrowed("true"),
             Scalar::Bool(false) => Cow::Borrowed("false"),
             Scalar::Bytes(bytes) => Cow::Owned(base64_encode(bytes)),
             Scalar::Nested(value) => Cow::Owned(value.to_text()),
-            Scalar::Time(nanos) => Cow::Owned(Timestamp::from_nanos(*nanos).to_string()),
+            Scalar::Time(nanos) => Cow::Owned(Timestamp::from_nanos(nanos).to_string()),
             Scalar::Duration(nanos) => Cow::Owned(nanos.to_string()),
         }
     }

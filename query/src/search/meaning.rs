@@ -242,7 +242,8 @@ impl Meaning<'_> {
     }
 }
 
-fn field_named(table: Table, name: &FieldName) -> Field {
+/// The field that a name means in a table.
+pub fn field_named(table: Table, name: &FieldName) -> Field {
     let place = match name.namespace {
         Namespace::Any => match fields::column(table, &name.name) {
             Some(column) => return Field::Column(column),

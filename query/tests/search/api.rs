@@ -1,5 +1,6 @@
 //! The HTTP API over a store of made-up rows, asked through its router.
 
+mod counts;
 mod otlp;
 mod tail;
 mod traces;

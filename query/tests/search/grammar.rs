@@ -1,20 +1,33 @@
-//! Runs `forms.txt` and `errors.txt`: how each form of the filter language is understood, and each mistake answered.
+//! Runs `forms.txt` and `errors.txt`: how each form of the filter language is understood, and each mistake answered; and
+//! `count_forms.txt` and `count_errors.txt` for counts.
 //!
 //! A case is a line `> query`, followed by the plan as one line, or by `! position: message | hint`. `table NAME` changes the
 //! table for the cases after it. Times are relative to 2026-01-31T12:00:00Z.
 
 use model::Timestamp;
+use query::QueryError;
 use query::search;
+use query::search::stats::CountQuery;
 use store::Table;
 
 #[test]
 fn every_form_is_understood() {
-    assert_eq!(check(include_str!("forms.txt")), (125, 0));
+    assert_eq!(check(include_str!("forms.txt"), filter), (125, 0));
 }
 
 #[test]
 fn every_mistake_is_answered_with_its_position() {
-    assert_eq!(check(include_str!("errors.txt")), (0, 63));
+    assert_eq!(check(include_str!("errors.txt"), filter), (0, 63));
+}
+
+#[test]
+fn every_form_of_a_count_is_understood() {
+    assert_eq!(check(include_str!("count_forms.txt"), count), (17, 0));
+}
+
+#[test]
+fn every_mistake_in_a_count_is_answered_with_its_position() {
+    assert_eq!(check(include_str!("count_errors.txt"), count), (0, 64));
 }
 
 #[test]
@@ -38,8 +51,16 @@ fn sizes_are_limited() {
     assert!(search::parse(&deepest, Table::Logs, now()).is_ok());
 }
 
+fn filter(text: &str, table: Table) -> Result<String, QueryError> {
+    search::parse(text, table, now()).map(|plan| plan.to_string())
+}
+
+fn count(text: &str, table: Table) -> Result<String, QueryError> {
+    CountQuery::parse(text, table, now()).map(|count| count.to_string())
+}
+
 // Returns how many plans and how many errors were compared.
-fn check(cases: &str) -> (usize, usize) {
+fn check(cases: &str, parse: fn(&str, Table) -> Result<String, QueryError>) -> (usize, usize) {
     let mut table = Table::Logs;
     let (mut plans, mut errors) = (0, 0);
     let mut query: Option<&str> = None;
@@ -56,8 +77,8 @@ fn check(cases: &str) -> (usize, usize) {
             assert_eq!(query.replace(text), None, "line {}: the case before has no answer", number + 1);
         } else if !line.is_empty() && !line.starts_with('#') {
             let query = query.take().expect("an answer follows a query");
-            let (answer, count) = match search::parse(query, table, now()) {
-                Ok(plan) => (plan.to_string(), &mut plans),
+            let (answer, count) = match parse(query, table) {
+                Ok(understood) => (understood, &mut plans),
                 Err(error) => (format!("! {}: {} | {}", error.position, error.message, error.hint), &mut errors),
             };
             *count += 1;

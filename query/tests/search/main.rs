@@ -2,6 +2,7 @@
 //! oracle, and the HTTP API.
 
 mod api;
+mod counts;
 mod grammar;
 mod naive;
 mod oracle;

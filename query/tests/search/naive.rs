@@ -375,7 +375,8 @@ impl Query {
 }
 
 impl Field {
-    fn text(&self) -> String {
+    /// The field as it stands before a value.
+    pub fn text(&self) -> String {
         match self {
             Field::Default => String::new(),
             Field::Column(name) => format!("{name}:"),

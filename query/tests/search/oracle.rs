@@ -19,38 +19,61 @@ use crate::world::{Log, Maker, Span, append, log_batch, now, open, span_batch};
 const QUERIES: usize = 2_000;
 const BATCHES: usize = 8;
 
-struct World {
-    logs: Vec<(u64, Log)>,
-    spans: Vec<(u64, Span)>,
+pub struct World {
+    pub logs: Vec<(u64, Log)>,
+    pub spans: Vec<(u64, Span)>,
+}
+
+/// The same rows in the head, in parts, and in parts whose index is gone.
+pub struct Places {
+    pub world: World,
+    stores: [Store; 3],
+    _directories: [tempfile::TempDir; 3],
+}
+
+/// One seed, so that a change and not chance turns the test red; others by the variable.
+pub fn seed() -> u64 {
+    let seed = std::env::var("SEXTANT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    eprintln!("SEXTANT_SEED={seed}");
+    seed
 }
 
 #[test]
 fn answers_are_those_of_the_oracle() {
-    // One seed, so that a change and not chance turns the test red; others by the variable.
-    let seed = std::env::var("SEXTANT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-    eprintln!("SEXTANT_SEED={seed}");
+    let seed = seed();
     let mut maker = Maker { random: fastrand::Rng::with_seed(seed) };
-    let directories = [(); 3].map(|()| tempfile::tempdir().expect("a directory"));
-    let stores = directories.each_ref().map(|directory| open(directory.path()));
-    let world = World::fill(&mut maker, &stores);
-    stores[1].flush_now().expect("flushed");
-    stores[2].flush_now().expect("flushed");
-    remove_indexes(directories[2].path());
-    let snapshots = stores.each_ref().map(Store::snapshot);
-    assert!(snapshots[0].parts().is_empty() && snapshots[1].parts().len() >= 4, "rows are where they should be");
-
+    let places = Places::fill(&mut maker);
     let mut counts = Counts::default();
     for number in 0..QUERIES {
-        let asked = Asked::make(&mut maker, &world, number, &mut counts);
-        let expected = asked.expected(&world);
+        let asked = Asked::make(&mut maker, &places.world, number, &mut counts);
+        let expected = asked.expected(&places.world);
         counts.answers += 1;
         counts.non_empty += usize::from(!expected.0.is_empty());
-        for (snapshot, place) in snapshots.iter().zip(["the head", "parts", "parts without index"]) {
-            let found = asked.run(snapshot);
+        for (snapshot, place) in places.snapshots() {
+            let found = asked.run(&snapshot);
             assert_eq!(found, expected, "seed {seed}, query {number} over {place}: {asked:?}");
         }
     }
     counts.print_and_check();
+}
+
+impl Places {
+    pub fn fill(maker: &mut Maker) -> Self {
+        let directories = [(); 3].map(|()| tempfile::tempdir().expect("a directory"));
+        let stores = directories.each_ref().map(|directory| open(directory.path()));
+        let world = World::fill(maker, &stores);
+        stores[1].flush_now().expect("flushed");
+        stores[2].flush_now().expect("flushed");
+        remove_indexes(directories[2].path());
+        let snapshots = stores.each_ref().map(Store::snapshot);
+        assert!(snapshots[0].parts().is_empty() && snapshots[1].parts().len() >= 4, "rows are where they should be");
+        Self { world, stores, _directories: directories }
+    }
+
+    pub fn snapshots(&self) -> [(Snapshot, &'static str); 3] {
+        let names = ["the head", "parts", "parts without index"];
+        std::array::from_fn(|place| (self.stores[place].snapshot(), names[place]))
+    }
 }
 
 impl World {
@@ -74,7 +97,7 @@ impl World {
         world
     }
 
-    fn rows(&self, table: Table) -> Vec<(i64, u64, &dyn Row)> {
+    pub fn rows(&self, table: Table) -> Vec<(i64, u64, &dyn Row)> {
         match table {
             Table::Logs => self.logs.iter().map(|(seq, log)| (log.time, *seq, log as &dyn Row)).collect(),
             _ => self.spans.iter().map(|(seq, span)| (span.start, *seq, span as &dyn Row)).collect(),
@@ -96,12 +119,8 @@ impl Asked {
     fn make(maker: &mut Maker, world: &World, number: usize, counts: &mut Counts) -> Self {
         let table = maker.pick(&[Table::Logs, Table::Spans]);
         let query = Composer { maker, rows: world.rows(table), table, counts }.query(number);
-        let back = |maker: &mut Maker| now().saturating_add(-maker.random.i64(0..30) * 3_600_000_000_000);
         let range = match maker.random.u8(0..4) {
-            0 => {
-                let (one, other) = (back(maker), back(maker));
-                TimeRange { start: one.min(other), end: one.max(other) }
-            }
+            0 => some_hours(maker),
             1 => TimeRange { start: back(maker), end: Timestamp::MAX },
             _ => TimeRange::ALL,
         };
@@ -144,12 +163,22 @@ impl Asked {
     }
 }
 
-// Writes queries whose terms are taken from rows, so that they find something.
-struct Composer<'a, 'r> {
-    maker: &'a mut Maker,
-    rows: Vec<(i64, u64, &'r dyn Row)>,
-    table: Table,
-    counts: &'a mut Counts,
+fn back(maker: &mut Maker) -> Timestamp {
+    now().saturating_add(-maker.random.i64(0..30) * 3_600_000_000_000)
+}
+
+/// A range of whole hours that may have rows.
+pub fn some_hours(maker: &mut Maker) -> TimeRange {
+    let (one, other) = (back(maker), back(maker));
+    TimeRange { start: one.min(other), end: one.max(other) }
+}
+
+/// Writes queries whose terms are taken from rows, so that they find something.
+pub struct Composer<'a, 'r> {
+    pub maker: &'a mut Maker,
+    pub rows: Vec<(i64, u64, &'r dyn Row)>,
+    pub table: Table,
+    pub counts: &'a mut Counts,
 }
 
 const TERMS: [&str; 17] = [
@@ -173,7 +202,7 @@ const TERMS: [&str; 17] = [
 ];
 
 impl<'r> Composer<'_, 'r> {
-    fn query(&mut self, number: usize) -> Query {
+    pub fn query(&mut self, number: usize) -> Query {
         let row = self.row();
         match number % 8 {
             0 if number.is_multiple_of(32) => {
@@ -226,7 +255,7 @@ impl<'r> Composer<'_, 'r> {
         }
     }
 
-    fn row(&mut self) -> &'r dyn Row {
+    pub fn row(&mut self) -> &'r dyn Row {
         self.rows[self.maker.random.usize(0..self.rows.len())].2
     }
 
@@ -250,7 +279,7 @@ impl<'r> Composer<'_, 'r> {
         Query::Term(Field::Column("timestamp"), Form::Exists)
     }
 
-    fn field(&mut self, kind: &str, row: &dyn Row) -> Field {
+    pub fn field(&mut self, kind: &str, row: &dyn Row) -> Field {
         let logs = self.table == Table::Logs;
         match kind {
             "word" | "word*" | "phrase" | "/regex/" => return Field::Default,
@@ -450,7 +479,7 @@ fn has_words(form: &Form) -> bool {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub struct Counts {
     forms: BTreeMap<&'static str, usize>,
     answers: usize,
     non_empty: usize,

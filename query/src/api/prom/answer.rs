@@ -9,20 +9,20 @@ use serde::Serialize;
 use crate::promql::{Answer, Kind, PromqlError, Sample, Value};
 
 /// An answer with what the asker should know about it.
-pub(super) struct Reply<D> {
-    pub(super) data: D,
-    pub(super) warnings: Vec<String>,
-    pub(super) infos: Vec<String>,
+pub(in crate::api) struct Reply<D> {
+    pub(in crate::api) data: D,
+    pub(in crate::api) warnings: Vec<String>,
+    pub(in crate::api) infos: Vec<String>,
 }
 
 impl<D> Reply<D> {
     /// An answer about which nothing needs to be said.
-    pub(super) fn plain(data: D) -> Self {
+    pub(in crate::api) fn plain(data: D) -> Self {
         Self { data, warnings: Vec::new(), infos: Vec::new() }
     }
 
     /// Cuts `items` to `limit` (0: no limit) and says so.
-    pub(super) fn limited<T>(mut items: Vec<T>, limit: usize, wrap: impl FnOnce(Vec<T>) -> D) -> Self {
+    pub(in crate::api) fn limited<T>(mut items: Vec<T>, limit: usize, wrap: impl FnOnce(Vec<T>) -> D) -> Self {
         let mut reply_warnings = Vec::new();
         if limit > 0 && items.len() > limit {
             items.truncate(limit);
@@ -50,7 +50,7 @@ impl<D: Serialize> IntoResponse for Reply<D> {
 
 /// An error as Prometheus answers it.
 #[derive(Debug)]
-pub(super) struct PromError {
+pub(in crate::api) struct PromError {
     status: StatusCode,
     error_type: &'static str,
     message: String,
@@ -58,22 +58,22 @@ pub(super) struct PromError {
 
 impl PromError {
     /// The request is wrong.
-    pub(super) fn bad_data(message: impl Into<String>) -> Self {
+    pub(in crate::api) fn bad_data(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", message: message.into() }
     }
 
     /// A parameter is wrong.
-    pub(super) fn bad_parameter(name: &str, reason: impl std::fmt::Display) -> Self {
+    pub(in crate::api) fn bad_parameter(name: &str, reason: impl std::fmt::Display) -> Self {
         Self::bad_data(format!("invalid parameter {name:?}: {reason}"))
     }
 
     /// Not now.
-    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+    pub(in crate::api) fn unavailable(message: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error_type: "unavailable", message: message.into() }
     }
 
     /// Our own fault. The asker learns that reading failed; which file it was stands in the log alone.
-    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+    pub(in crate::api) fn internal(error: &dyn std::error::Error) -> Self {
         let chain: Vec<String> =
             std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
         tracing::error!(error = chain.join(": "), "a query could not read the store");
@@ -82,7 +82,7 @@ impl PromError {
     }
 
     /// What became of the query in the parameter `parameter`.
-    pub(super) fn of_query(parameter: &str, error: &PromqlError) -> Self {
+    pub(in crate::api) fn of_query(parameter: &str, error: &PromqlError) -> Self {
         let (status, error_type) = match error.kind() {
             Kind::BadData => return Self::bad_parameter(parameter, error),
             Kind::Internal => return Self::internal(error),

@@ -12,7 +12,7 @@ use crate::promql::{Matcher, MillisRange, series_selector};
 
 /// The parameters of one request. Of several with one name the first counts, the body's before the URL's.
 #[derive(Debug, Default)]
-pub(super) struct Params(Vec<(String, String)>);
+pub(in crate::api) struct Params(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = PromError;
@@ -38,12 +38,17 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
 impl Params {
     /// A parameter's value; empty if it is not there.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(in crate::api) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a parameter that may come several times.
+    pub(in crate::api) fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }
 
     /// A time in milliseconds, if it is there.
@@ -72,7 +77,7 @@ impl Params {
     }
 
     /// A number of things, 0 if it is not there.
-    pub(super) fn limit(&self, name: &str) -> Result<usize, PromError> {
+    pub(in crate::api) fn limit(&self, name: &str) -> Result<usize, PromError> {
         let Some(text) = self.get(name) else { return Ok(0) };
         match text.parse::<i64>() {
             Ok(limit) => {
@@ -93,7 +98,7 @@ impl Params {
     }
 
     /// The selectors in `match[]`.
-    pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, PromError> {
+    pub(in crate::api) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, PromError> {
         let texts = self.0.iter().filter(|(name, _)| name == "match[]").map(|(_, text)| text);
         texts.map(|text| series_selector(text).map_err(|error| PromError::of_query("match[]", &error))).collect()
     }

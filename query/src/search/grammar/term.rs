@@ -5,7 +5,7 @@ use crate::error::QueryError;
 use crate::limits::{QUERY_REGEXES_MAX, QUERY_TERMS_MAX};
 
 // Before the colon of an unquoted field: these hint at text that was not meant as a field.
-const ODD_IN_NAMES: &str = "\"'`()[]{}<>=*,;\\";
+pub(super) const ODD_IN_NAMES: &str = "\"'`()[]{}<>=*,;\\";
 
 impl Parser {
     pub(super) fn term(&mut self) -> Result<Filter, QueryError> {
@@ -79,7 +79,7 @@ impl Parser {
         Ok(Some(FieldName { namespace, name }))
     }
 
-    fn namespace(&mut self) -> Namespace {
+    pub(super) fn namespace(&mut self) -> Namespace {
         for (prefix, namespace) in
             [("attr.", Namespace::Record), ("res.", Namespace::Resource), ("scope.", Namespace::Scope)]
         {

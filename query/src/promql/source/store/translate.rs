@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use model::Labels;
 use model::attributes::AttributeValue;
 use model::labels::METRIC_NAME;
-use model::names::{Identity, MetricKind, Policy, unit_words};
+use model::names::{Identity, MetricKind, ORIGIN, ORIGIN_PROMETHEUS, Policy, unit_words};
 use store::schema::{column, metric_type};
 
 use super::MetricFacts;
@@ -28,6 +28,7 @@ const TEMPORALITY_CUMULATIVE: i32 = 2;
 #[derive(Debug, Default)]
 pub struct Translator {
     policy: Policy,
+    target_info: bool,
     // By `series_id` and `series_check`. Held for as long as it takes to look up or put in one table's rows.
     known: Mutex<HashMap<(u64, u64), Arc<Translated>>>,
 }
@@ -54,6 +55,8 @@ pub(super) struct Translated {
     pub(super) labels: Labels,
     /// Series with different groups can never have one label set.
     pub(super) group: Labels,
+    /// The labels of its resource's `target_info`, if there is one.
+    pub(super) target: Option<Labels>,
     /// Why PromQL cannot have it yet.
     pub(super) left_out: Option<String>,
     kind: MetricKind,
@@ -62,9 +65,9 @@ pub(super) struct Translated {
 }
 
 impl Translator {
-    /// Translates by this policy.
-    pub fn new(policy: Policy) -> Self {
-        Self { policy, known: Mutex::default() }
+    /// Translates by this policy, with or without the series `target_info`.
+    pub fn new(policy: Policy, target_info: bool) -> Self {
+        Self { policy, target_info, known: Mutex::default() }
     }
 
     /// The series in these rows of a series table; `rows` are pairs of row and series id. Rows without a usable name are left
@@ -89,7 +92,7 @@ impl Translator {
                 Some(reader) => reader,
                 none => none.insert(SeriesReader::new(table)?),
             };
-            let series = Arc::new(reader.read(&self.policy, *row, *id));
+            let series = Arc::new(reader.read(&self.policy, self.target_info, *row, *id));
             if known.len() >= limits::TRANSLATIONS_MAX {
                 known.clear();
             }
@@ -168,6 +171,18 @@ impl Translated {
     }
 }
 
+// Whether the series has Prometheus's names already, as those of rules have.
+fn is_prometheus(scope: &[(String, AttributeValue)]) -> bool {
+    scope.iter().any(|(key, value)| {
+        key == ORIGIN && matches!(value, AttributeValue::String(origin) if origin == ORIGIN_PROMETHEUS)
+    })
+}
+
+fn own_labels(name: &str, attributes: &[(String, AttributeValue)]) -> Labels {
+    let own = attributes.iter().map(|(key, value)| (key.clone(), value.to_text()));
+    Labels::new(own.chain([(METRIC_NAME.to_owned(), name.to_owned())]))
+}
+
 // The columns of a series table.
 struct SeriesReader {
     service: Texts,
@@ -204,19 +219,19 @@ impl SeriesReader {
         })
     }
 
-    fn read(&self, policy: &Policy, row: usize, id: u64) -> Translated {
+    fn read(&self, policy: &Policy, target_info: bool, row: usize, id: u64) -> Translated {
         let (shape, kind) = self.shape(row);
         let metric = self.metric.text(row);
         let unit = self.unit.text(row);
-        let named = policy.metric_name(&metric, &unit, kind);
         let left_out = self.left_out(row, &metric);
-        let name = named.unwrap_or_default();
         let mut resource = self.resource.read(row);
         // The service's name has a column of its own.
         if let Some(service) = self.service.get(row) {
             resource.push(("service.name".to_owned(), AttributeValue::String(service.to_owned())));
         }
         let (scope_attributes, attributes) = (self.scope.read(row), self.attributes.read(row));
+        let exact = is_prometheus(&scope_attributes);
+        let name = if exact { metric } else { policy.metric_name(&metric, &unit, kind).unwrap_or_default() };
         let identity = Identity {
             resource: &resource,
             scope_name: self.scope_name.get(row).unwrap_or_default(),
@@ -225,7 +240,7 @@ impl SeriesReader {
             scope_attributes: &scope_attributes,
             attributes: &attributes,
         };
-        let all = policy.labels(&name, &identity);
+        let all = if exact { own_labels(&name, &attributes) } else { policy.labels(&name, &identity) };
         let group = all.filter(|label| ![METRIC_NAME, BUCKET_LABEL, QUANTILE_LABEL].contains(&label));
         let labels = match shape {
             Shape::Number => all,
@@ -233,7 +248,8 @@ impl SeriesReader {
             Shape::Summary => all.with(QUANTILE_LABEL, ""),
         };
         let help = self.description.text(row);
-        Translated { id, shape, name, labels, group, left_out, kind, help, unit: unit_words(&unit) }
+        let target = if target_info { policy.target_info(&resource) } else { None };
+        Translated { id, shape, name, labels, group, target, left_out, kind, help, unit: unit_words(&unit) }
     }
 
     fn shape(&self, row: usize) -> (Shape, MetricKind) {
