@@ -18,6 +18,8 @@ fn before(place: Place, action: Action) -> &'static str {
         (Place::Prompt, _) => ": \"xyz\"",
         (Place::Screen("logs"), Action::Down | Action::HalfDown | Action::PageDown | Action::Last) => "g g",
         (_, Action::Up | Action::HalfUp | Action::PageUp | Action::First) => "j j j",
+        (Place::Screen("overview"), Action::NextPane | Action::PreviousPane) => "",
+        (Place::Screen("traces"), Action::NextPane | Action::PreviousPane) => "d",
         (_, Action::NextPane | Action::PreviousPane) => "Enter",
         (Place::Screen("trace"), Action::Own("unfold")) => "g g h",
         (_, Action::Own("next error" | "next warning")) => "g g",
@@ -58,7 +60,11 @@ fn check(spec: &'static screen::Spec, place: Place, binding: &Binding, keys: &st
         let id = fixture::args(name).id;
         driver.press(&format!(": \"{name} {id}\" Enter"));
     }
-    driver.press(before(place, binding.action));
+    for keys in before(place, binding.action).split(' ') {
+        // How far a page goes is known once it was drawn.
+        driver.frame();
+        driver.press(keys);
+    }
     let seen = |driver: &mut Driver| {
         let frame = driver.frame();
         (frame, driver.asked, driver.copied.len(), driver.state.depth(), driver.state.has_ended(), driver.state.place())
