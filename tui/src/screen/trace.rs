@@ -283,7 +283,7 @@ impl Trace {
                 let message = if role == Role::Bad { Role::Bad } else { Role::Faint };
                 put(buffer, (x + 1, place.y), cells, letter, theme.style(role));
                 let room = place.right().saturating_sub(x + 3);
-                put(buffer, (x + 3, place.y), room, &log_message(log), theme.style(message));
+                put(buffer, (x + 3, place.y), room, log_message(log), theme.style(message));
             }
         }
     }
