@@ -14,7 +14,12 @@
 //! A screen is pure: it changes only itself, and what it wants done it pushes to its [`Context`]. It draws from what it has
 //! whatever that is; [`Screen::draw`] may remember the heights of panes (for page keys), and nothing else.
 
+pub mod correlate;
+pub mod logs;
 pub mod overview;
+mod record;
+pub mod trace;
+pub mod traces;
 
 use std::fmt::Debug;
 
@@ -31,7 +36,7 @@ use crate::session::{Range, Session};
 use crate::theme::{Role, Theme};
 
 /// Every screen, in the order of help and palette. The first is the root of the stack.
-pub static ALL: &[&Spec] = &[&overview::SPEC];
+pub static ALL: &[&Spec] = &[&overview::SPEC, &logs::SPEC, &traces::SPEC, &trace::SPEC, &correlate::SPEC];
 
 /// The screen of that name.
 pub fn spec(name: &str) -> Option<&'static Spec> {
@@ -66,8 +71,8 @@ pub struct Pivot {
     pub keys: &'static [&'static str],
     /// What help says.
     pub help: &'static str,
-    /// What to show of the selection; or why that cannot be.
-    pub args: fn(&Subject) -> Result<Args, &'static str>,
+    /// Which screen shows the selection, and what of it; or why that cannot be.
+    pub to: fn(&Subject) -> Result<(&'static str, Args), &'static str>,
 }
 
 /// What a screen is opened with.
@@ -207,12 +212,22 @@ pub trait Screen: Debug + Send {
     /// It is not seen any more: what runs is stopped.
     fn suspend(&mut self, _cx: &mut Context<'_>) {}
 
+    /// Closes a pane that was opened within it; whether there was one. Only then Esc leads back.
+    fn close(&mut self) -> bool {
+        false
+    }
+
     /// Draws itself.
     fn draw(&mut self, scene: &mut Scene<'_>);
 
     /// The state in a word for the header: `LIVE`, `PAUSED +12`, `PARTIAL`.
     fn badge(&self) -> Option<(Safe, Role)> {
         None
+    }
+
+    /// Whether it shows something whatever the time: then the header says no range.
+    fn is_timeless(&self) -> bool {
+        false
     }
 
     /// The filter in force; `None` if the screen has none.

@@ -7,3 +7,4 @@ mod golden;
 mod hostile;
 mod keys;
 mod random;
+mod runtime;
