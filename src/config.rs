@@ -34,6 +34,8 @@ pub struct Config {
     pub insecure: bool,
     /// What the server says of itself on stderr.
     pub log: String,
+    /// Seconds between two looks at its own counters that are stored; 0 to store none.
+    pub own_metrics_interval_s: u64,
     /// How long requests in flight may take once the server stops.
     pub drain_timeout_ms: u64,
     /// Receiving.
@@ -55,6 +57,7 @@ impl Default for Config {
             http: Door::loopback(3300),
             insecure: false,
             log: "info".to_owned(),
+            own_metrics_interval_s: 15,
             drain_timeout_ms: 10_000,
             collector: collector::Config::default(),
             store: store::Config::default(),

@@ -5,10 +5,13 @@ mod command;
 mod config;
 mod gate;
 mod in_flight;
+mod own_metrics;
 #[cfg(test)]
 mod reference;
 mod report;
 mod server;
+#[cfg(feature = "demo")]
+mod shipped;
 mod shutdown;
 mod table;
 mod telemetry;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use collector::Intake;
+use collector::{Intake, Myself};
 use model::stats::Stats;
 use model::{Clock, SystemClock};
 use query::api::{ApiState, Mode};
@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::{Config, Door};
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
+use crate::own_metrics::OwnMetrics;
 use crate::report::Failure;
 use crate::shutdown::Stop;
 
@@ -32,6 +33,9 @@ pub type Doors = Vec<(&'static str, SocketAddr)>;
 /// What is answered may still be on its way through a socket when its connection is closed; so long is waited for that.
 const GOODBYE: Duration = Duration::from_millis(250);
 
+/// Sizes on `/metrics` are so old at most when own metrics are not stored.
+const GAUGES_INTERVAL: Duration = Duration::from_secs(15);
+
 type Listeners = Vec<(&'static str, TcpListener, SocketAddr)>;
 
 /// A running server.
@@ -39,6 +43,8 @@ pub struct Server {
     doors: Doors,
     stop: Stop,
     serving: JoinSet<anyhow::Result<()>>,
+    // What works beside the doors and stops before the store does.
+    working: JoinSet<()>,
     in_flight: InFlight,
     drain_timeout: Duration,
     api: Arc<query::api::Server>,
@@ -71,6 +77,7 @@ impl Server {
         }
         let store = open_store(config, &clock, &stats).await?;
         let intake = Intake::new(config.collector.clone(), store.writer(), Arc::clone(&clock), stats.clone());
+        server.watch_itself(config, &store, &intake, &clock, &stats);
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
         gate.open(query::api::router(state.with_rules(rules.clone()).with_notifier(notifier.clone())));
@@ -100,6 +107,7 @@ impl Server {
         self.api.set_mode(Mode::Stopping);
         self.stop.say();
         let Some(Behind { store, intake, rules, notifying }) = self.behind.take() else { return Ok(()) };
+        while self.working.join_next().await.is_some() {}
         let drained = async {
             intake.close().await;
             self.in_flight.none().await;
@@ -177,11 +185,30 @@ impl Server {
             doors: listeners.iter().map(|(name, _, address)| (*name, *address)).collect(),
             stop: Stop::new(),
             serving: JoinSet::new(),
+            working: JoinSet::new(),
             in_flight: InFlight::new(),
             drain_timeout: Duration::from_millis(config.drain_timeout_ms),
             api: Arc::new(api),
             behind: None,
         }
+    }
+
+    fn watch_itself(&mut self, config: &Config, store: &Store, intake: &Intake, clock: &Arc<dyn Clock>, stats: &Stats) {
+        let instance = self.door("http").or_else(|| self.doors.first().map(|(_, address)| *address));
+        let stored = config.own_metrics_interval_s > 0;
+        let own = OwnMetrics {
+            store: store.clone(),
+            intake: stored.then(|| intake.clone()),
+            clock: Arc::clone(clock),
+            stats: stats.clone(),
+            myself: Myself {
+                version: self.api.version.clone(),
+                instance: instance.map(|address| address.to_string()).unwrap_or_default(),
+                started: self.api.started,
+            },
+            interval: if stored { Duration::from_secs(config.own_metrics_interval_s) } else { GAUGES_INTERVAL },
+        };
+        self.working.spawn(own.run(self.stop.said()));
     }
 
     fn serve(&mut self, listener: TcpListener, router: Router) {

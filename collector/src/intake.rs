@@ -97,6 +97,22 @@ impl Intake {
     }
 }
 
+impl Intake {
+    /// Converts and stores a small request of this process itself, which no door counts.
+    pub(crate) async fn accept_uncounted(
+        &self,
+        signal: Signal,
+        encoding: Encoding,
+        body: Vec<u8>,
+    ) -> Result<Outcome, Refusal> {
+        let _passage = self.inner.pipeline.enter()?;
+        let (batch, outcome) =
+            self.inner.to_batch(signal, &body, encoding, &self.inner.context()).map_err(Refusal::Undecodable)?;
+        self.inner.store(batch).await?;
+        Ok(outcome)
+    }
+}
+
 impl Inner {
     async fn carry(self: Arc<Self>, arrival: Arrival, _passage: Passage) -> Result<Outcome, Refusal> {
         let started = self.clock.monotonic();
@@ -149,14 +165,17 @@ impl Inner {
             }
         };
         self.counters.arrived(arrival.door, arrival.signal, wire_bytes, bytes.len());
-        let context = Context {
+        let converted = self.to_batch(arrival.signal, &bytes, arrival.encoding, &self.context());
+        let (batch, outcome) = converted.map_err(Refusal::Undecodable)?;
+        Ok((batch, outcome, arrival.reservation))
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
             received: self.clock.now(),
             correlation_keys: &self.config.correlation_keys,
             limits: Limits::default(),
-        };
-        let converted = self.to_batch(arrival.signal, &bytes, arrival.encoding, &context);
-        let (batch, outcome) = converted.map_err(Refusal::Undecodable)?;
-        Ok((batch, outcome, arrival.reservation))
+        }
     }
 
     fn to_batch(

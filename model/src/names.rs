@@ -1,11 +1,68 @@
 //! From OTLP's names to Prometheus's: metric names with unit and type suffixes, label names, and the labels of a series.
 //!
-//! The rules are those of OpenTelemetry's "Prometheus and OpenMetrics compatibility" with the strategy that Prometheus calls
-//! `UnderscoreEscapingWithSuffixes`. What was born in Prometheus (rules, scrapes) never passes through here. The PromQL source
+//! The rules are those of OpenTelemetry's "Prometheus and OpenMetrics compatibility", with the four strategies that Prometheus
+//! offers for its OTLP endpoint. What was born in Prometheus (rules, scrapes) never passes through here. The PromQL source
 //! over the store is the caller.
+
+use std::borrow::Cow;
+use std::str::FromStr;
 
 use crate::attributes::AttributeValue;
 use crate::labels::{Labels, METRIC_NAME};
+
+/// How much of OTLP's names is kept. The words are Prometheus's (`otlp.translation_strategy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Odd characters become underscores; unit and type are appended: `http_server_request_duration_seconds`.
+    #[default]
+    UnderscoreEscapingWithSuffixes,
+    /// Odd characters become underscores, nothing is appended: `http_server_request_duration`.
+    UnderscoreEscapingWithoutSuffixes,
+    /// Characters stay; unit and type are appended: `http.server.request.duration_seconds`.
+    NoUtf8EscapingWithSuffixes,
+    /// Names stay as they are: `http.server.request.duration`.
+    NoTranslation,
+}
+
+impl Strategy {
+    const ALL: [Strategy; 4] = [
+        Strategy::UnderscoreEscapingWithSuffixes,
+        Strategy::UnderscoreEscapingWithoutSuffixes,
+        Strategy::NoUtf8EscapingWithSuffixes,
+        Strategy::NoTranslation,
+    ];
+
+    /// Prometheus's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Strategy::UnderscoreEscapingWithSuffixes => "UnderscoreEscapingWithSuffixes",
+            Strategy::UnderscoreEscapingWithoutSuffixes => "UnderscoreEscapingWithoutSuffixes",
+            Strategy::NoUtf8EscapingWithSuffixes => "NoUTF8EscapingWithSuffixes",
+            Strategy::NoTranslation => "NoTranslation",
+        }
+    }
+
+    fn escapes(self) -> bool {
+        matches!(self, Strategy::UnderscoreEscapingWithSuffixes | Strategy::UnderscoreEscapingWithoutSuffixes)
+    }
+}
+
+/// A word is no strategy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no naming strategy {0:?}: write UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, \
+     NoUTF8EscapingWithSuffixes or NoTranslation"
+)]
+pub struct NoSuchStrategy(String);
+
+impl FromStr for Strategy {
+    type Err = NoSuchStrategy;
+
+    fn from_str(word: &str) -> Result<Self, NoSuchStrategy> {
+        let found = Strategy::ALL.into_iter().find(|strategy| strategy.as_str() == word);
+        found.ok_or_else(|| NoSuchStrategy(word.to_owned()))
+    }
+}
 
 /// What the suffix of a metric's name depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,11 +101,24 @@ pub struct Policy {
     pub namespace: String,
     /// Whether series carry `otel_scope_name`, `otel_scope_version`, `otel_scope_schema_url` and `otel_scope_<attribute>`.
     pub scope_labels: bool,
+    /// How much of OTLP's names is kept.
+    pub strategy: Strategy,
+    /// Resource attributes that every series of the resource carries as labels.
+    pub promoted: Vec<String>,
+    /// Whether units are spelled as Prometheus does where it differs from the specification: `tibibytes` for TiBy, and `kBy`
+    /// as it is.
+    pub prometheus_spelling: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { namespace: String::new(), scope_labels: true }
+        Self {
+            namespace: String::new(),
+            scope_labels: true,
+            strategy: Strategy::default(),
+            promoted: Vec::new(),
+            prometheus_spelling: false,
+        }
     }
 }
 
@@ -69,11 +139,20 @@ pub struct NameError {
 impl Policy {
     /// The Prometheus name of a metric, without the suffixes of single series (`_bucket`, `_sum`, `_count`).
     pub fn metric_name(&self, name: &str, unit: &str, kind: MetricKind) -> Result<String, NameError> {
+        match self.strategy {
+            Strategy::UnderscoreEscapingWithSuffixes => self.tokens_with_suffixes(name, unit, kind),
+            Strategy::UnderscoreEscapingWithoutSuffixes => self.escaped(name),
+            Strategy::NoUtf8EscapingWithSuffixes => self.kept_with_suffixes(name, unit, kind),
+            Strategy::NoTranslation => self.kept(name),
+        }
+    }
+
+    fn tokens_with_suffixes(&self, name: &str, unit: &str, kind: MetricKind) -> Result<String, NameError> {
         let mut tokens: Vec<String> = metric_tokens(name).map(str::to_owned).collect();
         if tokens.is_empty() {
             return Err(NameError { name: name.to_owned() });
         }
-        add_unit(&mut tokens, unit);
+        self.add_unit(&mut tokens, unit);
         match kind {
             MetricKind::Counter => move_last(&mut tokens, "total"),
             // Counters of things often bear the unit 1, but are no ratios: only gauges get the suffix.
@@ -83,8 +162,55 @@ impl Policy {
         if !self.namespace.is_empty() {
             tokens.splice(0..0, metric_tokens(&self.namespace).map(str::to_owned));
         }
-        let name = tokens.join("_");
-        Ok(if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name })
+        Ok(with_a_letter_first(tokens.join("_")))
+    }
+
+    // Runs of odd characters become one underscore; those that were there stay as many as they are.
+    fn escaped(&self, name: &str) -> Result<String, NameError> {
+        let escape = |text: &str| {
+            let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == ':' || c == '_';
+            let pieces: Vec<&str> = text.split(|c| !is_of_name(c)).filter(|piece| !piece.is_empty()).collect();
+            pieces.join("_")
+        };
+        let escaped = escape(name);
+        if escaped.is_empty() {
+            return Err(NameError { name: name.to_owned() });
+        }
+        let namespace = escape(&self.namespace);
+        Ok(with_a_letter_first(if namespace.is_empty() { escaped } else { format!("{namespace}_{escaped}") }))
+    }
+
+    fn kept(&self, name: &str) -> Result<String, NameError> {
+        if name.is_empty() {
+            return Err(NameError { name: name.to_owned() });
+        }
+        Ok(if self.namespace.is_empty() { name.to_owned() } else { format!("{}_{name}", self.namespace) })
+    }
+
+    fn kept_with_suffixes(&self, name: &str, unit: &str, kind: MetricKind) -> Result<String, NameError> {
+        let mut name = self.kept(name)?;
+        let (main, per) = self.unit_suffixes(unit);
+        let per = if per.is_empty() { per } else { format!("per_{per}") };
+        let last = match kind {
+            MetricKind::Counter => "total",
+            MetricKind::Gauge if unit.trim() == "1" => "ratio",
+            _ => "",
+        };
+        // What is to stand last is cut off where it stands already.
+        for suffix in [last, &per] {
+            cut_suffix(&mut name, suffix);
+        }
+        if !name.ends_with(&main) {
+            name = format!("{name}_{main}");
+        }
+        for suffix in [&per, last].into_iter().filter(|suffix| !suffix.is_empty()) {
+            name = format!("{name}_{suffix}");
+        }
+        Ok(name)
+    }
+
+    fn label_name<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        if self.strategy.escapes() { Cow::Owned(label_name(key)) } else { Cow::Borrowed(key) }
     }
 
     /// The labels of the series `metric` (a finished Prometheus name) with this identity.
@@ -92,14 +218,19 @@ impl Policy {
         let mut named: Vec<(&str, String, String)> = Vec::new();
         let mut add = |key, label: String, value: String| named.push((key, label, value));
         for (key, value) in identity.attributes {
-            add(key, label_name(key), value.to_text());
+            add(key, self.label_name(key).into_owned(), value.to_text());
+        }
+        for key in &self.promoted {
+            if let Some((key, value)) = identity.resource.iter().rev().find(|(name, _)| name == key) {
+                add(key, self.label_name(key).into_owned(), value.to_text());
+            }
         }
         if self.scope_labels {
             add(SCOPE_NAME, SCOPE_NAME.to_owned(), identity.scope_name.to_owned());
             add(SCOPE_VERSION, SCOPE_VERSION.to_owned(), identity.scope_version.to_owned());
             add(SCOPE_SCHEMA_URL, SCOPE_SCHEMA_URL.to_owned(), identity.scope_schema_url.to_owned());
             for (key, value) in identity.scope_attributes {
-                let label = label_name(&format!("otel_scope_{key}"));
+                let label = self.label_name(&format!("otel_scope_{key}")).into_owned();
                 // The specification drops scope attributes that would pass for the scope's own name, version or schema.
                 if ![SCOPE_NAME, SCOPE_VERSION, SCOPE_SCHEMA_URL].contains(&label.as_str()) {
                     add(key, label, value.to_text());
@@ -111,6 +242,21 @@ impl Policy {
         pairs.extend(self.target(identity.resource));
         pairs.push((METRIC_NAME.to_owned(), metric.to_owned()));
         Labels::new(pairs)
+    }
+
+    /// The labels of the series `target_info` of a resource: what a resource says beyond who it is. `None` if it says nothing,
+    /// or not who it is.
+    pub fn target_info(&self, resource: &[(String, AttributeValue)]) -> Option<Labels> {
+        let target = self.target(resource);
+        let rest: Vec<_> = resource.iter().filter(|(key, _)| !IDENTIFYING.contains(&key.as_str())).collect();
+        if target.is_empty() || rest.is_empty() {
+            return None;
+        }
+        let named = rest.iter().map(|(key, value)| (key.as_str(), self.label_name(key).into_owned(), value.to_text()));
+        let mut pairs = join_collisions(named.collect());
+        pairs.extend(target);
+        pairs.push((METRIC_NAME.to_owned(), TARGET_INFO.to_owned()));
+        Some(Labels::new(pairs))
     }
 
     /// `job` and `instance`, from `service.namespace`, `service.name` and `service.instance.id`.
@@ -126,7 +272,36 @@ impl Policy {
         let pair = |label: &str, value: Option<String>| value.map(|value| (label.to_owned(), value));
         pair("job", job).into_iter().chain(pair("instance", text("service.instance.id"))).collect()
     }
+
+    fn add_unit(&self, tokens: &mut Vec<String>, unit: &str) {
+        let (main, per) = self.unit_suffixes(unit);
+        let missing = |word: &str| !word.is_empty() && !tokens.iter().any(|token| token == word);
+        let (add_main, add_per) = (missing(&main), missing(&per));
+        if add_main {
+            tokens.push(main);
+        }
+        if add_per {
+            tokens.push("per".to_owned());
+            tokens.push(per);
+        }
+    }
+
+    // The words of the unit and of what it is per; empty if there is none.
+    fn unit_suffixes(&self, unit: &str) -> (String, String) {
+        let unit = without_annotations(unit);
+        let (main, per) = unit.split_once('/').unwrap_or((&unit, ""));
+        let main = main.trim();
+        let of_prometheus = PROMETHEUS_UNITS.iter().find(|(code, _)| self.prometheus_spelling && *code == main);
+        let main = of_prometheus.map_or_else(|| unit_suffix(main, &UNITS), |(_, word)| (*word).to_owned());
+        (main, unit_suffix(per.trim(), &PER_UNITS))
+    }
 }
+
+/// The series that says what is known of a target beyond its labels `job` and `instance`.
+pub const TARGET_INFO: &str = "target_info";
+
+// What becomes `job` and `instance`.
+const IDENTIFYING: [&str; 3] = ["service.namespace", "service.name", "service.instance.id"];
 
 /// What the labels of a series are made of.
 #[derive(Clone, Copy, Debug)]
@@ -201,20 +376,17 @@ fn move_last(tokens: &mut Vec<String>, word: &str) {
     tokens.push(word.to_owned());
 }
 
-fn add_unit(tokens: &mut Vec<String>, unit: &str) {
-    let unit = without_annotations(unit);
-    let (main, per) = unit.split_once('/').unwrap_or((&unit, ""));
-    let main = unit_suffix(main.trim(), &UNITS);
-    let per = unit_suffix(per.trim(), &PER_UNITS);
-    let missing = |word: &str| !word.is_empty() && !tokens.iter().any(|token| token == word);
-    let (add_main, add_per) = (missing(&main), missing(&per));
-    if add_main {
-        tokens.push(main);
+fn with_a_letter_first(name: String) -> String {
+    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+// Cuts off a suffix together with the character before it, unless nothing would be left.
+fn cut_suffix(name: &mut String, suffix: &str) {
+    if suffix.is_empty() || name.len() <= suffix.len() + 1 || !name.ends_with(suffix) {
+        return;
     }
-    if add_per {
-        tokens.push("per".to_owned());
-        tokens.push(per);
-    }
+    name.truncate(name.len() - suffix.len());
+    name.pop();
 }
 
 // UCUM annotations, `{request}`, say what is counted; they are not part of the unit.
@@ -235,7 +407,7 @@ fn without_annotations(unit: &str) -> String {
 /// The words of a unit as metric names bear them: `By/s` is `bytes_per_second`. Empty for `1` and for no unit.
 pub fn unit_words(unit: &str) -> String {
     let mut tokens = Vec::new();
-    add_unit(&mut tokens, unit);
+    Policy::default().add_unit(&mut tokens, unit);
     tokens.join("_")
 }
 
@@ -279,6 +451,9 @@ const UNITS: [(&str, &str); 30] = [
     ("µs", "microseconds"),
     ("μs", "microseconds"),
 ];
+
+// Where Prometheus's translator spells otherwise than the specification.
+const PROMETHEUS_UNITS: [(&str, &str); 2] = [("TiBy", "tibibytes"), ("kBy", "kBy")];
 
 const PER_UNITS: [(&str, &str); 8] = [
     ("s", "second"),
@@ -334,6 +509,86 @@ mod tests {
         ] {
             assert_eq!(Policy::default().metric_name(name, unit, kind).as_deref(), Ok(expected), "{name} in {unit}");
         }
+    }
+
+    #[test]
+    fn strategies() {
+        use MetricKind::{Counter, Gauge, Histogram};
+        for (name, unit, kind, plain, kept_with, kept) in [
+            (
+                "http.server.request.duration",
+                "s",
+                Histogram,
+                "http_server_request_duration",
+                "http.server.request.duration_seconds",
+                "http.server.request.duration",
+            ),
+            ("requests.count", "1", Counter, "requests_count", "requests.count_total", "requests.count"),
+            ("memory.usage", "By", Gauge, "memory_usage", "memory.usage_bytes", "memory.usage"),
+            ("cpu.utilization", "1", Gauge, "cpu_utilization", "cpu.utilization_ratio", "cpu.utilization"),
+            ("throughput", "By/s", Gauge, "throughput", "throughput_bytes_per_second", "throughput"),
+            ("requests", "1/s", Counter, "requests", "requests_per_second_total", "requests"),
+            ("requests_total", "", Counter, "requests_total", "requests_total", "requests_total"),
+            ("wait.seconds", "s", Gauge, "wait_seconds", "wait.seconds", "wait.seconds"),
+            ("123metric", "", Gauge, "_123metric", "123metric", "123metric"),
+            ("metric@@##$$name", "", Gauge, "metric_name", "metric@@##$$name", "metric@@##$$name"),
+            ("queue__depth_", "", Gauge, "queue__depth_", "queue__depth_", "queue__depth_"),
+            ("größe", "By", Gauge, "gr_e", "größe_bytes", "größe"),
+            ("total", "", Counter, "total", "total_total", "total"),
+        ] {
+            for (strategy, expected) in [
+                (Strategy::UnderscoreEscapingWithoutSuffixes, plain),
+                (Strategy::NoUtf8EscapingWithSuffixes, kept_with),
+                (Strategy::NoTranslation, kept),
+            ] {
+                let policy = Policy { strategy, ..Policy::default() };
+                assert_eq!(policy.metric_name(name, unit, kind).as_deref(), Ok(expected), "{name} in {unit}");
+            }
+        }
+        for strategy in Strategy::ALL {
+            assert_eq!(strategy.as_str().parse(), Ok(strategy));
+            let policy = Policy { strategy, ..Policy::default() };
+            assert_eq!(policy.metric_name("@#$%", "", Gauge).is_err(), strategy.escapes());
+            assert!(policy.metric_name("", "", Gauge).is_err());
+        }
+        assert!("underscores".parse::<Strategy>().is_err());
+    }
+
+    #[test]
+    fn prometheus_spells_two_units_its_own_way() {
+        let policy = Policy { prometheus_spelling: true, ..Policy::default() };
+        for (unit, expected) in [("TiBy", "size_tibibytes"), ("kBy", "size_kBy"), ("KBy", "size_kilobytes")] {
+            assert_eq!(policy.metric_name("size", unit, MetricKind::Gauge).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn kept_names_make_kept_labels_and_resources_can_be_promoted() {
+        let policy = Policy {
+            strategy: Strategy::NoTranslation,
+            promoted: vec!["host.name".to_owned(), "absent".to_owned()],
+            ..Policy::default()
+        };
+        check_labels(
+            &policy,
+            &[("service.name", "a"), ("host.name", "h")],
+            &[("http.route", "/")],
+            r#"{__name__="up", "host.name"="h", "http.route"="/", job="a", otel_scope_name="shop", "otel_scope_team.name"="core", otel_scope_version="1.2"}"#,
+        );
+    }
+
+    #[test]
+    fn target_info_says_what_a_resource_says_beyond_who_it_is() {
+        let info = |resource: &[(&str, &str)]| {
+            let resource: Vec<_> = resource.iter().map(|(key, value)| text(key, value)).collect();
+            Policy::default().target_info(&resource).map(|labels| labels.to_string())
+        };
+        assert_eq!(
+            info(&[("service.name", "a"), ("service.instance.id", "i"), ("host.name", "h")]).as_deref(),
+            Some(r#"{__name__="target_info", host_name="h", instance="i", job="a"}"#)
+        );
+        assert_eq!(info(&[("service.name", "a")]), None);
+        assert_eq!(info(&[("host.name", "h")]), None);
     }
 
     #[test]

@@ -32,6 +32,37 @@ enum Kind {
     Histogram,
 }
 
+/// One series at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The family's name.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Names and values of the labels.
+    pub labels: LabelPairs,
+    /// The value.
+    pub value: ReadingValue,
+}
+
+/// The value of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadingValue {
+    /// A sum that only grows, since the process began.
+    Counter(u64),
+    /// A number that goes up and down.
+    Gauge(u64),
+    /// Durations since the process began.
+    Seconds {
+        /// Upper bounds of the buckets, in seconds; the last bucket has none.
+        bounds: Vec<f64>,
+        /// How many durations lie in each bucket: one more number than there are bounds.
+        counts: Vec<u64>,
+        /// The durations together, in seconds.
+        sum: f64,
+    },
+}
+
 impl Stats {
     /// An empty registry.
     pub fn new() -> Self {
@@ -65,6 +96,29 @@ impl Stats {
             }
         }
         values
+    }
+
+    /// Every series of all kinds, in the order of their names.
+    pub fn readings(&self) -> Vec<Reading> {
+        let families = self.lock();
+        let mut readings = Vec::new();
+        for (name, family) in families.iter() {
+            let reading =
+                |labels: &LabelPairs, value| Reading { name, help: family.help, labels: labels.clone(), value };
+            for (labels, number) in &family.series {
+                let number = number.load(Ordering::Relaxed);
+                let value = if family.kind == Kind::Gauge {
+                    ReadingValue::Gauge(number)
+                } else {
+                    ReadingValue::Counter(number)
+                };
+                readings.push(reading(labels, value));
+            }
+            for (labels, state) in &family.histograms {
+                readings.push(reading(labels, state.read()));
+            }
+        }
+        readings
     }
 
     /// The text exposition format of Prometheus, version 0.0.4.
@@ -189,6 +243,14 @@ struct HistogramState {
 }
 
 impl HistogramState {
+    fn read(&self) -> ReadingValue {
+        ReadingValue::Seconds {
+            bounds: BOUNDS_NANOS.iter().map(|bound| *bound as f64 / 1e9).collect(),
+            counts: self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect(),
+            sum: self.sum_nanos.load(Ordering::Relaxed) as f64 / 1e9,
+        }
+    }
+
     fn write(&self, name: &str, labels: &[(&'static str, String)], text: &mut String) {
         let mut count = 0;
         for (position, bucket) in self.buckets.iter().enumerate() {
@@ -225,6 +287,11 @@ mod tests {
         stats.counter("sextant_a_total", "Things.", &[("reason", "no \"id\"")]).add(3);
         stats.counter("sextant_a_total", "Things.", &[("reason", "no \"id\"")]).add(1);
         stats.seconds("sextant_b_seconds", "Waits.", &[]).observe(Duration::from_millis(3));
+        let readings = stats.readings();
+        assert_eq!(readings.len(), 2);
+        assert_eq!((readings[0].name, &readings[0].value), ("sextant_a_total", &ReadingValue::Counter(4)));
+        let ReadingValue::Seconds { bounds, counts, sum } = &readings[1].value else { panic!("{readings:?}") };
+        assert_eq!((bounds.len() + 1, counts.iter().sum::<u64>(), *sum), (counts.len(), 1, 0.003));
         let text = stats.to_prometheus_text();
         assert!(
             text.contains("# TYPE sextant_a_total counter\nsextant_a_total{reason=\"no \\\"id\\\"\"} 4\n"),

@@ -3,16 +3,18 @@
 //! The services are processes of their own (this program again, as `shop-service`), because that is what is to be shown:
 //! one order seen across processes. The server runs in this process.
 
+mod alarm;
 mod children;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
 use model::wire::correlate::Correlation;
+use shop::Fault;
 use tokio::time::Instant;
 use tui::Client;
 use tui::client::Settings;
@@ -23,6 +25,7 @@ use crate::report::{Exit, Failure, Outcome};
 use crate::server::Server;
 use crate::shutdown::Signals;
 use crate::telemetry;
+use alarm::Alarm;
 use children::Children;
 
 /// Where the demo keeps its data and listens.
@@ -31,16 +34,29 @@ pub struct DemoArgs {
     /// The directory that holds everything [default: a new one that is removed at the end].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Break the shop on purpose and see the alert come: payments-error, or payments-error:30% for another share of requests.
+    #[arg(long, value_name = "FAULT")]
+    fault: Option<shop::Fault>,
+    /// Add the body of each alert's webhook to this file, a line each.
+    #[arg(long, value_name = "FILE")]
+    webhooks: Option<PathBuf>,
     #[command(flatten)]
     doors: DoorArgs,
 }
+
+/// Own metrics are stored so often: whoever looks at a demo does not want to wait for a chart.
+const OWN_METRICS_INTERVAL_S: u64 = 5;
 
 /// From the start of the services until everything of one order can be found.
 const FIRST_ORDER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs the demo until SIGINT or SIGTERM.
 pub fn run(args: DemoArgs) -> Outcome {
-    let mut config = Config { log: "warn".to_owned(), ..config::without_file(config::variables())? };
+    let mut config = Config {
+        log: "warn".to_owned(),
+        own_metrics_interval_s: OWN_METRICS_INTERVAL_S,
+        ..config::without_file(config::variables())?
+    };
     args.doors.apply(&mut config);
     // Kept until the end: dropping it removes the directory.
     let temporary = match args.data_dir {
@@ -58,29 +74,31 @@ pub fn run(args: DemoArgs) -> Outcome {
     telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(demo(&config));
+    let outcome = runtime.block_on(demo(config, args.fault, args.webhooks.as_deref()));
     runtime.shutdown_background();
     drop(temporary);
     outcome
 }
 
-async fn demo(config: &Config) -> Outcome {
+async fn demo(mut config: Config, fault: Option<Fault>, webhooks: Option<&Path>) -> Outcome {
     let mut signals = Signals::catch().context("cannot catch signals")?;
-    let server = Server::start(config, announce).await?;
-    let mut children = Children::default();
+    let alarm = Alarm::set_up(&mut config, webhooks).await?;
+    let server = Server::start(&config, announce).await?;
+    let mut children = Children::new(fault);
     let shown = tokio::select! {
-        shown = show(&server, &mut children) => shown,
+        shown = show(&server, &mut children, fault) => shown,
         () = signals.received() => Ok(()),
     };
     // Stopped in the order of the data, whether the demo ended well or not: first who sends, then who receives.
     children.stop().await;
     server.stop().await?;
+    drop(alarm);
     shown?;
     Ok(Exit::Done)
 }
 
 // Ends only with an error: a demo goes on until it is stopped.
-async fn show(server: &Server, children: &mut Children) -> Result<(), Failure> {
+async fn show(server: &Server, children: &mut Children, fault: Option<Fault>) -> Result<(), Failure> {
     let (otlp, http) = (server.door("otlp_grpc"), server.door("http"));
     let (Some(otlp), Some(http)) = (otlp, http) else {
         let error = anyhow::anyhow!("the demo needs the doors otlp_grpc and http");
@@ -107,7 +125,7 @@ async fn show(server: &Server, children: &mut Children) -> Result<(), Failure> {
             return Err(anyhow::anyhow!("no order could be found whole within {seconds} s").into());
         }
     };
-    print_what_to_try(&id, &found, &url)?;
+    print_what_to_try(&id, &found, &url, fault)?;
     Err(children.unexpected_end().await.into())
 }
 
@@ -132,7 +150,7 @@ fn is_whole(found: &Correlation) -> bool {
     }) && !found.exemplars.is_empty()
 }
 
-fn print_what_to_try(id: &str, found: &Correlation, url: &str) -> std::io::Result<()> {
+fn print_what_to_try(id: &str, found: &Correlation, url: &str, fault: Option<Fault>) -> std::io::Result<()> {
     use std::io::Write as _;
 
     let program = std::env::args().next().unwrap_or_else(|| "sextant".to_owned());
@@ -152,6 +170,13 @@ fn print_what_to_try(id: &str, found: &Correlation, url: &str) -> std::io::Resul
         "status".to_owned(),
     ] {
         writeln!(out, "  {program} {command}{url}")?;
+    }
+    if let Some(fault) = fault {
+        let (service, share) = (fault.service(), fault.share() * 100.0);
+        writeln!(
+            out,
+            "\nOf the requests to {service} {share} % fail. Within a minute a rule notices, and its webhook is shown here."
+        )?;
     }
     writeln!(out, "\nCtrl-C stops everything.")?;
     out.flush()

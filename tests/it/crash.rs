@@ -1,6 +1,7 @@
-//! Kill -9 and start again: the short form of the campaign R01, with the binary cargo has built for the tests.
+//! The short forms of the campaigns, with the binary cargo has built for the tests.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::harness::BINARY;
 
@@ -10,4 +11,17 @@ async fn what_was_acknowledged_survives_kill_9() {
     let report = campaign::r01::run(Path::new(BINARY), 3, seed, |_| {}).await.expect("trials");
     assert_eq!(report.failures, 0, "{}", report.to_table());
     assert!(report.acknowledged > 0, "nothing was acknowledged: {}", report.to_table());
+}
+
+#[tokio::test]
+async fn alerts_and_their_clocks_survive_kill_9() {
+    let report = campaign::a01::run(Path::new(BINARY), 2, fastrand::u64(..), |_| {}).await.expect("trials");
+    assert_eq!(report.failures, 0, "{}", report.to_table());
+}
+
+#[tokio::test]
+async fn receivers_that_were_away_hear_every_transition() {
+    let outage = Duration::from_secs(6);
+    let report = campaign::r17::run(Path::new(BINARY), 1, fastrand::u64(..), outage, |_| {}).await.expect("a trial");
+    assert_eq!(report.failures, 0, "{}", report.to_table());
 }

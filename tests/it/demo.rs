@@ -14,20 +14,18 @@ use crate::harness::{BINARY, Place, until};
 const SERVICES: [&str; 3] = ["gateway", "orders", "payments"];
 
 // The promise: everything is there within a minute after the build.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Demo {
-    child: Child,
+pub struct Demo {
+    pub child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Demo {
-    fn start(place: &Place, data_dir: Option<&str>) -> Self {
+    pub fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = hermetic(BINARY.as_ref(), place.path());
         command.args(["demo", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
-        if let Some(data_dir) = data_dir {
-            command.args(["--data-dir", data_dir]);
-        }
+        command.args(arguments);
         // Where the demo's own directory is made, so that it can be seen that it is removed.
         command.env("TMPDIR", place.path());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary runs");
@@ -36,7 +34,7 @@ impl Demo {
     }
 
     // The rest of the first line that begins so.
-    async fn said(&mut self, beginning: &str) -> String {
+    pub async fn said(&mut self, beginning: &str) -> String {
         let wait = async {
             while let Some(line) = self.lines.next_line().await.expect("readable") {
                 if let Some(rest) = line.strip_prefix(beginning) {
@@ -48,7 +46,7 @@ impl Demo {
         timeout(PATIENCE, wait).await.expect("said within a minute")
     }
 
-    async fn interrupt(&mut self) {
+    pub async fn interrupt(&mut self) {
         let id = self.child.id().expect("running").to_string();
         let sent = Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs");
         assert!(sent.success());
@@ -58,7 +56,7 @@ impl Demo {
 #[tokio::test]
 async fn the_printed_id_finds_spans_and_logs_of_all_services_and_an_exemplar() {
     let place = Place::new();
-    let mut demo = Demo::start(&place, None);
+    let mut demo = Demo::start(&place, &[]);
     let url = format!("http://{}", demo.said("http ").await);
     let id = demo.said("correlation_id=").await;
 
@@ -106,7 +104,7 @@ fn check_what_people_see(place: &Place, url: &str, id: &str, trace_id: &str) {
 async fn no_service_outlives_a_demo_that_was_killed() {
     let place = Place::new();
     let data_dir = place.path().join("kept");
-    let mut demo = Demo::start(&place, data_dir.to_str());
+    let mut demo = Demo::start(&place, &["--data-dir", data_dir.to_str().expect("plain")]);
     let _ = demo.said("correlation_id=").await;
     let parent = demo.child.id().expect("running");
     let services = children_of(parent);

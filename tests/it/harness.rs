@@ -25,8 +25,17 @@ impl Place {
 
     /// An empty directory with this configuration file.
     pub fn configured(toml: &str) -> Self {
+        Self::set_up(toml, |setup| setup)
+    }
+
+    /// An empty directory for a server that stores its own metrics every second.
+    pub fn watching_itself() -> Self {
+        Self::set_up("log = \"warn\"\n", |setup| setup.with_own_metrics(1))
+    }
+
+    fn set_up(toml: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let setup = Setup::new(BINARY, directory.path());
+        let setup = change(Setup::new(BINARY, directory.path()));
         setup.configure(toml).expect("a writable directory");
         Self { directory, setup }
     }

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::harness::Place;
+use crate::harness::{Place, until};
 
 /// A counter that grows by `step` a second, sampled every second of the last minute.
 async fn send_counter(server: &Server, service: &str, step: u64) {
@@ -90,4 +90,28 @@ async fn counters_are_found_under_their_prometheus_names() {
     let bad = metrics(&["query", "sum by ("]);
     assert_eq!((bad.code, bad.stdout.as_str()), (2, ""), "{bad:?}");
     assert!(bad.stderr.contains("parse error"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn the_servers_own_counters_are_metrics_like_any_other() {
+    let place = Place::watching_itself();
+    let server = place.serve().await;
+    send_counter(&server, "checkout", 2).await;
+    let url = server.url("http");
+    let accepted = r#"sextant_ingest_accepted_items_total{job="sextant",door="otlp_grpc",signal="points"} == 61"#;
+    until("own counter", std::time::Duration::from_secs(30), async || {
+        let found = place.run(&["metrics", "query", accepted, "--url", &url]).succeeded();
+        found.contains("sextant_ingest_accepted_items_total").then_some(())
+    })
+    .await;
+    for (query, at_least) in [
+        ("count(sextant_disk_free_bytes > 0)", 1),
+        ("count(sextant_store_head_rows)", 4),
+        ("count(sextant_wal_commit_seconds_bucket)", 12),
+    ] {
+        let found = place.run(&["metrics", "query", query, "--json", "--url", &url]).succeeded();
+        let found: serde_json::Value = serde_json::from_str(&found).expect(&found);
+        let value: i64 = found["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a number");
+        assert!(value >= at_least, "{query}: {found}");
+    }
 }

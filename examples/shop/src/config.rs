@@ -1,10 +1,11 @@
-//! What one service is told at start, and the arguments it is told by. Parsed by hand: five flags, and clap is at home
+//! What one service is told at start, and the arguments it is told by. Parsed by hand: six flags, and clap is at home
 //! in the root package only.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::fault::Fault;
 use crate::limits::ORDERS_PER_SECOND_MAX;
 
 /// The services of the shop.
@@ -72,6 +73,8 @@ pub struct ServiceConfig {
     pub upstream: Option<String>,
     /// Orders a second that the gateway's load generator places on the gateway itself; 0 for none.
     pub orders_per_second: f64,
+    /// What goes wrong on purpose.
+    pub fault: Option<Fault>,
     /// [`crate::stop_requested`] also resolves when stdin ends: a parent that holds the other end of a pipe never
     /// leaves orphans behind, however it dies.
     pub stop_with_stdin: bool,
@@ -86,11 +89,12 @@ impl ServiceConfig {
             otlp_endpoint: "http://127.0.0.1:4317".to_owned(),
             upstream: None,
             orders_per_second: 0.0,
+            fault: None,
             stop_with_stdin: false,
         }
     }
 
-    /// Reads `NAME [--listen A] [--otlp URL] [--upstream URL] [--orders-per-second N] [--stop-with-stdin]`.
+    /// Reads `NAME [--listen A] [--otlp URL] [--upstream URL] [--orders-per-second N] [--fault F] [--stop-with-stdin]`.
     pub fn from_args(args: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
         let mut args = args.into_iter();
         let name = args.next().ok_or(ConfigError::NoService)?;
@@ -106,6 +110,7 @@ impl ServiceConfig {
                 "--otlp" => config.otlp_endpoint = value()?,
                 "--upstream" => config.upstream = Some(value()?),
                 "--orders-per-second" => config.orders_per_second = parse(&flag, value()?)?,
+                "--fault" => config.fault = Some(parse(&flag, value()?)?),
                 _ => return Err(ConfigError::UnknownFlag(flag)),
             }
         }
@@ -123,6 +128,9 @@ impl ServiceConfig {
             flag("--upstream", upstream.clone());
         }
         flag("--orders-per-second", self.orders_per_second.to_string());
+        if let Some(fault) = self.fault {
+            flag("--fault", fault.to_string());
+        }
         if self.stop_with_stdin {
             args.push("--stop-with-stdin".to_owned());
         }
@@ -186,11 +194,14 @@ impl ConfigError {
         match self {
             Self::NoService | Self::UnknownService(_) => "the services are gateway, orders and payments".to_owned(),
             Self::UnknownFlag(_) | Self::NoValue(_) => {
-                "the flags are --listen A, --otlp URL, --upstream URL, --orders-per-second N and --stop-with-stdin"
+                "the flags are --listen A, --otlp URL, --upstream URL, --orders-per-second N, --fault F and --stop-with-stdin"
                     .to_owned()
             }
             Self::BadValue { flag, .. } if flag == "--listen" => {
                 "write it like 127.0.0.1:8080, or with port 0".to_owned()
+            }
+            Self::BadValue { flag, .. } if flag == "--fault" => {
+                "the only fault is payments-error; payments-error:30% breaks that share of the requests".to_owned()
             }
             Self::BadValue { .. } => "write a number like 2.5".to_owned(),
             Self::NoUpstream { callee, .. } => {
@@ -215,6 +226,7 @@ mod tests {
             "payments",
             "gateway --listen 127.0.0.1:80 --otlp http://127.0.0.1:9 --upstream http://127.0.0.1:1 --orders-per-second 2.5",
             "orders --upstream http://127.0.0.1:1 --stop-with-stdin",
+            "payments --fault payments-error:30%",
         ] {
             let config = read(line).expect(line);
             assert_eq!(ServiceConfig::from_args(config.to_args()), Ok(config), "{line}");
@@ -233,6 +245,7 @@ mod tests {
             ("payments --orders-per-second 51", "cannot place 51 orders a second", "0 to 50"),
             ("payments --orders-per-second -1", "cannot place -1 orders a second", "0 to 50"),
             ("payments --orders-per-second NaN", "cannot place NaN orders a second", "0 to 50"),
+            ("payments --fault fire", "`--fault` cannot be `fire`", "payments-error"),
             ("payments --orders-per-second few", "`--orders-per-second` cannot be `few`", "2.5"),
         ] {
             let error = read(line).expect_err(line);

@@ -8,6 +8,7 @@ mod announce;
 mod config;
 mod correlation;
 mod exemplars;
+mod fault;
 mod gateway;
 mod inbound;
 mod instruments;
@@ -24,5 +25,6 @@ mod stop;
 mod telemetry;
 
 pub use config::{ConfigError, ServiceConfig, ServiceName};
+pub use fault::{Fault, NoSuchFault};
 pub use service::run_service;
 pub use stop::stop_requested;

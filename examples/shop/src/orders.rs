@@ -75,11 +75,7 @@ impl Orders {
             );
         } else {
             self.stock.release(&order.item, order.quantity);
-            tracing::error!(
-                name: "order.failed",
-                { correlation.id = id, shop.item = order.item, shop.outcome = outcome.as_str() },
-                "order failed, stock released"
-            );
+            tell_of_failure(order, id, outcome);
         }
         outcome
     }
@@ -125,5 +121,22 @@ impl Orders {
                 false
             }
         }
+    }
+}
+
+/// That the bank says no is the customer's trouble; that nobody answers is the shop's.
+fn tell_of_failure(order: &Order, id: &str, outcome: Outcome) {
+    if outcome == Outcome::Unavailable {
+        tracing::error!(
+            name: "order.failed",
+            { correlation.id = id, shop.item = order.item, shop.outcome = outcome.as_str() },
+            "order failed, stock released"
+        );
+    } else {
+        tracing::warn!(
+            name: "order.refused",
+            { correlation.id = id, shop.item = order.item, shop.outcome = outcome.as_str() },
+            "order refused, stock released"
+        );
     }
 }

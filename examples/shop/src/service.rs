@@ -39,6 +39,10 @@ pub async fn run_service(
     let address = listener.local_addr().context("cannot tell the bound address")?;
     let telemetry = Telemetry::start(service, &config.otlp_endpoint)?;
     tracing::info!(name: "service.started", { server.address = %address }, "service started");
+    if let Some(fault) = config.fault.filter(|fault| fault.service() == service) {
+        let fault = fault.to_string();
+        tracing::warn!(name: "fault.started", { shop.fault = fault }, "requests fail on purpose from now on");
+    }
     let served = wire_and_serve(&config, listener, address, &telemetry, shutdown).await;
     tracing::info!(name: "service.stopped", "service stopped");
     telemetry.shut_down().await;
@@ -71,7 +75,9 @@ async fn wire_and_serve(
             serve_gateway(listener, router, exporter, customers, shutdown).await?;
         }
         ServiceName::Orders => serve(listener, inbound.around(orders::routes(upstream()?, &meter)), shutdown).await?,
-        ServiceName::Payments => serve(listener, inbound.around(payments::routes(&meter)), shutdown).await?,
+        ServiceName::Payments => {
+            serve(listener, inbound.around(payments::routes(&meter, config.fault)), shutdown).await?
+        }
     }
     Ok(())
 }

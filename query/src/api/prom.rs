@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use model::names::Policy;
 
 pub(super) use self::answer::{PromError, Reply};
 pub(super) use self::params::Params;
@@ -28,8 +27,7 @@ struct PromState {
 
 /// Prometheus's paths. They carry their own state, so that they fit into any router.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(api: &ApiState) -> Router<S> {
-    let policy = Policy { scope_labels: api.config.scope_labels, ..Policy::default() };
-    let state = PromState { api: api.clone(), translator: Arc::new(Translator::new(policy)) };
+    let state = PromState { api: api.clone(), translator: Arc::new(api.config.translator()) };
     Router::new()
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::names::Policy;
 use model::stats::{Counter, Gauge, Stats};
 use model::{Clock, Timestamp};
 use store::Store;
@@ -18,7 +17,6 @@ use super::receiver::Receiver;
 use super::reload::{self, LoadError};
 use super::{Config, limits, restore};
 use crate::admission::Cancel;
-use crate::promql::Translator;
 
 /// What the rules of a server are made from.
 pub struct Setup {
@@ -105,10 +103,9 @@ impl Rules {
         let files = load(&setup.config).await?;
         let Setup { config, query, store, clock, stats, receiver, external_url } = setup;
         let metrics = Metrics::new(&stats);
-        let policy = Policy { scope_labels: query.scope_labels, ..Policy::default() };
         let context = Context {
             history: History::open(&store, &stats),
-            translator: Arc::new(Translator::new(policy)),
+            translator: Arc::new(query.translator()),
             config: Arc::new(query),
             external_labels: config.external_labels.clone(),
             permits: Arc::new(Semaphore::new(limits::CONCURRENT_EVALUATIONS)),

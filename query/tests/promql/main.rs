@@ -10,7 +10,7 @@ mod world;
 
 use std::path::{Path, PathBuf};
 
-use query::promql::{self, MemorySource, Steps};
+use query::promql::{self, MemorySource, Options, Plan, Steps, Value};
 use script::Report;
 
 #[test]
@@ -37,6 +37,21 @@ fn scripts_of_prometheus() {
     }
     assert_eq!(report.failures, Vec::<String>::new(), "{report}");
     assert!(report.passed > 0, "{report}");
+}
+
+/// Rule tests have an evaluation interval of their own; a plan is made once for all of it.
+#[test]
+fn subqueries_without_a_step_take_the_askers() {
+    let mut source = MemorySource::new();
+    source.load("m{l=\"a\"}", "0+1x60", 0, 10_000).expect("the notation is right");
+    let plan = Plan::new("count_over_time(m[5m:]) or vector(time())").expect("the query is right");
+    for (step, at, expected) in [(60_000, 600_000, 5.0), (30_000, 600_000, 10.0), (30_000, 100_000, 4.0)] {
+        let options = Options { subquery_step_ms: step, ..script::options() };
+        let answer = promql::instant_plan(&source, &plan, at, &options).expect("the query is answered");
+        let Value::Vector(vector) = answer.value else { panic!("{:?}", answer.value) };
+        let values: Vec<f64> = vector.iter().map(|(_, sample)| sample.value).collect();
+        assert_eq!(values, [at as f64 / 1000.0, expected], "a step of {step} ms at {at}");
+    }
 }
 
 /// As deep as the limit allows, in every direction the syntax tree can grow, on a stack as small as those of the threads that

@@ -23,6 +23,7 @@ async fn everything(new: fn() -> World) {
     no_recorded_value_ends_a_series(new()).await;
     what_promql_cannot_have_yet_is_said(new()).await;
     different_metrics_that_meet_in_one_label_set_are_one_series(new()).await;
+    a_resource_is_described_by_target_info(new()).await;
 }
 
 /// An instant answer as text: one line per series.
@@ -241,4 +242,64 @@ async fn scope_labels_can_be_left_out() {
     let world = World::with(query::Config { scope_labels: false, ..query::Config::default() });
     world.send(&Metric { scope: "lib", ..Metric::gauge("up") }, &[(0.0, 0, PointValue::Int(1))]).await;
     check(&world, "up", 0.0, &[r#"{"__name__":"up"} 1"#]).await;
+}
+
+async fn a_resource_is_described_by_target_info(world: World) {
+    let old = Metric {
+        service: "shop",
+        resource: &[("service.instance.id", "i"), ("service.version", "1"), ("host.name", "h")],
+        ..Metric::gauge("load")
+    };
+    let new = Metric { resource: &[("service.instance.id", "i"), ("service.version", "2")], ..old };
+    let bare = Metric { service: "bare", resource: &[("service.instance.id", "j")], ..old };
+    let value = |seconds| (seconds, 0, PointValue::Int(1));
+    world.send(&old, &[value(0.0), value(15.0), value(200.0)]).await;
+    world.send(&new, &[value(215.0)]).await;
+    world.send(&bare, &[value(0.0)]).await;
+    let old_info = r#"{"__name__":"target_info","host_name":"h","instance":"i","job":"shop","service_version":"1"} 1"#;
+    let new_info = r#"{"__name__":"target_info","instance":"i","job":"shop","service_version":"2"} 1"#;
+    check(&world, "target_info", 14.0, &[old_info]).await;
+    check(&world, "target_info", 210.0, &[old_info]).await;
+    check(&world, "target_info{job=\"shop\"}", 220.0, &[new_info]).await;
+    check(&world, "target_info{service_version=\"1\"}", 220.0, &[]).await;
+    check(&world, "target_info{service_version=\"1\"}", 200.0, &[old_info]).await;
+    check(&world, "target_info", 600.0, &[]).await;
+    let (_, values) = world.get("/api/v1/label/service_version/values?start=0&end=600").await;
+    assert_eq!(values["data"], json!(["1", "2"]));
+    let (_, metadata) = world.get("/api/v1/metadata?metric=target_info").await;
+    assert_eq!(metadata["data"]["target_info"][0]["type"], "gauge");
+}
+
+#[tokio::test]
+async fn names_follow_the_strategy_without_sending_again() {
+    use model::names::Strategy;
+    let metric = Metric {
+        unit: "s",
+        service: "shop",
+        attributes: &[("http.route", "/")],
+        resource: &[("host.name", "h")],
+        ..Metric::gauge("job.wait__time")
+    };
+    for (name_strategy, selector, name, route) in [
+        (Strategy::UnderscoreEscapingWithSuffixes, "job_wait_time_seconds", "job_wait_time_seconds", "http_route"),
+        (Strategy::UnderscoreEscapingWithoutSuffixes, "job_wait__time", "job_wait__time", "http_route"),
+        (Strategy::NoUtf8EscapingWithSuffixes, "{\"job.wait__time_seconds\"}", "job.wait__time_seconds", "http.route"),
+        (Strategy::NoTranslation, "{\"job.wait__time\", \"http.route\"=\"/\"}", "job.wait__time", "http.route"),
+    ] {
+        let world = World::with(query::Config { name_strategy, target_info: false, ..query::Config::default() });
+        world.send(&metric, &[(0.0, 0, PointValue::Int(1))]).await;
+        let expected = json!([{"metric": {"__name__": name, route: "/", "job": "shop"}, "value": [0, "1"]}]);
+        assert_eq!(world.query(selector, 0.0).await, expected, "{}", name_strategy.as_str());
+        check(&world, "target_info", 0.0, &[]).await;
+    }
+    let promote_resource_attributes = vec!["host.name".to_owned()];
+    let world = World::with(query::Config { promote_resource_attributes, ..query::Config::default() });
+    world.send(&metric, &[(0.0, 0, PointValue::Int(1))]).await;
+    check(
+        &world,
+        "{host_name=\"h\", __name__!=\"target_info\"}",
+        0.0,
+        &[r#"{"__name__":"job_wait_time_seconds","host_name":"h","http_route":"/","job":"shop"} 1"#],
+    )
+    .await;
 }

@@ -30,6 +30,7 @@ pub struct Metric<'a> {
     pub temporality: i32,
     pub monotonic: bool,
     pub service: &'a str,
+    pub resource: &'a [(&'a str, &'a str)],
     pub scope: &'a str,
     pub attributes: &'a [(&'a str, &'a str)],
 }
@@ -44,6 +45,7 @@ impl<'a> Metric<'a> {
             temporality: 0,
             monotonic: false,
             service: "",
+            resource: &[],
             scope: "",
             attributes: &[],
         }
@@ -112,10 +114,11 @@ impl World {
         let mut columns = PointColumns::new(self.store.writer().series_key());
         let attributes: Vec<(&str, ValueRef<'_>)> =
             metric.attributes.iter().map(|(key, value)| (*key, ValueRef::String(value))).collect();
-        let service = [("service.name", ValueRef::String(metric.service))];
-        let resource = if metric.service.is_empty() { &service[..0] } else { &service[..] };
+        let service = Some(("service.name", metric.service)).filter(|(_, name)| !name.is_empty());
+        let resource = service.iter().chain(metric.resource).map(|(key, value)| (*key, ValueRef::String(value)));
+        let resource: Vec<(&str, ValueRef<'_>)> = resource.collect();
         let series = columns.series(&SeriesRow {
-            resource: ResourceRow { attributes: resource, ..ResourceRow::default() },
+            resource: ResourceRow { attributes: &resource, ..ResourceRow::default() },
             scope: ScopeRow { name: metric.scope, ..ScopeRow::default() },
             metric: metric.name,
             description: metric.help,

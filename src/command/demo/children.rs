@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use shop::{ServiceConfig, ServiceName};
+use shop::{Fault, ServiceConfig, ServiceName};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::oneshot;
@@ -18,13 +18,18 @@ const ORDERS_PER_SECOND: f64 = 4.0;
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The processes, callers first.
-#[derive(Default)]
 pub struct Children {
+    fault: Option<Fault>,
     running: Vec<(ServiceName, Child)>,
     first_order: Option<oneshot::Receiver<String>>,
 }
 
 impl Children {
+    /// None is running yet; the one that `fault` is for will break.
+    pub fn new(fault: Option<Fault>) -> Self {
+        Self { fault, running: Vec::new(), first_order: None }
+    }
+
     /// Starts payments, orders and gateway, each with the address of the one it calls.
     pub async fn start(&mut self, otlp_endpoint: &str) -> anyhow::Result<()> {
         let mut upstream = None;
@@ -33,6 +38,7 @@ impl Children {
             config.otlp_endpoint = otlp_endpoint.to_owned();
             config.upstream = upstream.take();
             config.stop_with_stdin = true;
+            config.fault = self.fault.filter(|fault| fault.service() == name);
             if name == ServiceName::Gateway {
                 config.orders_per_second = ORDERS_PER_SECOND;
             }

@@ -28,12 +28,18 @@ const DOORS: [&str; 3] = ["otlp_grpc", "otlp_http", "http"];
 pub struct Setup {
     binary: PathBuf,
     directory: PathBuf,
+    own_metrics_interval_s: u64,
 }
 
 impl Setup {
     /// `directory` exists and belongs to this setup alone.
     pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), directory: directory.into() }
+        Self { binary: binary.into(), directory: directory.into(), own_metrics_interval_s: 0 }
+    }
+
+    /// Lets the server store its own metrics so often.
+    pub fn with_own_metrics(self, interval_s: u64) -> Self {
+        Self { own_metrics_interval_s: interval_s, ..self }
     }
 
     /// Writes the configuration that the next start reads.
@@ -69,6 +75,8 @@ impl Setup {
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
         }
+        // What a test stores is all there is, unless it asks for more.
+        command.env("SEXTANT_OWN_METRICS_INTERVAL_S", self.own_metrics_interval_s.to_string());
         let log = self.directory.join("stderr.log");
         let log: File = OpenOptions::new().create(true).append(true).open(log).context("cannot open stderr.log")?;
         let mut child = command.stderr(log).stdout(Stdio::piped()).spawn().context("cannot start the binary")?;

@@ -3,10 +3,14 @@
 //! A library, so that the end-to-end tests run the short form of a campaign with the binary that cargo built for them.
 //! Knows the binary only from outside: its command line, its doors, its answers.
 
+pub mod a01;
+pub mod alarms;
 pub mod binary;
 pub mod census;
 pub mod ledger;
 pub mod load;
 pub mod otlp;
 pub mod r01;
+pub mod r17;
+pub mod receiver;
 pub mod report;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use campaign::report::Report;
-use campaign::{binary, r01};
+use campaign::report::{Report, Trial};
+use campaign::{a01, binary, r01, r17};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,6 +23,9 @@ struct Arguments {
     /// Try this binary instead of building one.
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// R17: seconds that the receivers misbehave.
+    #[arg(long, default_value_t = 300)]
+    outage_s: u64,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -33,6 +36,10 @@ struct Arguments {
 enum Name {
     /// kill -9 at random moments under load on three signals.
     R01,
+    /// kill -9 at random moments around the transitions of alerts and their notifications.
+    A01,
+    /// Receivers of notifications that are down, failing, busy, slow or resetting.
+    R17,
 }
 
 #[tokio::main]
@@ -48,13 +55,20 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
     let progress = ProgressBar::new(arguments.trials).with_style(style);
+    let trials = arguments.trials;
+    let tell = |what: &'static str| {
+        let progress = progress.clone();
+        move |trial: &Trial| {
+            progress.inc(1);
+            progress.set_message(format!("{} {what}", trial.acknowledged));
+        }
+    };
     let report = match arguments.campaign {
-        Name::R01 => {
-            r01::run(&binary, arguments.trials, seed, |trial| {
-                progress.inc(1);
-                progress.set_message(format!("{} records acknowledged", trial.acknowledged));
-            })
-            .await?
+        Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
+        Name::A01 => a01::run(&binary, trials, seed, tell("transitions")).await?,
+        Name::R17 => {
+            let outage = Duration::from_secs(arguments.outage_s);
+            r17::run(&binary, trials, seed, outage, tell("transitions")).await?
         }
     };
     progress.finish_and_clear();

@@ -20,9 +20,9 @@ pub struct Report {
     /// With 95 % confidence the share of trials that would fail is below this. Known only while none has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_share_bound_95: Option<f64>,
-    /// Requests' records that were promised to be kept.
+    /// Records that were promised to be kept; of alert campaigns, transitions.
     pub acknowledged: u64,
-    /// Rows that were compared, again after every trial.
+    /// Rows that were compared, again after every trial; of alert campaigns, webhooks.
     pub rows_compared: u64,
     /// One per trial.
     pub details: Vec<Trial>,
@@ -37,9 +37,9 @@ pub struct Trial {
     pub life: u64,
     /// Milliseconds of load before the kill.
     pub killed_after_ms: u64,
-    /// Records promised so far in this directory.
+    /// Records promised so far in this directory; of alert campaigns, transitions.
     pub acknowledged: u64,
-    /// Rows found after the restart.
+    /// Rows found after the restart; of alert campaigns, webhooks.
     pub rows: u64,
     /// Milliseconds from the restart until ready.
     pub ready_after_ms: u64,

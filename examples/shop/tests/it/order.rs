@@ -136,8 +136,8 @@ async fn a_declined_card_shows_as_an_error_where_it_happened() {
         assert_eq!(status_of(received.span(service, name, kind)), expected, "{service}: {name}");
     }
     for (service, event, severity) in [
-        ("payments", "payment.declined", "ERROR"),
-        ("orders", "order.failed", "ERROR"),
+        ("payments", "payment.declined", "WARN"),
+        ("orders", "order.refused", "WARN"),
         ("gateway", "order.answered", "WARN"),
     ] {
         let log = received.log(service, event);
@@ -168,6 +168,30 @@ async fn other_failures_have_their_own_answers() {
     assert!(
         attribute(&log.attributes, "error").is_some_and(|error| error.contains("no answer from http://127.0.0.1:"))
     );
+}
+
+#[tokio::test]
+async fn a_fault_breaks_the_service_it_is_for_and_says_so() {
+    let receiver = Receiver::start().await;
+    let fault = "payments-error:100%".parse().expect("a fault");
+    let shop = Shop::open_with(&receiver.endpoint, 0.0, Some(fault)).await;
+    let answer = place(&shop.gateway.url, "kettle", "424242424242", &[ID]).await;
+    assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, serde_json::json!({"outcome": "unavailable"})));
+    shop.close().await;
+    let received = receiver.received();
+    let charge = received.span("payments", "charge card", SpanKind::Internal);
+    assert_eq!(charge.status.as_ref().map(|s| s.message.as_str()), Some("the bank refused the connection"));
+    for (service, name) in [("payments", "POST /payments"), ("orders", "POST /orders"), ("gateway", "POST /orders")] {
+        assert_eq!(status_of(received.span(service, name, SpanKind::Server)), SpanStatus::Error, "{service}: {name}");
+    }
+    for (service, event) in [("payments", "payment.failed"), ("orders", "order.failed")] {
+        let log = received.log(service, event);
+        assert_eq!((log.severity_text.as_str(), &log.trace_id), ("ERROR", &charge.trace_id), "{event}");
+        assert_eq!(attribute(&log.attributes, "correlation.id"), Some(ID.1), "{event}");
+    }
+    let started: Vec<&str> =
+        received.logs.iter().filter(|(_, log)| log.event_name == "fault.started").map(|(s, _)| s.as_str()).collect();
+    assert_eq!(started, ["payments"]);
 }
 
 #[tokio::test]

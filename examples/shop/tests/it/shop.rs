@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use shop::{ServiceConfig, ServiceName};
+use shop::{Fault, ServiceConfig, ServiceName};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -77,9 +77,14 @@ pub struct Shop {
 
 impl Shop {
     pub async fn open(otlp_endpoint: &str, orders_per_second: f64) -> Self {
+        Self::open_with(otlp_endpoint, orders_per_second, None).await
+    }
+
+    pub async fn open_with(otlp_endpoint: &str, orders_per_second: f64, fault: Option<Fault>) -> Self {
         let config = |name, upstream: Option<&Service>| ServiceConfig {
             otlp_endpoint: otlp_endpoint.to_owned(),
             upstream: upstream.map(|service| service.url.clone()),
+            fault,
             ..ServiceConfig::new(name)
         };
         let payments = Service::start(config(ServiceName::Payments, None)).await;

@@ -118,8 +118,8 @@ impl<'q> Builder<'q> {
         let token = self.locator.text();
         // Any text may name a label but the empty one, and bytes that make no text: the parser reads `\xff` as a character.
         let written = token.map_or("", |token| token.text);
-        let is_text =
-            !written.split("\\x").skip(1).any(|escape| escape.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
+        let is_text = written.starts_with('`')
+            || !written.split("\\x").skip(1).any(|escape| escape.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
         if literal.val.is_empty() || !is_text {
             return Err(self.refuse(token.map(|token| token.at), &format!("{role} {written}")));
         }

@@ -4,6 +4,7 @@
 //! and summaries fall apart into the series Prometheus has for them, and OTLP series that become one label set are one.
 
 mod decode;
+mod target;
 mod translate;
 
 pub use translate::Translator;
@@ -75,7 +76,11 @@ impl StoreSource {
 
     /// What is known of every metric that may have a point in `range`, sorted.
     pub fn metrics(&self, range: MillisRange) -> Result<Vec<MetricFacts>, StoreSourceError> {
-        let mut facts: Vec<MetricFacts> = self.series(range)?.iter().filter_map(|series| series.facts()).collect();
+        let series = self.series(range)?;
+        let mut facts: Vec<MetricFacts> = series.iter().filter_map(|series| series.facts()).collect();
+        if series.iter().any(|series| series.target.is_some()) {
+            facts.push(target::facts());
+        }
         facts.sort();
         facts.dedup();
         Ok(facts)
@@ -89,7 +94,33 @@ impl StoreSource {
         for series in self.chosen(matchers, range)?.series {
             labels.extend(series.outline().into_iter().filter(|labels| all_accept(matchers, labels)));
         }
+        labels.extend(target::accepted(&self.series(range)?, matchers));
         Ok(labels.into_iter().collect())
+    }
+
+    // The series `target_info` that all matchers accept. Each has a sample where its resource sent points.
+    fn targets(
+        &self,
+        matchers: &[Matcher],
+        range: MillisRange,
+        budget: &Budget,
+    ) -> Result<Vec<StoredSeries>, PromqlError> {
+        let accepted = target::accepted(&self.series(range)?, matchers);
+        if accepted.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Of a target that several resources describe one is right at a time: all of them have to be looked at.
+        let described = target::described(&self.series(range)?, &accepted);
+        let ids: HashSet<u64> = described.keys().copied().collect();
+        let columns = Projection::Columns(target::columns());
+        let mut seen = target::Seen::default();
+        self.snapshot.samples_while(&ids, nanos(range), &columns, |batch| {
+            budget.charge(batch.num_rows())?;
+            seen.add(&batch, &described, range).map_err(StoreSourceError::Columns)?;
+            Ok::<(), PromqlError>(())
+        })?;
+        let series = seen.series().into_iter().filter(|series| all_accept(matchers, &series.labels));
+        Ok(series.collect())
     }
 
     /// Whether the label or a matcher is about what only the points know.
@@ -195,8 +226,9 @@ impl SeriesSource for StoreSource {
         budget: &Budget,
     ) -> Result<Selection<'a>, PromqlError> {
         let Chosen { series, warnings } = self.chosen(matchers, range)?;
+        let targets = self.targets(matchers, range, budget)?;
         let decoded = self.decoded(series, matchers, range, budget)?;
-        Ok(Selection { series: Box::new(decoded.map(Ok)), warnings })
+        Ok(Selection { series: Box::new(decoded.chain(targets).map(Ok)), warnings })
     }
 
     fn labels(&self, matchers: &[Matcher], range: MillisRange, budget: &Budget) -> Result<Vec<Labels>, PromqlError> {
@@ -205,6 +237,7 @@ impl SeriesSource for StoreSource {
         let mut labels: HashSet<Labels> = simple.iter().map(|series| series.labels.clone()).collect();
         // Which buckets and quantiles there are, only the points know.
         labels.extend(self.decoded(compound, matchers, range, budget)?.map(|series| series.labels));
+        labels.extend(target::accepted(&self.series(range)?, matchers));
         Ok(labels.into_iter().collect())
     }
 }

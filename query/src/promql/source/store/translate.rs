@@ -28,6 +28,7 @@ const TEMPORALITY_CUMULATIVE: i32 = 2;
 #[derive(Debug, Default)]
 pub struct Translator {
     policy: Policy,
+    target_info: bool,
     // By `series_id` and `series_check`. Held for as long as it takes to look up or put in one table's rows.
     known: Mutex<HashMap<(u64, u64), Arc<Translated>>>,
 }
@@ -54,6 +55,8 @@ pub(super) struct Translated {
     pub(super) labels: Labels,
     /// Series with different groups can never have one label set.
     pub(super) group: Labels,
+    /// The labels of its resource's `target_info`, if there is one.
+    pub(super) target: Option<Labels>,
     /// Why PromQL cannot have it yet.
     pub(super) left_out: Option<String>,
     kind: MetricKind,
@@ -62,9 +65,9 @@ pub(super) struct Translated {
 }
 
 impl Translator {
-    /// Translates by this policy.
-    pub fn new(policy: Policy) -> Self {
-        Self { policy, known: Mutex::default() }
+    /// Translates by this policy, with or without the series `target_info`.
+    pub fn new(policy: Policy, target_info: bool) -> Self {
+        Self { policy, target_info, known: Mutex::default() }
     }
 
     /// The series in these rows of a series table; `rows` are pairs of row and series id. Rows without a usable name are left
@@ -89,7 +92,7 @@ impl Translator {
                 Some(reader) => reader,
                 none => none.insert(SeriesReader::new(table)?),
             };
-            let series = Arc::new(reader.read(&self.policy, *row, *id));
+            let series = Arc::new(reader.read(&self.policy, self.target_info, *row, *id));
             if known.len() >= limits::TRANSLATIONS_MAX {
                 known.clear();
             }
@@ -216,7 +219,7 @@ impl SeriesReader {
         })
     }
 
-    fn read(&self, policy: &Policy, row: usize, id: u64) -> Translated {
+    fn read(&self, policy: &Policy, target_info: bool, row: usize, id: u64) -> Translated {
         let (shape, kind) = self.shape(row);
         let metric = self.metric.text(row);
         let unit = self.unit.text(row);
@@ -245,7 +248,8 @@ impl SeriesReader {
             Shape::Summary => all.with(QUANTILE_LABEL, ""),
         };
         let help = self.description.text(row);
-        Translated { id, shape, name, labels, group, left_out, kind, help, unit: unit_words(&unit) }
+        let target = if target_info { policy.target_info(&resource) } else { None };
+        Translated { id, shape, name, labels, group, target, left_out, kind, help, unit: unit_words(&unit) }
     }
 
     fn shape(&self, row: usize) -> (Shape, MetricKind) {
