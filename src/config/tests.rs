@@ -16,11 +16,7 @@ fn paths(table: &Table, prefix: &str, found: &mut BTreeSet<String>) {
     for (name, value) in table {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-<<<<<<< HEAD
-            // An empty one is a setting whose keys are its user's.
-=======
             // Without keys of its own it is a setting: a table of anybody's names.
->>>>>>> rules
             Value::Table(section) if !section.is_empty() => paths(section, &path, found),
             _ => {
                 found.insert(path);

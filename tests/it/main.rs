@@ -9,6 +9,7 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
+mod rule_engine;
 mod rules;
 mod rust_sdk;
 mod serve;
