@@ -10,7 +10,7 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
-mod rule_files;
+mod rule_engine;
 mod rules;
 mod rust_sdk;
 mod serve;
