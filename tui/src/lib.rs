@@ -4,6 +4,7 @@
 //! passes before a terminal sees it, and the dashboard.
 
 pub mod client;
+pub mod dashboard;
 pub mod limits;
 pub mod sanitize;
 pub mod theme;
