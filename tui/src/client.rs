@@ -1,8 +1,8 @@
 //! The one HTTP client: asks a Sextant server and gives its answers as the types of `model::wire`.
 //!
 //! HTTP/1.1 without TLS, connections are kept and reused. Every wait and every body has a bound; what streams (rows,
-//! events) is read as it comes. Used by the command line's readers, the end-to-end tests and the campaigns; later by the
-//! terminal's screens.
+//! events) is read as it comes. Used by the command line's readers, the end-to-end tests, the campaigns, and the
+//! dashboard.
 
 mod error;
 mod events;
@@ -20,7 +20,9 @@ use hyper::{Method, Request, Response};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use model::wire::alerts::{Alerts, Notifications, Rules};
 use model::wire::correlate::Correlation;
+use model::wire::counts::{Histogram, Services};
 use model::wire::error::ErrorBody;
 use model::wire::prom;
 use model::wire::status::Status;
@@ -102,9 +104,54 @@ impl Client {
 
     /// Log records that match `query`, as they are committed. The stream may be silent for as long as there are none.
     pub async fn tail(&self, query: &str) -> Result<Events, ClientError> {
-        let params = Params::new().with_some("query", (!query.is_empty()).then_some(query));
+        self.tail_from(query, None).await
+    }
+
+    /// [`Client::tail`], from behind the record that was committed as number `cursor`.
+    pub async fn tail_from(&self, query: &str, cursor: Option<u64>) -> Result<Events, ClientError> {
+        let params = Params::new()
+            .with_some("query", (!query.is_empty()).then_some(query))
+            .with_some("cursor", cursor.map(|cursor| cursor.to_string()));
         let lines = self.lines("/api/v1/logs/tail", &params, "text/event-stream", None).await?;
         Ok(Events::new(lines))
+    }
+
+    /// Records over time: `path` is `/api/v1/logs/histogram` or `/api/v1/spans/histogram`.
+    pub async fn histogram(
+        &self,
+        path: &str,
+        query: &str,
+        start: &str,
+        end: &str,
+        buckets: usize,
+    ) -> Result<Histogram, ClientError> {
+        let params = Params::new()
+            .with_some("query", (!query.is_empty()).then_some(query))
+            .with("start", start)
+            .with("end", end)
+            .with("buckets", buckets.to_string());
+        self.get(path, &params).await
+    }
+
+    /// Every service with rate, errors and durations; rates in `steps` steps.
+    pub async fn services(&self, start: &str, end: &str, steps: usize) -> Result<Services, ClientError> {
+        let params = Params::new().with("start", start).with("end", end).with("steps", steps.to_string());
+        self.get("/api/v1/services", &params).await
+    }
+
+    /// Rules by group, in Prometheus's envelope.
+    pub async fn rules(&self) -> Result<prom::Response<Rules>, ClientError> {
+        self.get("/api/v1/rules", &Params::new()).await
+    }
+
+    /// Pending and firing alerts, in Prometheus's envelope.
+    pub async fn alerts(&self) -> Result<prom::Response<Alerts>, ClientError> {
+        self.get("/api/v1/alerts", &Params::new()).await
+    }
+
+    /// What waits to be delivered.
+    pub async fn notifications(&self) -> Result<Notifications, ClientError> {
+        self.get("/api/v1/notifications", &Params::new()).await
     }
 
     /// One trace, assembled.

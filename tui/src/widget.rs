@@ -2,12 +2,22 @@
 //! [`Safe`](crate::sanitize::Safe) or `&'static str` (see [`Harmless`]), numbers, and a [`Theme`](crate::theme::Theme).
 //! Whatever is drawn stays inside the area that was given, however small that is.
 
+pub mod details;
+pub mod duration_bar;
+pub mod histogram;
+pub mod list;
+pub mod panel;
+pub mod prompt;
+pub mod sentence;
+pub mod trend;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::sanitize::{Harmless, Safe};
+use crate::theme::{Role, Theme};
 
 /// Puts `text` at `(x, y)` into at most `cells` cells, and gives how many it took. What lies outside of the buffer is left out;
 /// a text that does not fit ends in `…`.
@@ -41,4 +51,52 @@ pub fn fill(buffer: &mut Buffer, area: Rect, symbol: &'static str, style: Style)
             buffer[(x, y)].set_symbol(symbol).set_style(style);
         }
     }
+}
+
+/// A piece of text and what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The text.
+    pub text: Safe,
+    /// How it looks.
+    pub role: Role,
+}
+
+impl Piece {
+    /// `text` as `role`.
+    pub fn new(text: impl Into<Safe>, role: Role) -> Self {
+        Self { text: text.into(), role }
+    }
+}
+
+impl From<Safe> for Piece {
+    fn from(text: Safe) -> Self {
+        Self { text, role: Role::Text }
+    }
+}
+
+impl From<&'static str> for Piece {
+    fn from(text: &'static str) -> Self {
+        Self { text: Safe::from_static(text), role: Role::Text }
+    }
+}
+
+/// Puts pieces side by side, and gives how many cells they took.
+pub fn put_pieces(buffer: &mut Buffer, (x, y): (u16, u16), cells: u16, pieces: &[Piece], theme: Theme) -> u16 {
+    let mut used = 0;
+    for piece in pieces {
+        if used >= cells {
+            break;
+        }
+        used += put(buffer, (x.saturating_add(used), y), cells - used, &piece.text, theme.style(piece.role));
+    }
+    used
+}
+
+/// The line number `index` of `area`; empty if there is none.
+pub fn line_of(area: Rect, index: u16) -> Rect {
+    if index >= area.height {
+        return Rect::new(area.x, area.bottom(), area.width, 0);
+    }
+    Rect::new(area.x, area.y + index, area.width, 1)
 }
