@@ -201,6 +201,7 @@ impl State {
             Wish::Open(destination) => self.open(destination, effects),
             Wish::Say(text) => self.say(text, Role::Text),
             Wish::Range(range) => self.set_range(range, effects),
+            Wish::Type { label, hint, text } => self.overlay = Some(Overlay::typed(label, hint, &text)),
         }
     }
 
@@ -237,6 +238,9 @@ impl State {
     }
 
     fn back(&mut self, effects: &mut Vec<Effect>) {
+        if self.with_top(effects, |screen, _| screen.leave()) {
+            return;
+        }
         if self.views.len() == 1 {
             return self.say("this is the first screen: q ends", Role::Faint);
         }

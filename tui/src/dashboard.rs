@@ -11,6 +11,7 @@ pub mod file;
 pub mod grid;
 pub mod limits;
 mod raw;
+pub mod series;
 pub mod shelf;
 pub mod unit;
 pub mod variables;

@@ -14,7 +14,11 @@
 //! A screen is pure: it changes only itself, and what it wants done it pushes to its [`Context`]. It draws from what it has
 //! whatever that is; [`Screen::draw`] may remember the heights of panes (for page keys), and nothing else.
 
+pub mod alerts;
+pub mod dashboards;
+pub mod metrics;
 pub mod overview;
+pub mod system;
 
 use std::fmt::Debug;
 
@@ -31,7 +35,7 @@ use crate::session::{Range, Session};
 use crate::theme::{Role, Theme};
 
 /// Every screen, in the order of help and palette. The first is the root of the stack.
-pub static ALL: &[&Spec] = &[&overview::SPEC];
+pub static ALL: &[&Spec] = &[&overview::SPEC, &metrics::SPEC, &dashboards::SPEC, &alerts::SPEC, &system::SPEC];
 
 /// The screen of that name.
 pub fn spec(name: &str) -> Option<&'static Spec> {
@@ -127,6 +131,24 @@ pub enum Wish {
     Say(Safe),
     /// Another time range for this screen.
     Range(Range),
+    /// A line to be typed: it comes back by [`Screen::typed`].
+    Type {
+        /// Before the line.
+        label: &'static str,
+        /// In the line while it is empty.
+        hint: &'static str,
+        /// In it at first.
+        text: String,
+    },
+}
+
+/// What a line that is typed can become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Stands in place of everything before the cursor.
+    pub text: String,
+    /// What it is.
+    pub help: Safe,
 }
 
 /// What a screen sees of the world while it changes.
@@ -222,6 +244,19 @@ pub trait Screen: Debug + Send {
 
     /// Sets the filter.
     fn set_filter(&mut self, _filter: String, _cx: &mut Context<'_>) {}
+
+    /// Takes the line that was typed for [`Wish::Type`].
+    fn typed(&mut self, _text: String, _cx: &mut Context<'_>) {}
+
+    /// What that line can become, `before` being what stands before the cursor.
+    fn completions(&self, _before: &str) -> Vec<Completion> {
+        Vec::new()
+    }
+
+    /// Esc: closes something of its own; whether there was something to close.
+    fn leave(&mut self) -> bool {
+        false
+    }
 
     /// What is under the cursor.
     fn subject(&self) -> Subject {

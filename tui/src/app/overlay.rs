@@ -40,6 +40,8 @@ enum Purpose {
     Filter,
     Command,
     Range,
+    // For the screen: label and hint.
+    Screen(&'static str, &'static str),
 }
 
 /// Lines that were typed, the newest last.
@@ -58,6 +60,22 @@ impl History {
         if self.filters.len() > HISTORY_MAX {
             self.filters.remove(0);
         }
+    }
+}
+
+impl Line {
+    // Puts `text` in place of what a choice completes: the whole line, or what stands before the cursor.
+    fn complete(&mut self, text: &str) {
+        let after: String = match self.purpose {
+            Purpose::Screen(..) => self.input.text().chars().skip(self.input.before().chars().count()).collect(),
+            _ => String::new(),
+        };
+        self.input = Input::new(text);
+        self.input.insert(&after);
+        for _ in after.chars() {
+            self.input.act(Action::Left);
+        }
+        self.chosen = None;
     }
 }
 
@@ -80,6 +98,11 @@ impl Overlay {
     /// A time range.
     pub(super) fn range() -> Self {
         Self::line(Purpose::Range, "")
+    }
+
+    /// A line that a screen wants, with `text` in it.
+    pub(super) fn typed(label: &'static str, hint: &'static str, text: &str) -> Self {
+        Self::line(Purpose::Screen(label, hint), text)
     }
 
     fn line(purpose: Purpose, text: &str) -> Self {
@@ -138,8 +161,7 @@ fn act_line(state: &mut State, line: &mut Line, action: Action, effects: &mut Ve
         Action::Complete => {
             let choices = choices(state, line);
             if let Some(choice) = choices.get(line.chosen.unwrap_or(0)) {
-                line.input = Input::new(&choice.completes);
-                line.chosen = None;
+                line.complete(&choice.completes);
             }
         }
         other => {
@@ -192,6 +214,15 @@ fn accept(state: &mut State, line: &mut Line, effects: &mut Vec<Effect>) -> bool
             state.with_top(effects, |screen, cx| screen.set_filter(text, cx));
             false
         }
+        // With a choice under the cursor, Enter only takes that.
+        Purpose::Screen(..) if chosen.is_some() => {
+            line.complete(&chosen.map(|choice| choice.completes).unwrap_or_default());
+            true
+        }
+        Purpose::Screen(..) => {
+            state.with_top(effects, |screen, cx| screen.typed(text, cx));
+            false
+        }
         Purpose::Range if text.is_empty() => false,
         Purpose::Range => match Range::parse(&text, state.session.now.wall) {
             Ok(range) => {
@@ -234,6 +265,10 @@ pub(super) struct Choice {
 fn choices(state: &State, line: &Line) -> Vec<Choice> {
     match line.purpose {
         Purpose::Filter => Vec::new(),
+        Purpose::Screen(..) => {
+            let found = state.top().completions(&line.input.before()).into_iter();
+            found.map(|found| Choice { completes: found.text, help: found.help, wants_more: false }).collect()
+        }
         Purpose::Command => command::choices(state, &line.input.text()),
         Purpose::Range => {
             let typed = line.input.text();
@@ -296,6 +331,7 @@ fn draw_line(state: &State, buffer: &mut Buffer, area: Rect, line: &Line) {
     let (label, hint) = match line.purpose {
         Purpose::Filter => (" / ", "the filter language: service:checkout severity:>=warn timeout"),
         Purpose::Command => (" : ", "a command"),
+        Purpose::Screen(label, hint) => (label, hint),
         Purpose::Range => (" t ", "2h, or 14:00..14:30, or 2026-01-31T14:00:00Z..now (UTC)"),
     };
     let bottom = line_of(area, area.height - 1);

@@ -92,6 +92,11 @@ impl History {
         self.samples.front().map(|(seconds, _)| *seconds)
     }
 
+    /// When the newest one is from, in Unix seconds.
+    pub fn ends(&self) -> Option<f64> {
+        self.samples.back().map(|(seconds, _)| *seconds)
+    }
+
     /// The series that `query` asks for, between two Unix times.
     pub fn series(&self, query: &CounterQuery, start: f64, end: f64) -> Vec<CounterSeries> {
         let mut series: BTreeMap<Vec<String>, Vec<(f64, f64)>> = BTreeMap::new();

@@ -36,6 +36,15 @@ pub struct Entry {
     pub error: Option<FileError>,
 }
 
+/// The boards of one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Boards {
+    /// By name.
+    pub entries: Vec<Entry>,
+    /// What is wrong with the directory as a whole.
+    pub complaint: Option<FileError>,
+}
+
 /// The boards, and what their files looked like when they were read.
 #[derive(Debug)]
 pub struct Shelf {
@@ -67,6 +76,11 @@ impl Shelf {
     /// What is wrong with the directory as a whole.
     pub fn complaint(&self) -> Option<&FileError> {
         self.complaint.as_ref()
+    }
+
+    /// The boards as they are now.
+    pub fn boards(&self) -> Boards {
+        Boards { entries: self.entries.clone(), complaint: self.complaint.clone() }
     }
 
     /// Reads what has changed in the directory; whether the list is another one now.

@@ -1,4 +1,4 @@
-//! How numbers of a unit are written for people: `1.25 s`, `340 ms`, `12.4 MiB`, `3.1 %`, `12.4k`.
+//! How numbers of a unit are written for people: `1.25s`, `340ms`, `12.4 MiB`, `3.1%`, `12.4k`.
 
 /// What a panel's numbers are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Unit {
     BytesPerSecond,
     /// 0 to 100.
     Percent,
-    /// 0 to 1, written as 0 to 100 %.
+    /// 0 to 1, written as 0 to 100%.
     Share,
     /// Things a second.
     Ops,
@@ -81,12 +81,23 @@ impl Unit {
         if value.is_infinite() {
             return if value > 0.0 { "+inf" } else { "-inf" }.to_owned();
         }
+        let (number, suffix) = self.parts(value, decimals);
+        format!("{number}{suffix}")
+    }
+
+    /// The number and what stands behind it, for who draws them differently. Of a finite value.
+    pub fn parts(self, value: f64, decimals: Option<u8>) -> (String, &'static str) {
         let (scaled, suffix) = self.scale(value);
         let number = match decimals {
             Some(decimals) => format!("{scaled:.*}", usize::from(decimals)),
             None => digits(scaled),
         };
-        format!("{}{suffix}", without_negative_zero(&number))
+        (without_negative_zero(&number).to_owned(), suffix)
+    }
+
+    /// Whether its steps are powers of two.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Unit::Bytes | Unit::BytesPerSecond)
     }
 
     // The number in the step of the unit that suits it, and what stands behind it.
@@ -100,8 +111,8 @@ impl Unit {
             Unit::Nanos => time(value),
             Unit::Bytes => binary(value, [" B", " KiB", " MiB", " GiB", " TiB"]),
             Unit::BytesPerSecond => binary(value, [" B/s", " KiB/s", " MiB/s", " GiB/s", " TiB/s"]),
-            Unit::Percent => (value, " %"),
-            Unit::Share => (value * 100.0, " %"),
+            Unit::Percent => (value, "%"),
+            Unit::Share => (value * 100.0, "%"),
             Unit::Time => (value, ""),
         }
     }
@@ -128,14 +139,14 @@ fn step(value: f64, base: f64, names: [&'static str; 5]) -> (f64, &'static str) 
 fn time(nanos: f64) -> (f64, &'static str) {
     let size = nanos.abs();
     match size {
-        _ if size == 0.0 => (0.0, " s"),
-        _ if size < 999.5 => (nanos, " ns"),
-        _ if size < 999.5e3 => (nanos / 1e3, " us"),
-        _ if size < 999.5e6 => (nanos / 1e6, " ms"),
-        _ if size < 120e9 => (nanos / 1e9, " s"),
-        _ if size < 7200e9 => (nanos / 60e9, " min"),
-        _ if size < 172_800e9 => (nanos / 3600e9, " h"),
-        _ => (nanos / 86_400e9, " d"),
+        _ if size == 0.0 => (0.0, "s"),
+        _ if size < 999.5 => (nanos, "ns"),
+        _ if size < 999.5e3 => (nanos / 1e3, "us"),
+        _ if size < 999.5e6 => (nanos / 1e6, "ms"),
+        _ if size < 120e9 => (nanos / 1e9, "s"),
+        _ if size < 7200e9 => (nanos / 60e9, "min"),
+        _ if size < 172_800e9 => (nanos / 3600e9, "h"),
+        _ => (nanos / 86_400e9, "d"),
     }
 }
 
@@ -177,27 +188,27 @@ mod tests {
             (Unit::Short, 1e-9, "1.00e-9"),
             (Unit::Short, 1e300, "1.00e288T"),
             (Unit::None, 123_456.0, "123456"),
-            (Unit::Seconds, 0.0, "0 s"),
-            (Unit::Seconds, 0.000_000_5, "500 ns"),
-            (Unit::Seconds, 0.000_5, "500 us"),
-            (Unit::Seconds, 0.34, "340 ms"),
-            (Unit::Seconds, 1.25, "1.25 s"),
-            (Unit::Seconds, 180.0, "3 min"),
-            (Unit::Millis, 1_250.0, "1.25 s"),
-            (Unit::Nanos, 1_250.0, "1.25 us"),
+            (Unit::Seconds, 0.0, "0s"),
+            (Unit::Seconds, 0.000_000_5, "500ns"),
+            (Unit::Seconds, 0.000_5, "500us"),
+            (Unit::Seconds, 0.34, "340ms"),
+            (Unit::Seconds, 1.25, "1.25s"),
+            (Unit::Seconds, 180.0, "3min"),
+            (Unit::Millis, 1_250.0, "1.25s"),
+            (Unit::Nanos, 1_250.0, "1.25us"),
             (Unit::Bytes, 512.0, "512 B"),
             (Unit::Bytes, 13_000_000.0, "12.4 MiB"),
             (Unit::BytesPerSecond, 2048.0, "2 KiB/s"),
-            (Unit::Percent, 3.25, "3.25 %"),
-            (Unit::Share, 0.031, "3.1 %"),
+            (Unit::Percent, 3.25, "3.25%"),
+            (Unit::Share, 0.031, "3.1%"),
             (Unit::Ops, 41_000.0, "41k/s"),
             (Unit::Short, f64::NAN, "no value"),
             (Unit::Short, f64::INFINITY, "+inf"),
         ] {
             assert_eq!(unit.write(value, None), expected, "{unit:?} {value}");
         }
-        assert_eq!(Unit::Share.write(0.031, Some(2)), "3.10 %");
-        assert_eq!(Unit::Share.write(-0.000_01, Some(1)), "0.0 %");
+        assert_eq!(Unit::Share.write(0.031, Some(2)), "3.10%");
+        assert_eq!(Unit::Share.write(-0.000_01, Some(1)), "0.0%");
     }
 
     #[test]
