@@ -147,6 +147,8 @@ pub enum Wish {
 pub struct Completion {
     /// Stands in place of everything before the cursor.
     pub text: String,
+    /// The part of it that is new.
+    pub word: Safe,
     /// What it is.
     pub help: Safe,
 }

@@ -256,6 +256,8 @@ fn accept(state: &mut State, line: &mut Line, effects: &mut Vec<Effect>) -> bool
 pub(super) struct Choice {
     /// The line it makes.
     pub(super) completes: String,
+    /// What stands for it in the list, if not the line itself.
+    pub(super) shown: Option<Safe>,
     /// What it is.
     pub(super) help: Safe,
     /// Whether something has to be typed behind it.
@@ -267,7 +269,14 @@ fn choices(state: &State, line: &Line) -> Vec<Choice> {
         Purpose::Filter => Vec::new(),
         Purpose::Screen(..) => {
             let found = state.top().completions(&line.input.before()).into_iter();
-            found.map(|found| Choice { completes: found.text, help: found.help, wants_more: false }).collect()
+            found
+                .map(|found| Choice {
+                    completes: found.text,
+                    shown: Some(found.word),
+                    help: found.help,
+                    wants_more: false,
+                })
+                .collect()
         }
         Purpose::Command => command::choices(state, &line.input.text()),
         Purpose::Range => {
@@ -275,6 +284,7 @@ fn choices(state: &State, line: &Line) -> Vec<Choice> {
             let offered = Range::OFFERED.into_iter().filter(|text| text.starts_with(typed.trim()));
             let choice = |text: &'static str| Choice {
                 completes: text.to_owned(),
+                shown: None,
                 help: Safe::of(format_args!("the last {text}")),
                 wants_more: false,
             };
@@ -350,13 +360,18 @@ fn draw_line(state: &State, buffer: &mut Buffer, area: Rect, line: &Line) {
     }
     let window = Rect { y: bottom.y.saturating_sub(height + 2), height: height + 2, width: area.width.min(72), ..area };
     let inner = panel::window(buffer, window, theme, &Safe::default());
-    let columns = [list::Column::left("", 24), list::Column::left("", 0)];
+    let words = choices.iter().filter_map(|choice| choice.shown.as_ref()).map(Safe::width).max().unwrap_or(0);
+    let columns =
+        [list::Column::left("", u16::try_from(words).unwrap_or(u16::MAX).clamp(24, 44)), list::Column::left("", 0)];
     // The chosen one is always among those that are seen.
     let first = line.chosen.unwrap_or(0).saturating_sub(usize::from(shown).saturating_sub(1));
     for (row, choice) in (0u16..shown).zip(choices.iter().enumerate().skip(first)) {
         let (index, choice) = choice;
         let cells = [
-            crate::widget::Piece::new(Safe::line(&choice.completes), Role::Text),
+            crate::widget::Piece::new(
+                choice.shown.clone().unwrap_or_else(|| Safe::line(&choice.completes)),
+                Role::Text,
+            ),
             crate::widget::Piece::new(choice.help.clone(), Role::Faint),
         ];
         list::row(buffer, line_of(inner, row), theme, &columns, &cells, line.chosen == Some(index));

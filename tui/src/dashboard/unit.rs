@@ -144,7 +144,7 @@ fn time(nanos: f64) -> (f64, &'static str) {
         _ if size < 999.5e3 => (nanos / 1e3, "us"),
         _ if size < 999.5e6 => (nanos / 1e6, "ms"),
         _ if size < 120e9 => (nanos / 1e9, "s"),
-        _ if size < 7200e9 => (nanos / 60e9, "min"),
+        _ if size < 7200e9 => (nanos / 60e9, "m"),
         _ if size < 172_800e9 => (nanos / 3600e9, "h"),
         _ => (nanos / 86_400e9, "d"),
     }
@@ -193,7 +193,7 @@ mod tests {
             (Unit::Seconds, 0.000_5, "500us"),
             (Unit::Seconds, 0.34, "340ms"),
             (Unit::Seconds, 1.25, "1.25s"),
-            (Unit::Seconds, 180.0, "3min"),
+            (Unit::Seconds, 180.0, "3m"),
             (Unit::Millis, 1_250.0, "1.25s"),
             (Unit::Nanos, 1_250.0, "1.25us"),
             (Unit::Bytes, 512.0, "512 B"),

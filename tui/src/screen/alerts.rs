@@ -249,19 +249,19 @@ impl Alerts {
         let wide = area.width >= 90;
         let columns: &[Column] = match wide {
             true => &[
-                Column::left("state", 7),
-                Column::left("alert", 24),
-                Column::left("severity", 9),
-                Column::right("since", 6),
-                Column::right("value", 10),
-                Column::left("about", 0),
+                Column::left("STATE", 7),
+                Column::left("ALERT", 24),
+                Column::left("SEVERITY", 9),
+                Column::right("SINCE", 6),
+                Column::right("VALUE", 10),
+                Column::left("ABOUT", 0),
             ],
             false => &[
-                Column::left("state", 7),
-                Column::left("alert", 22),
-                Column::right("since", 5),
-                Column::right("value", 8),
-                Column::left("about", 0),
+                Column::left("STATE", 7),
+                Column::left("ALERT", 22),
+                Column::right("SINCE", 5),
+                Column::right("VALUE", 8),
+                Column::left("ABOUT", 0),
             ],
         };
         let body = list::heading(scene.buffer, area, theme, columns);
@@ -293,15 +293,15 @@ impl Alerts {
         let wide = area.width >= 90;
         let columns: &[Column] = match wide {
             true => &[
-                Column::left("state", 8),
-                Column::left("rule", 28),
-                Column::left("group", 18),
-                Column::right("for", 6),
-                Column::right("last", 6),
-                Column::right("took", 8),
-                Column::left("expression, or its error", 0),
+                Column::left("STATE", 8),
+                Column::left("RULE", 28),
+                Column::left("GROUP", 18),
+                Column::right("FOR", 6),
+                Column::right("LAST", 6),
+                Column::right("TOOK", 8),
+                Column::left("EXPRESSION, OR ITS ERROR", 0),
             ],
-            false => &[Column::left("state", 8), Column::left("rule", 24), Column::left("expression, or its error", 0)],
+            false => &[Column::left("STATE", 8), Column::left("RULE", 24), Column::left("EXPRESSION, OR ITS ERROR", 0)],
         };
         let rows: Vec<Vec<Piece>> = placed.iter().map(|placed| placed.row(wide, scene)).collect();
         let len = rows.len();
@@ -429,7 +429,17 @@ impl Screen for Alerts {
             Tab::Active => self.selected().is_some(),
             Tab::Rules => !self.placed().is_empty(),
         };
-        let (upper, lower) = with_detail(below, has_rows && (!narrow || self.detail));
+        let (mut upper, mut lower) = with_detail(below, has_rows && (!narrow || self.detail));
+        if Breadth::of(below) == Breadth::Middle && !lower.is_empty() {
+            // A short list leaves its lines to what it says in full.
+            let rows = match self.tab {
+                Tab::Active => self.alerts().len(),
+                Tab::Rules => self.placed().len(),
+            };
+            let height = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(upper.height);
+            lower = Rect { y: below.y + height, height: below.height - height, ..below };
+            upper.height = height;
+        }
         if !upper.is_empty() {
             match self.tab {
                 Tab::Active => self.draw_active(scene, upper),

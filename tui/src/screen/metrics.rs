@@ -235,7 +235,8 @@ impl Metrics {
         let place = wrong
             .map(|trouble| trouble.position.or_else(|| expression::place(&self.expression, trouble.sentence.as_str())));
         let cells = |at: usize| Safe::line(&self.expression.chars().take(at).collect::<String>()).width();
-        let mistake = wrong.zip(place).map(|(trouble, place)| (place.map(cells), &trouble.sentence));
+        let complaint = wrong.map(|trouble| Safe::line(expression::complaint(trouble.sentence.as_str())));
+        let mistake = complaint.as_ref().zip(place).map(|(complaint, place)| (place.map(cells), complaint));
         let text = Safe::line(&self.expression);
         let used =
             prompt::expression(scene.buffer, area, scene.theme, (" promql ", "none: e to write one"), &text, mistake);
@@ -383,7 +384,7 @@ impl Screen for Metrics {
             Breadth::Narrow if self.pane == Pane::Names => self.draw_names(scene, area),
             Breadth::Narrow => self.draw_lines(scene, area),
             _ => {
-                let width = (area.width / 3).clamp(36, 64);
+                let width = (area.width * 5 / 12).clamp(36, 64);
                 self.draw_names(scene, Rect { width: width - 1, ..area });
                 self.draw_lines(scene, Rect { x: area.x + width, width: area.width - width, ..area });
             }

@@ -1,7 +1,7 @@
 //! Rows of cells under titles: numbers stand at the right, texts at the left, one column decides the order.
 //!
-//! Columns are as wide as what they hold, while there is room; the column that may give way is cut first, then all the others from
-//! the right.
+//! Columns are as wide as what they hold, while there is room; titles are cut first, then the column that may give way, then all the
+//! others from the right.
 
 use std::cmp::Ordering;
 
@@ -181,11 +181,19 @@ impl Table<'_> {
         let cells = |text: &Safe| u16::try_from(text.width()).unwrap_or(u16::MAX);
         let widest = |at: usize| {
             let rows = self.rows.iter().skip(self.offset).take(ROWS_MEASURED).filter_map(|row| row.get(at));
-            rows.map(|cell| cells(&cell.text)).max().unwrap_or(0).max(cells(&self.title(at)))
+            rows.map(|cell| cells(&cell.text)).max().unwrap_or(0)
         };
-        let mut widths: Vec<u16> = (0..self.columns.len()).map(widest).collect();
+        let held: Vec<u16> = (0..self.columns.len()).map(widest).collect();
+        let mut widths: Vec<u16> =
+            held.iter().enumerate().map(|(at, held)| cells(&self.title(at)).max(*held)).collect();
         let gaps = GAP * u16::try_from(widths.len().saturating_sub(1)).unwrap_or(u16::MAX);
         let sum = |widths: &[u16]| widths.iter().map(|width| u32::from(*width)).sum::<u32>() + u32::from(gaps);
+        // A title may be cut before what stands below it.
+        for at in 0..widths.len() {
+            let over = sum(&widths).saturating_sub(u32::from(width));
+            let least = held[at].max(TITLE_MIN).min(widths[at]);
+            widths[at] = u16::try_from(u32::from(widths[at]).saturating_sub(over)).unwrap_or(u16::MAX).max(least);
+        }
         let flexible: Vec<usize> = (0..self.columns.len()).filter(|at| self.columns[*at].flexible).collect();
         for at in flexible.iter().rev() {
             let over = sum(&widths).saturating_sub(u32::from(width));
@@ -209,6 +217,9 @@ impl Table<'_> {
         places
     }
 }
+
+// A title that is cut keeps so many cells.
+const TITLE_MIN: u16 = 6;
 
 // A column that gives way keeps so many cells.
 const FLEXIBLE_MIN: u16 = 8;

@@ -112,23 +112,23 @@ const SCENES: &[Scene] = &[
     ("board-demo-80x24", "dashboards", (80, 24), DARK, fixture::shop, "Enter", (0, 0)),
     ("board-demo-120x40", "dashboards", (120, 40), DARK, fixture::shop, "Enter", (0, 0)),
     ("board-demo-200x60", "dashboards", (200, 60), DARK, fixture::shop, "Enter", (0, 0)),
-    ("board-services-120x40", "dashboards", (120, 40), DARK, fixture::shop, "j j Enter", (0, 0)),
-    ("board-services-200x60", "dashboards", (200, 60), DARK, fixture::shop, "j j Enter", (0, 0)),
-    ("board-services-ascii", "dashboards", (120, 40), ASCII, fixture::shop, "j j Enter", (0, 0)),
-    ("board-services-mono", "dashboards", (120, 40), MONO, fixture::shop, "j j Enter", (0, 0)),
-    ("board-services-light", "dashboards", (160, 45), LIGHT, fixture::shop, "j j Enter", (0, 0)),
-    ("board-services-wide", "dashboards", (120, 40), DARK, fixture::wide, "j j Enter", (0, 0)),
-    ("board-services-60x18", "dashboards", (60, 18), DARK, fixture::shop, "j j Enter", (0, 0)),
-    ("board-services-down", "dashboards", (120, 40), DARK, fixture::shop, "j j Enter G", (0, 0)),
-    ("board-services-empty", "dashboards", (120, 40), DARK, fixture::empty, "j j Enter", (0, 0)),
-    ("board-services-refused", "dashboards", (120, 40), DARK, refusing, "j j Enter", (0, 0)),
-    ("board-sextant-120x40", "dashboards", (120, 40), DARK, growing, "j Enter", (0, 300)),
-    ("board-sextant-200x60", "dashboards", (200, 60), DARK, growing, "j Enter", (0, 300)),
-    ("board-sextant-begins", "dashboards", (120, 40), DARK, growing, "j Enter", (0, 0)),
-    ("board-zoomed-lines", "dashboards", (120, 40), DARK, fixture::shop, "j j Enter j Enter", (0, 0)),
-    ("board-zoomed-table", "dashboards", (120, 40), DARK, fixture::shop, "j j Enter j j l Enter s s j", (0, 0)),
-    ("board-zoomed-log", "dashboards", (120, 40), DARK, fixture::shop, "j j Enter G h Enter j j", (0, 0)),
-    ("board-picker", "dashboards", (120, 40), DARK, fixture::shop, "j j Enter v j Space j Space", (0, 0)),
+    ("board-services-120x40", "dashboards", (120, 40), DARK, fixture::shop, "j Enter", (0, 0)),
+    ("board-services-200x60", "dashboards", (200, 60), DARK, fixture::shop, "j Enter", (0, 0)),
+    ("board-services-ascii", "dashboards", (120, 40), ASCII, fixture::shop, "j Enter", (0, 0)),
+    ("board-services-mono", "dashboards", (120, 40), MONO, fixture::shop, "j Enter", (0, 0)),
+    ("board-services-light", "dashboards", (160, 45), LIGHT, fixture::shop, "j Enter", (0, 0)),
+    ("board-services-wide", "dashboards", (120, 40), DARK, fixture::wide, "j Enter", (0, 0)),
+    ("board-services-60x18", "dashboards", (60, 18), DARK, fixture::shop, "j Enter", (0, 0)),
+    ("board-services-down", "dashboards", (120, 40), DARK, fixture::shop, "j Enter G", (0, 0)),
+    ("board-services-empty", "dashboards", (120, 40), DARK, fixture::empty, "j Enter", (0, 0)),
+    ("board-services-refused", "dashboards", (120, 40), DARK, refusing, "j Enter", (0, 0)),
+    ("board-sextant-120x40", "dashboards", (120, 40), DARK, growing, "j j Enter", (0, 300)),
+    ("board-sextant-200x60", "dashboards", (200, 60), DARK, growing, "j j Enter", (0, 300)),
+    ("board-sextant-begins", "dashboards", (120, 40), DARK, growing, "j j Enter", (0, 0)),
+    ("board-zoomed-lines", "dashboards", (120, 40), DARK, fixture::shop, "j Enter j Enter", (0, 0)),
+    ("board-zoomed-table", "dashboards", (120, 40), DARK, fixture::shop, "j Enter j j l Enter s s j", (0, 0)),
+    ("board-zoomed-log", "dashboards", (120, 40), DARK, fixture::shop, "j Enter G h Enter j j", (0, 0)),
+    ("board-picker", "dashboards", (120, 40), DARK, fixture::shop, "j Enter v j Space j Space", (0, 0)),
     ("board-all-120x40", "dashboards", (120, 40), DARK, broken, "Enter", (0, 0)),
     ("board-all-200x60", "dashboards", (200, 60), DARK, broken, "Enter", (0, 0)),
     ("board-text-variable", "dashboards", (120, 40), DARK, broken, "Enter v h Enter \"x\" Enter", (0, 0)),
@@ -186,4 +186,92 @@ fn keys_of(keys: &str) -> Vec<String> {
         rest = rest[end..].trim_start();
     }
     found
+}
+
+/// How to come to where a binding does something: screen, its own action or key, keys before it.
+const BEFORE: &[(&str, &str, &str)] = &[
+    ("metrics", "Space", "j Enter"),
+    ("metrics", "a", "j Enter"),
+    ("metrics", "b", "j Enter"),
+    ("dashboards", "h", "j Enter l"),
+    ("dashboards", "Left", "j Enter l"),
+    ("dashboards", "l", "j Enter"),
+    ("dashboards", "Right", "j Enter"),
+    ("dashboards", "Tab", "j Enter"),
+    ("dashboards", "shift-Tab", "j Enter"),
+    ("dashboards", "v", "j Enter"),
+    ("dashboards", "Space", "j Enter j Enter"),
+    ("dashboards", "s", "j Enter j j l"),
+    ("dashboards", "b", "j Enter"),
+];
+
+#[test]
+fn every_own_key_does_something() {
+    for name in ["metrics", "dashboards", "alerts", "system"] {
+        let spec = screen::spec(name).expect(name);
+        for key in spec.keys.iter().flat_map(|binding| binding.keys) {
+            let before = BEFORE.iter().find(|(screen, of, _)| *screen == name && of == key);
+            let keys = before.map_or("", |(_, _, keys)| keys);
+            let mut driver = Driver::new(spec, fixture::args(name), (120, 40), DARK, fixture::shop);
+            let _ = driver.frame();
+            for key in keys_of(keys) {
+                driver.press(&key);
+                let _ = driver.frame();
+            }
+            let before = driver.text();
+            driver.press(key);
+            assert_ne!(driver.text(), before, "{name}: {key} changes nothing");
+        }
+    }
+}
+
+#[test]
+fn from_an_alert_to_its_span() {
+    let spec = screen::spec("alerts").expect("alerts");
+    for keys in ["Enter", "Tab Enter", "g t"] {
+        let mut driver = Driver::new(spec, fixture::args("alerts"), (120, 40), DARK, fixture::shop);
+        let _ = driver.frame();
+        let subject = driver.state.top().subject();
+        assert_eq!(subject.span.as_deref(), Some("00f067aa0ba902b7"));
+        assert_eq!(subject.trace.as_deref(), Some(fixture::TRACE));
+        driver.press(keys);
+        if screen::spec("trace").is_some() {
+            assert_eq!(driver.state.top().spec().name, "trace", "{keys}");
+        }
+    }
+}
+
+#[test]
+fn random_keys_and_sizes_leave_them_standing() {
+    let mut random = fastrand::Rng::with_seed(42);
+    let worlds: [World; 7] =
+        [fixture::shop, fixture::wide, fixture::empty, fixture::refusing, fixture::gone, growing, broken];
+    let keys: Vec<&str> = ["metrics", "dashboards", "alerts", "system"]
+        .iter()
+        .flat_map(|name| screen::spec(name).expect(name).keys)
+        .flat_map(|binding| binding.keys.iter().copied())
+        .chain([
+            "j", "k", "G", "g g", "Enter", "Esc", "ctrl-d", "PageDown", "PageUp", "[", "]", "R", "T", "y", "\"x{(\"",
+            ":", "?",
+        ])
+        .collect();
+    for round in 0..120 {
+        let name = ["metrics", "dashboards", "alerts", "system"][round % 4];
+        let spec = screen::spec(name).expect(name);
+        let theme = [DARK, ASCII, MONO, LIGHT][random.usize(..4)];
+        let mut driver = Driver::new(spec, fixture::args(name), (120, 40), theme, worlds[random.usize(..7)]);
+        for _ in 0..60 {
+            match random.u8(..10) {
+                0 => driver.happen(tui::event::Event::Resize(random.u16(..260), random.u16(..80))),
+                1 => driver.wait(random.u64(1..8)),
+                2 => driver.world = worlds[random.usize(..7)],
+                _ => driver.press(keys[random.usize(..keys.len())]),
+            }
+            if random.u8(..3) == 0 {
+                let frame = driver.frame();
+                let hostile = frame.content.iter().find(|cell| cell.symbol().contains(tui::sanitize::is_hostile));
+                assert!(hostile.is_none(), "{name}, round {round}: {hostile:?}");
+            }
+        }
+    }
 }

@@ -130,6 +130,13 @@ pub(super) fn place(expression: &str, sentence: &str) -> Option<usize> {
     Some(at)
 }
 
+/// What is wrong, without who says so and where.
+pub(super) fn complaint(sentence: &str) -> &str {
+    let bare = sentence.split_once("invalid parameter \"query\": ").map_or(sentence, |(_, bare)| bare);
+    let is_place = |c: char| c.is_ascii_digit() || c == ':';
+    bare.trim_start_matches(is_place).trim_start()
+}
+
 /// What the word before the cursor can become.
 pub(super) fn completions(
     before: &str,
@@ -139,7 +146,8 @@ pub(super) fn completions(
     let start =
         before.char_indices().rev().take_while(|(_, c)| is_letter(*c)).last().map_or(before.len(), |(at, _)| at);
     let (head, word) = before.split_at(start);
-    let completion = |text: &str, help: Safe| Completion { text: format!("{head}{text}"), help };
+    let completion =
+        |text: &str, help: Safe| Completion { text: format!("{head}{text}"), word: Safe::line(text), help };
     let fits = |text: &str| text.starts_with(word) && text != word;
     if wants_label(head) {
         let fitting = labels.iter().filter(|label| fits(label));

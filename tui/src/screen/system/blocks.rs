@@ -151,7 +151,7 @@ impl Block {
 
 /// Where blocks stand side by side: columns with their place and what is in them, balanced in height, in order.
 pub(super) fn columns(blocks: &[Block], width: u16) -> Vec<((u16, u16), Vec<&Block>)> {
-    let count = (width / 62).clamp(1, 3);
+    let count = (width / 58).clamp(1, 3);
     let each = width / count;
     let mut columns: Vec<((u16, u16), Vec<&Block>)> = (0..count)
         .map(|at| ((at * each, if at + 1 == count { width - at * each } else { each - 1 }), Vec::new()))
@@ -224,7 +224,7 @@ fn receipts(counters: &Counters, history: &History) -> Block {
         found.and_then(|series| series.points.last()).map(|(_, rate)| *rate)
     };
     let mut block = Block::new("Received");
-    let titles = ["signal", "door", "items/s", "items", "requests", "bytes"];
+    let titles = ["SIGNAL", "DOOR", "ITEMS/S", "ITEMS", "REQUESTS", "BYTES"];
     block.columns = titles.map(Column::new).to_vec();
     for (labels, items) in counters.of("sextant_ingest_accepted_items_total") {
         let of = |name: &str| counters.of(name).find(|(other, _)| *other == labels).map_or(0, |(_, value)| value);
@@ -250,8 +250,8 @@ fn receipts(counters: &Counters, history: &History) -> Block {
 
 fn refusals(counters: &Counters) -> Block {
     let mut block = Block::new("Refused");
-    block.columns = ["what", "signal", "door"].map(Column::new).to_vec();
-    block.columns.extend([Column::flexible("reason"), Column::new("count")]);
+    block.columns = ["WHAT", "SIGNAL", "DOOR"].map(Column::new).to_vec();
+    block.columns.extend([Column::flexible("REASON"), Column::new("COUNT")]);
     let kinds = [
         ("request", "sextant_ingest_refused_requests_total", "reason", Role::Bad),
         ("item", "sextant_ingest_rejected_items_total", "reason", Role::Bad),
@@ -318,7 +318,7 @@ fn log(status: &Status, counters: &Counters) -> Block {
 
 fn tables(status: &Status) -> Block {
     let mut block = Block::new("Tables");
-    let titles = ["table", "rows in memory", "bytes", "parts", "rows on disk", "bytes"];
+    let titles = ["TABLE", "ROWS IN MEMORY", "BYTES", "PARTS", "ROWS ON DISK", "BYTES"];
     block.columns = titles.map(Column::new).to_vec();
     for (table, size) in &status.tables {
         let count = |number: u64| Cell::number(number as f64, format::count(number));
@@ -344,9 +344,9 @@ fn sent(title: &'static str, all: &[Notification], nothing: &'static str, now: T
     // More of them would push everything else away; the count stands in the title.
     const ROWS: usize = 12;
     block.note = vec![Piece::new(Safe::of(all.len()), Role::Strong)];
-    let titles = ["receiver", "status", "alerts", "tries", "age"];
+    let titles = ["RECEIVER", "STATUS", "ALERTS", "TRIES", "AGE"];
     block.columns = titles.map(Column::new).to_vec();
-    block.columns.push(Column::flexible("next, and what went wrong"));
+    block.columns.push(Column::flexible("NEXT, AND WHAT WENT WRONG"));
     for one in all.iter().take(ROWS) {
         let age = |text: &str| format::moment(text).map(|at| format::age(now.as_nanos().saturating_sub(at.as_nanos())));
         let next = one.next_attempt.as_deref().and_then(format::moment).map(format::clock);

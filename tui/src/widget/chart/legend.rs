@@ -75,14 +75,14 @@ pub fn legend_table(
     const COLUMN: u16 = 11;
     let columns: &[&str] = match area.width {
         ..30 => &[],
-        30..60 => &["now"],
-        60..80 => &["now", "max"],
-        _ => &["now", "min", "avg", "max"],
+        30..60 => &["NOW"],
+        60..80 => &["NOW", "MAX"],
+        _ => &["NOW", "MIN", "AVG", "MAX"],
     };
     let faint = theme.style(Role::Faint);
     // The cursor's sign and a blank, as in lists.
     let margin = if cursor.is_some() { 2 } else { 0 };
-    put(buffer, (area.x + margin + 2, area.y), area.width.saturating_sub(margin + 2), "series", faint);
+    put(buffer, (area.x + margin + 2, area.y), area.width.saturating_sub(margin + 2), "SERIES", faint);
     for (at, title) in columns.iter().rev().enumerate() {
         put_right(buffer, (area.right() - COLUMN * at as u16, area.y), COLUMN - 1, *title, faint);
     }
@@ -110,9 +110,9 @@ pub fn legend_table(
 fn figure(line: &Line, title: &str) -> Option<f64> {
     let fold = |start: f64, join: fn(f64, f64) -> f64| Some(line.values().fold(start, join)).filter(|v| v.is_finite());
     match title {
-        "now" => line.last(),
-        "min" => fold(f64::INFINITY, f64::min),
-        "max" => fold(f64::NEG_INFINITY, f64::max),
+        "NOW" => line.last(),
+        "MIN" => fold(f64::INFINITY, f64::min),
+        "MAX" => fold(f64::NEG_INFINITY, f64::max),
         _ => {
             let count = line.values().count();
             (count > 0).then(|| line.values().map(|value| value / count as f64).sum())
