@@ -1,7 +1,7 @@
 //! Rows of cells under titles: numbers stand at the right, texts at the left, one column decides the order.
 //!
-//! Columns are as wide as what they hold, while there is room; titles are cut first, then the column that may give way, then all the
-//! others from the right.
+//! Columns are as wide as what they hold, while there is room; the column that may give way is cut first, then titles, then all
+//! the others from the right.
 
 use std::cmp::Ordering;
 
@@ -188,18 +188,16 @@ impl Table<'_> {
             held.iter().enumerate().map(|(at, held)| cells(&self.title(at)).max(*held)).collect();
         let gaps = GAP * u16::try_from(widths.len().saturating_sub(1)).unwrap_or(u16::MAX);
         let sum = |widths: &[u16]| widths.iter().map(|width| u32::from(*width)).sum::<u32>() + u32::from(gaps);
-        // A title may be cut before what stands below it.
-        for at in 0..widths.len() {
-            let over = sum(&widths).saturating_sub(u32::from(width));
-            let least = held[at].max(TITLE_MIN).min(widths[at]);
-            widths[at] = u16::try_from(u32::from(widths[at]).saturating_sub(over)).unwrap_or(u16::MAX).max(least);
-        }
         let flexible: Vec<usize> = (0..self.columns.len()).filter(|at| self.columns[*at].flexible).collect();
-        for at in flexible.iter().rev() {
+        let mut give = |at: usize, least: u16| {
             let over = sum(&widths).saturating_sub(u32::from(width));
-            let least = FLEXIBLE_MIN.min(widths[*at]);
-            widths[*at] = u16::try_from(u32::from(widths[*at]).saturating_sub(over)).unwrap_or(u16::MAX).max(least);
-        }
+            let left = u32::from(widths[at]).saturating_sub(over).max(u32::from(least.min(widths[at])));
+            widths[at] = u16::try_from(left).unwrap_or(u16::MAX);
+        };
+        flexible.iter().rev().for_each(|at| give(*at, FLEXIBLE_READABLE));
+        // A title is cut before what stands below it.
+        (0..self.columns.len()).for_each(|at| give(at, held[at].max(TITLE_MIN)));
+        flexible.iter().rev().for_each(|at| give(*at, FLEXIBLE_MIN));
         if let Some(last) = flexible.first() {
             let spare = u32::from(width).saturating_sub(sum(&widths));
             widths[*last] = widths[*last].saturating_add(u16::try_from(spare).unwrap_or(u16::MAX));
@@ -221,7 +219,10 @@ impl Table<'_> {
 // A title that is cut keeps so many cells.
 const TITLE_MIN: u16 = 6;
 
-// A column that gives way keeps so many cells.
+// A column that gives way keeps so many cells while titles can give some.
+const FLEXIBLE_READABLE: u16 = 20;
+
+// A column that gives way keeps so many cells in any case.
 const FLEXIBLE_MIN: u16 = 8;
 
 // More rows than any screen has need not be looked at to know how wide a column is.

@@ -47,8 +47,8 @@ impl Open {
         let mut used = 0;
         if let Some(error) = &self.error {
             let (text, hint) = told(error);
-            let hint = hint.map(|hint| Safe::of(format_args!("{hint}; this is the last good board")));
-            used += sentence(scene.buffer, area, theme, ("BROKEN FILE", Role::Bad), &text, hint.as_ref());
+            let hint = Safe::of(format_args!("{} Below is the last good board.", hint.unwrap_or_default()));
+            used += sentence(scene.buffer, area, theme, ("BROKEN FILE", Role::Bad), &text, Some(&hint));
         }
         if !self.board.variables.is_empty() {
             let mut pieces = Vec::new();
@@ -151,9 +151,7 @@ impl View<'_> {
                 let label = (trouble.kind.label(), Role::Bad);
                 sentence(scene.buffer, area, theme, label, &trouble.sentence, trouble.hint.as_ref());
             }
-            None if is_alone => {
-                self.say(scene, body, if pane.asking() > 0 || self.is_counting() { "asking" } else { "no data" })
-            }
+            None if is_alone => self.say(scene, body, if pane.asking() > 0 { "asking" } else { self.nothing() }),
             _ => self.draw_body(scene, body, pane),
         }
     }
@@ -163,7 +161,7 @@ impl View<'_> {
             PanelKind::Text(text) => self.draw_text(scene, body, text),
             PanelKind::Logs => self.draw_logs(scene, body, pane),
             PanelKind::AlertList(state) => self.draw_alerts(scene, body, pane, state.as_deref()),
-            _ if pane.queries.iter().all(|asked| asked.series.is_empty()) => self.say(scene, body, "no data"),
+            _ if pane.queries.iter().all(|asked| asked.series.is_empty()) => self.say(scene, body, self.nothing()),
             PanelKind::Timeseries => self.draw_lines(scene, body, pane),
             PanelKind::Stat => self.draw_stat(scene, body, pane),
             PanelKind::Gauge => self.draw_gauge(scene, body, pane),
@@ -176,9 +174,14 @@ impl View<'_> {
         self.open.choices.apply(text, Language::Words)
     }
 
-    fn is_counting(&self) -> bool {
-        self.panel.queries.iter().any(|query| matches!(query.source, Source::Counter(_)))
-            && self.open.status.is_loading()
+    // Why there is no number.
+    fn nothing(&self) -> &'static str {
+        let counts = self.panel.queries.iter().any(|query| matches!(query.source, Source::Counter(_)));
+        match counts {
+            // A rate needs two of them.
+            true if self.open.history.begins() == self.open.history.ends() => "begins with the next refresh",
+            _ => "no data",
+        }
     }
 
     fn shared_trouble(&self) -> Option<&crate::effect::Trouble> {
@@ -286,6 +289,7 @@ impl View<'_> {
     // Several numbers in one panel: each with its name.
     fn draw_stats(&self, scene: &mut Scene<'_>, body: Rect, newest: &[(Safe, f64)]) {
         let theme = scene.theme;
+        let body = to_edge(body);
         let columns = [Column::left("", 0), Column::right("", 12.min(body.width / 2))];
         for (row, (name, value)) in (0..body.height).zip(newest) {
             let cells = [
@@ -388,6 +392,8 @@ impl View<'_> {
                 rows[row].1[at] = one.last();
             }
         }
+        // Who it is comes first.
+        labels.sort_by_key(|label| (!matches!(*label, "job" | "service_name" | "service"), *label));
         let mut columns: Vec<TableColumn> = Vec::new();
         for (at, label) in labels.iter().enumerate() {
             let title = Safe::line(label);
@@ -418,6 +424,7 @@ impl View<'_> {
 
     fn draw_logs(&self, scene: &mut Scene<'_>, body: Rect, pane: &mut Pane) {
         let theme = scene.theme;
+        let body = to_edge(body);
         let len = pane.logs.value().map_or(0, |page| page.rows.len());
         if len == 0 {
             return self.say(scene, body, "no record matches");
@@ -449,6 +456,7 @@ impl View<'_> {
             sentence(scene.buffer, body, theme, label, &trouble.sentence, trouble.hint.as_ref());
             return;
         }
+        let body = to_edge(body);
         let alerts = listed(self.open.alerts.value(), state);
         if alerts.is_empty() {
             let text = if self.open.alerts.value().is_some() { "no alert" } else { "asking" };
@@ -495,6 +503,11 @@ pub(super) fn listed<'a>(alerts: Option<&'a Alerts>, state: Option<&str>) -> Vec
     let mut alerts: Vec<&Alert> = all.iter().filter(|alert| state.is_none_or(|state| alert.state == state)).collect();
     alerts.sort_by_key(|alert| (alert.state != "firing", alert.labels.get("alertname")));
     alerts
+}
+
+// Rows of lists bring their own margin.
+fn to_edge(body: Rect) -> Rect {
+    Rect { x: body.x.saturating_sub(1), width: body.width + 2, ..body }
 }
 
 fn role_of(level: Level) -> Role {
