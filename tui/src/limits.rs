@@ -60,3 +60,21 @@ pub const SIZE_MIN: (u16, u16) = (60, 18);
 
 /// The greatest size `--once` draws. Raised, one command would take a gigabyte for blanks.
 pub const SIZE_MAX: (u16, u16) = (1_000, 1_000);
+
+/// Log records that a page brings, and that `o` brings more of.
+pub const LOGS_PAGE: usize = 500;
+
+/// Log records that the list keeps. When more are followed the oldest go; they are stored, and `[` finds them.
+pub const LOGS_KEPT_MAX: usize = 5_000;
+
+/// Approximate bytes of the log records that the list keeps. Without it, records of a megabyte would take gigabytes.
+pub const LOGS_KEPT_BYTES_MAX: usize = 48 << 20;
+
+/// Buckets of a histogram; the server takes no more than some hundreds, and a screen has no more columns.
+pub const HISTOGRAM_BUCKETS: usize = 120;
+
+/// Spans that a list shows.
+pub const SPANS_PAGE: usize = 500;
+
+/// Log records that are merged into one trace.
+pub const TRACE_LOGS_MAX: usize = 1_000;

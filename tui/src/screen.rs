@@ -15,10 +15,15 @@
 //! whatever that is; [`Screen::draw`] may remember the heights of panes (for page keys), and nothing else.
 
 pub mod alerts;
+pub mod correlate;
 pub mod dashboards;
+pub mod logs;
 pub mod metrics;
 pub mod overview;
+mod record;
 pub mod system;
+pub mod trace;
+pub mod traces;
 
 use std::fmt::Debug;
 
@@ -35,7 +40,17 @@ use crate::session::{Range, Session};
 use crate::theme::{Role, Theme};
 
 /// Every screen, in the order of help and palette. The first is the root of the stack.
-pub static ALL: &[&Spec] = &[&overview::SPEC, &metrics::SPEC, &dashboards::SPEC, &alerts::SPEC, &system::SPEC];
+pub static ALL: &[&Spec] = &[
+    &overview::SPEC,
+    &logs::SPEC,
+    &traces::SPEC,
+    &trace::SPEC,
+    &metrics::SPEC,
+    &dashboards::SPEC,
+    &alerts::SPEC,
+    &correlate::SPEC,
+    &system::SPEC,
+];
 
 /// The screen of that name.
 pub fn spec(name: &str) -> Option<&'static Spec> {
@@ -70,8 +85,8 @@ pub struct Pivot {
     pub keys: &'static [&'static str],
     /// What help says.
     pub help: &'static str,
-    /// What to show of the selection; or why that cannot be.
-    pub args: fn(&Subject) -> Result<Args, &'static str>,
+    /// Which screen shows the selection, and what of it; or why that cannot be.
+    pub to: fn(&Subject) -> Result<(&'static str, Args), &'static str>,
 }
 
 /// What a screen is opened with.
@@ -231,6 +246,11 @@ pub trait Screen: Debug + Send {
     /// It is not seen any more: what runs is stopped.
     fn suspend(&mut self, _cx: &mut Context<'_>) {}
 
+    /// Closes a pane that was opened within it; whether there was one. Only then Esc leads back.
+    fn close(&mut self) -> bool {
+        false
+    }
+
     /// Draws itself.
     fn draw(&mut self, scene: &mut Scene<'_>);
 
@@ -253,11 +273,6 @@ pub trait Screen: Debug + Send {
     /// What that line can become, `before` being what stands before the cursor.
     fn completions(&self, _before: &str) -> Vec<Completion> {
         Vec::new()
-    }
-
-    /// Esc: closes something of its own; whether there was something to close.
-    fn leave(&mut self) -> bool {
-        false
     }
 
     /// What is under the cursor.

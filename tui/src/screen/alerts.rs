@@ -38,7 +38,7 @@ pub static SPEC: Spec = Spec {
     argument: "NAME",
     needs_argument: false,
     door: &["7"],
-    pivot: Some(Pivot { keys: &["g a"], help: "alerts of the service", args: of_subject }),
+    pivot: Some(Pivot { keys: &["g a"], help: "alerts of the service", to }),
     keys: &[
         keymap::FILTER,
         Binding { keys: &["Right", "l", "Left", "h"], action: NEXT_TAB, help: "active alerts, or rules" },
@@ -48,10 +48,10 @@ pub static SPEC: Spec = Spec {
     open: |args: &Args| Box::new(Alerts { filter: args.filter.clone(), ..Alerts::default() }),
 };
 
-fn of_subject(subject: &Subject) -> Result<Args, &'static str> {
+fn to(subject: &Subject) -> Result<(&'static str, Args), &'static str> {
     let word = subject.alert.clone().or_else(|| subject.service.clone());
     match word {
-        Some(word) => Ok(Args { filter: word, ..Args::default() }),
+        Some(word) => Ok(("alerts", Args { filter: word, ..Args::default() })),
         None => Err("there is no service under the cursor to look for"),
     }
 }
@@ -496,7 +496,7 @@ impl Screen for Alerts {
         }
     }
 
-    fn leave(&mut self) -> bool {
+    fn close(&mut self) -> bool {
         let was = self.detail || self.inside;
         (self.detail, self.inside) = (false, false);
         was

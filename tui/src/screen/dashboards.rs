@@ -266,8 +266,8 @@ impl Screen for Dashboards {
         }
     }
 
-    fn leave(&mut self) -> bool {
-        self.open.as_mut().is_some_and(Open::leave)
+    fn close(&mut self) -> bool {
+        self.open.as_mut().is_some_and(Open::close)
     }
 
     fn is_settled(&self) -> bool {

@@ -41,7 +41,7 @@ pub static SPEC: Spec = Spec {
     argument: "PROMQL",
     needs_argument: false,
     door: &["5"],
-    pivot: Some(Pivot { keys: &["g m"], help: "its metrics", args: of_subject }),
+    pivot: Some(Pivot { keys: &["g m"], help: "its metrics", to }),
     keys: &[
         Binding { keys: &["e"], action: EDIT, help: "edit the expression; Tab completes" },
         Binding { keys: &["/"], action: Action::Filter, help: "filter the names" },
@@ -60,13 +60,13 @@ const REFRESH_EVERY: Duration = Duration::from_secs(10);
 /// Names change seldom, and there may be thousands.
 const NAMES_EVERY: Duration = Duration::from_secs(60);
 
-fn of_subject(subject: &Subject) -> Result<Args, &'static str> {
+fn to(subject: &Subject) -> Result<(&'static str, Args), &'static str> {
     let filter = match (&subject.metric, &subject.service) {
         (Some(metric), _) => metric.clone(),
         (None, Some(service)) => expression::of_service(service),
         (None, None) => return Err("there is neither a metric nor a service under the cursor"),
     };
-    Ok(Args { filter, ..Args::default() })
+    Ok(("metrics", Args { filter, ..Args::default() }))
 }
 
 /// The screen.
@@ -433,10 +433,6 @@ impl Screen for Metrics {
             Pane::Names => self.selected().map(|(name, _)| Safe::line(name)),
             Pane::Lines => Some(Safe::line(&self.expression)),
         }
-    }
-
-    fn leave(&mut self) -> bool {
-        false
     }
 
     fn is_settled(&self) -> bool {

@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use serde_json::{Value, json};
 
+use super::record::equals;
 use super::{Args, Context, Scene, Screen, Spec, Subject};
 use crate::cursor::Cursor;
 use crate::effect::{Ask, TroubleKind};
@@ -488,13 +489,4 @@ pub(crate) fn of_alert(alert: &Alert) -> Subject {
         alert: alert.labels.get("alertname").cloned(),
         metric: None,
     }
-}
-
-/// A condition that `field` is exactly `value`, in the filter language.
-pub(crate) fn equals(field: &str, value: &str) -> String {
-    let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if plain {
-        return format!("{field}:={value}");
-    }
-    format!("{field}:=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

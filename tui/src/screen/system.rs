@@ -68,8 +68,11 @@ impl Screen for System {
         self.notifications.ask(Ask::Notifications, cx);
     }
 
-    fn act(&mut self, action: Action, _cx: &mut Context<'_>) {
-        self.scroll.act(action);
+    fn act(&mut self, action: Action, cx: &mut Context<'_>) {
+        match action {
+            Action::Enter => cx.say("nothing here leads further"),
+            other => drop(self.scroll.act(other)),
+        }
     }
 
     fn answer(&mut self, answer: Answer, cx: &mut Context<'_>) {

@@ -199,6 +199,9 @@ fn status() -> Status {
         mode: "serving".to_owned(),
         started: at(7_200, 0),
         ingest_seq: 1_234_567,
+        doors: [("http", "3300"), ("otlp_grpc", "4317"), ("otlp_http", "4318")]
+            .map(|(door, port)| (door.to_owned(), format!("127.0.0.1:{port}")))
+            .into(),
         durability: "always".to_owned(),
         wal: WalStatus { segments: 2, bytes: 41_000_000 },
         tables: [("logs".to_owned(), table(900_000, 80_000_000)), ("spans".to_owned(), table(300_000, 51_000_000))]

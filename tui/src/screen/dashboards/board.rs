@@ -15,7 +15,7 @@ use super::picker::Picker;
 use super::{INK, LEFT, RIGHT, SORT, TOGGLE, VARIABLES, of_row};
 use crate::dashboard::counters::History;
 use crate::dashboard::variables::{Choice, Choices, Language};
-use crate::dashboard::{Board, FileError, PanelKind, Source, VariableKind, series};
+use crate::dashboard::{Board, FileError, PanelKind, Source, VariableKind, grid, series};
 use crate::effect::{Ask, Rows};
 use crate::event::Answer;
 use crate::keymap::Action;
@@ -262,7 +262,13 @@ impl Open {
                     pane.move_by(other, panel, alerts);
                 }
             }
-            other => self.walk(other),
+            other => {
+                if self.places.is_empty() {
+                    let (width, height) = cx.session.size;
+                    self.places = grid::places(&self.board.panels, width, height);
+                }
+                self.walk(other);
+            }
         }
     }
 
@@ -314,7 +320,7 @@ impl Open {
     }
 
     /// Closes the picker, or goes back from a panel to the board; whether there was something to close.
-    pub(super) fn leave(&mut self) -> bool {
+    pub(super) fn close(&mut self) -> bool {
         self.picker.take().is_some() || std::mem::take(&mut self.zoomed)
     }
 
