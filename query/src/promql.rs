@@ -9,14 +9,16 @@ mod eval;
 mod function;
 pub mod limits;
 mod matcher;
+pub mod notation;
 mod parse;
 mod plan;
 mod source;
 mod staleness;
+mod summation;
 mod tokens;
 mod value;
 
-pub use engine::{Options, instant, range};
+pub use engine::{Options, instant, instant_plan, range, range_plan};
 pub use error::{Kind, PromqlError};
 pub use eval::Budget;
 pub use matcher::{Condition, Matcher, all_accept, only_name};

@@ -11,6 +11,13 @@ pub const SAMPLES_MAX: u64 = 50_000_000;
 /// How far a vector selector looks back for the newest sample unless the asker says otherwise: Prometheus's default.
 pub const LOOKBACK_MS: i64 = 5 * 60 * 1000;
 
+/// The distance of a subquery's steps where neither it nor the asker says: Prometheus's evaluation interval by default.
+pub const SUBQUERY_STEP_MS: i64 = 60 * 1000;
+
+/// Samples the windows of a function may hold together before the query's deadline is looked at: about a millisecond's work.
+/// Overlapping windows look at one sample again and again, and the budget counts it once.
+pub const WINDOW_SAMPLES_UNCHECKED: usize = 100_000;
+
 /// Bytes of a query's text. Real ones have hundreds; the parser's time grows with the text.
 pub const QUERY_BYTES_MAX: usize = 64 * 1024;
 
@@ -33,3 +40,6 @@ pub const NOTES_MAX: usize = 50;
 /// Series whose Prometheus names and labels are remembered, some hundred bytes each. Beyond it everything is forgotten and
 /// translated again: slower, never wrong.
 pub const TRANSLATIONS_MAX: usize = 200_000;
+
+/// Values of one series in the notation of tests. At one a second these are four months; `1x99999999999` is a slip.
+pub const NOTATION_CELLS_MAX: usize = 10_000_000;

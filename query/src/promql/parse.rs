@@ -2,7 +2,11 @@
 //!
 //! Not the plan: what is supported, and what it means, is decided in [`super::plan`].
 
+use std::sync::Once;
+
 use promql_parser::parser::Expr;
+use promql_parser::parser::function::{Function, register_extra_functions};
+use promql_parser::parser::value::ValueType;
 
 use super::error::PromqlError;
 use super::limits;
@@ -17,7 +21,20 @@ pub(super) fn parse(query: &str) -> Result<Expr, PromqlError> {
     let tokens = tokens(query);
     check_size(query, &tokens)?;
     check_durations(query, &tokens)?;
+    know_old_names();
     promql_parser::parser::parse(query).map_err(|message| explain(query, &tokens, message))
+}
+
+// Rule files are older than Prometheus 3, which has another name for this function; the parser has forgotten the old one.
+fn know_old_names() {
+    static KNOWN: Once = Once::new();
+    KNOWN.call_once(|| {
+        let arguments = vec![ValueType::Matrix, ValueType::Scalar, ValueType::Scalar];
+        let function = Function::new("holt_winters", arguments, 0, ValueType::Vector, false);
+        if let Err(error) = register_extra_functions(vec![function]) {
+            tracing::debug!(error, "the parser knows this function by itself");
+        }
+    });
 }
 
 // See `OPERATORS_MAX` and `REGEX_MATCHERS_MAX`.

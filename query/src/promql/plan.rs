@@ -3,20 +3,36 @@
 //!
 //! Scalars and vectors are different types, so that evaluation has no kinds to check.
 
+mod aggregate;
 mod build;
+mod call;
+mod operator;
+mod select;
 
-use super::function::RangeFunction;
+pub use aggregate::{Aggregate, Aggregation, Choice, CountValues, GroupQuantile, Side};
+pub use call::{HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mapped, OverRange};
+pub use operator::{Arithmetic, Comparison, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar};
+pub use select::{At, Range, RangeSelect, Select, Subquery, When};
+
 use super::matcher::Matcher;
 
-/// A whole query.
+/// A whole query, ready to be evaluated any number of times over any source: immutable, and shared freely between threads.
 #[derive(Debug)]
-pub enum Plan {
+pub struct Plan {
+    // Messages name places in it.
+    query: Box<str>,
+    root: Root,
+}
+
+/// What a whole query gives.
+#[derive(Debug)]
+pub(super) enum Root {
     /// One number per step.
     Scalar(Scalar),
     /// Series.
     Vector(Vector),
     /// Samples as they are stored; only an instant query may ask for them.
-    Range(RangeSelect),
+    Range(Range),
     /// A text; only an instant query may ask for one.
     Text(String),
 }
@@ -26,10 +42,14 @@ pub enum Plan {
 pub enum Scalar {
     /// A literal.
     Number(f64),
+    /// `time()`
+    Time,
     /// `-x`
     Negate(Box<Scalar>),
     /// An operator between two scalars; comparisons give 1 or 0.
     Binary(Operator, Box<Scalar>, Box<Scalar>),
+    /// `scalar(v)`: the number of the only series, NaN if there is none or more than one.
+    Of(Box<Vector>),
 }
 
 /// An expression of any number of series.
@@ -37,143 +57,53 @@ pub enum Scalar {
 pub enum Vector {
     /// A selector: the newest sample within the lookback.
     Select(Select),
+    /// `timestamp(selector)`: the time of the newest sample within the lookback.
+    SampleTime(Select),
+    /// `timestamp(v)` of anything else: the time of the step.
+    StepTime(Box<Vector>),
+    /// `vector(x)`: one series without labels.
+    Constant(Scalar),
     /// `-v`
     Negate(Box<Vector>),
+    /// `sort(v)` and `sort_desc(v)`, which count at the very end only.
+    Sorted(Side, Box<Vector>),
     /// An operator between a vector and a scalar.
     WithScalar(Box<WithScalar>),
-    /// An operator between two vectors.
+    /// An operator between two vectors that computes or compares.
     Match(Box<Match>),
+    /// An operator between two vectors that chooses series.
+    Set(Box<SetMatch>),
     /// An aggregation.
     Aggregate(Box<Aggregate>),
+    /// `quantile`
+    GroupQuantile(Box<GroupQuantile>),
+    /// `topk` and `bottomk`
+    Choice(Box<Choice>),
+    /// `count_values`
+    CountValues(Box<CountValues>),
     /// A function over a range of samples.
-    OverRange(RangeFunction, RangeSelect),
+    OverRange(Box<OverRange>),
+    /// A function of single numbers.
+    Mapped(Box<Mapped>),
+    /// `absent(v)`: one series with these labels where `v` has none.
+    Absent(model::Labels, Box<Vector>),
+    /// `label_replace`
+    LabelReplace(Box<LabelReplace>),
+    /// `label_join`
+    LabelJoin(Box<LabelJoin>),
+    /// A function of the buckets of histograms.
+    Histogram(Box<HistogramShare>),
 }
 
-/// Which series and, relative to a step, which time.
-#[derive(Debug, Clone)]
-pub struct Select {
-    /// All of them have to accept.
-    pub matchers: Vec<Matcher>,
-    /// Subtracted from the time of the step, in milliseconds.
-    pub offset_ms: i64,
-    /// A fixed time instead of the step's.
-    pub at: Option<At>,
-    /// Byte offset in the query.
-    pub position: Option<usize>,
-}
-
-/// A selector with a range.
+/// The order in which an instant query gives its series.
 #[derive(Debug)]
-pub struct RangeSelect {
-    /// Which series and time.
-    pub select: Select,
-    /// Samples in `(time - range, time]`.
-    pub range_ms: i64,
-}
-
-/// The `@` modifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
-    /// Milliseconds since the Unix epoch.
-    Time(i64),
-    /// The query's start.
-    Start,
-    /// The query's end.
-    End,
-}
-
-/// Binary operators that compute or compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// Gives a number.
-    Arithmetic(Arithmetic),
-    /// Keeps or drops, or gives 1 or 0 with `bool`.
-    Compare(Comparison),
-}
-
-/// `+ - * / % ^`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are the language's own words")]
-pub enum Arithmetic {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Modulo,
-    Power,
-}
-
-/// `== != < <= > >=`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are the language's own words")]
-pub enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-/// An operator between a vector and a scalar.
-#[derive(Debug)]
-pub struct WithScalar {
-    /// The operator.
-    pub operator: Operator,
-    /// The series.
-    pub vector: Vector,
-    /// The number.
-    pub scalar: Scalar,
-    /// Whether the number stands left of the operator.
-    pub scalar_first: bool,
-    /// The `bool` modifier.
-    pub return_bool: bool,
-}
-
-/// An operator between two vectors, each series with at most one of the other side.
-#[derive(Debug)]
-pub struct Match {
-    /// The operator.
-    pub operator: Operator,
-    /// The left side.
-    pub left: Vector,
-    /// The right side.
-    pub right: Vector,
-    /// Which labels have to be equal.
-    pub on: Grouping,
-    /// The `bool` modifier.
-    pub return_bool: bool,
-}
-
-/// A choice of labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grouping {
-    /// `by`, `on`: only these.
-    Only(Vec<String>),
-    /// `without`, `ignoring`: all but these and the name.
-    Without(Vec<String>),
-}
-
-/// An aggregation.
-#[derive(Debug)]
-pub struct Aggregate {
-    /// What is computed.
-    pub operation: Aggregation,
-    /// Of which series.
-    pub vector: Vector,
-    /// The labels of the groups.
-    pub by: Grouping,
-}
-
-/// What an aggregation computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are the language's own words")]
-pub enum Aggregation {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    Count,
+pub(super) enum Order<'a> {
+    /// By their labels.
+    Labels,
+    /// By their numbers.
+    Value(Side),
+    /// Group by group, and in each by their numbers.
+    Groups(&'a Grouping, Side),
 }
 
 impl Vector {
@@ -181,39 +111,30 @@ impl Vector {
     pub fn is_unique_without_name(&self) -> bool {
         match self {
             Vector::Select(select) => super::matcher::only_name(&select.matchers).is_some(),
-            Vector::Negate(_) | Vector::OverRange(..) => true,
+            Vector::OverRange(node) if node.function.keeps_name => node.range.is_unique_without_name(),
+            Vector::SampleTime(_)
+            | Vector::StepTime(_)
+            | Vector::Constant(_)
+            | Vector::Negate(_)
+            | Vector::OverRange(_)
+            | Vector::Mapped(_)
+            | Vector::Absent(..)
+            | Vector::Histogram(_) => true,
+            Vector::Sorted(_, inner) => inner.is_unique_without_name(),
             Vector::WithScalar(node) => node.drops_name() || node.vector.is_unique_without_name(),
             Vector::Match(node) => node.drops_name(),
-            Vector::Aggregate(node) => match &node.by {
-                Grouping::Only(labels) => !labels.iter().any(|label| label == model::labels::METRIC_NAME),
-                Grouping::Without(_) => true,
-            },
+            Vector::Aggregate(node) => node.by.leaves_no_name(),
+            Vector::GroupQuantile(node) => node.by.leaves_no_name(),
+            Vector::Choice(node) => node.vector.is_unique_without_name(),
+            Vector::Set(_) | Vector::CountValues(_) | Vector::LabelReplace(_) | Vector::LabelJoin(_) => false,
         }
     }
-}
 
-impl WithScalar {
-    /// Whether the result bears no name.
-    pub fn drops_name(&self) -> bool {
-        self.return_bool || matches!(self.operator, Operator::Arithmetic(_))
-    }
-}
-
-impl Match {
-    /// Whether the result bears no name.
-    pub fn drops_name(&self) -> bool {
-        self.return_bool || matches!(self.operator, Operator::Arithmetic(_)) || matches!(self.on, Grouping::Only(_))
-    }
-}
-
-impl Grouping {
-    /// The labels that are chosen from `labels`.
-    pub fn of(&self, labels: &model::Labels) -> model::Labels {
+    pub(super) fn order(&self) -> Order<'_> {
         match self {
-            Grouping::Only(names) => labels.filter(|name| names.iter().any(|n| n == name)),
-            Grouping::Without(names) => {
-                labels.filter(|name| name != model::labels::METRIC_NAME && !names.iter().any(|n| n == name))
-            }
+            Vector::Sorted(side, _) => Order::Value(*side),
+            Vector::Choice(node) => Order::Groups(&node.by, node.side),
+            _ => Order::Labels,
         }
     }
 }
@@ -222,7 +143,16 @@ impl Plan {
     /// Parses and plans a query.
     pub fn new(query: &str) -> Result<Self, super::PromqlError> {
         let tree = super::parse::parse(query)?;
-        build::Builder::new(query).plan(&tree)
+        Ok(Self { query: query.into(), root: build::Builder::new(query).plan(&tree)? })
+    }
+
+    /// The query's text.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    pub(super) fn root(&self) -> &Root {
+        &self.root
     }
 }
 

@@ -129,8 +129,37 @@ impl<'q> Locator<'q> {
     }
 
     /// A quoted text.
-    pub(super) fn text(&mut self) -> Option<usize> {
-        self.find(|token| token.kind == TokenKind::Text)
+    pub(super) fn text(&mut self) -> Option<Token<'q>> {
+        self.find(|token| token.kind == TokenKind::Text)?;
+        self.tokens.get(self.next - 1).copied()
+    }
+
+    /// Where what comes next begins; the walk stays where it is.
+    pub(super) fn upcoming(&self) -> Option<usize> {
+        self.tokens.get(self.next).map(|token| token.at)
+    }
+
+    /// Past the bracket behind a call: where its first argument begins.
+    pub(super) fn first_argument(&mut self) -> Option<usize> {
+        if self.peek_symbol("(") {
+            self.next += 1;
+        }
+        self.upcoming()
+    }
+
+    /// Past what is left of an argument and the comma behind it: where the next one begins.
+    pub(super) fn next_argument(&mut self) -> Option<usize> {
+        while let Some(token) = self.tokens.get(self.next) {
+            match token.text {
+                "(" | "[" | "{" => self.skip_brackets(),
+                "," => {
+                    self.next += 1;
+                    return self.upcoming();
+                }
+                _ => self.next += 1,
+            }
+        }
+        None
     }
 
     /// An operator, and past the modifiers behind it.

@@ -37,6 +37,14 @@ impl Steps {
         Ok(Self { start, step, count: usize::try_from(span / step).unwrap_or(0) + 1 })
     }
 
+    /// The multiples of `step` after `after`, up to and including `end`; `None` if there are none. As many as that: what they may
+    /// cost is a matter of the budget.
+    pub(super) fn aligned(after: i64, end: i64, step: i64) -> Option<Self> {
+        let start = after.div_euclid(step).checked_add(1)?.checked_mul(step)?;
+        let span = end.checked_sub(start).filter(|span| *span >= 0)?;
+        Some(Self { start, step, count: usize::try_from(span / step).ok()?.checked_add(1)? })
+    }
+
     /// How many moments there are; at least one.
     pub fn count(&self) -> usize {
         self.count
@@ -100,13 +108,42 @@ impl Column {
     }
 
     /// Replaces each number by what `change` makes of it; holes stay.
-    pub fn map(mut self, change: impl Fn(usize, f64) -> Option<f64>) -> Self {
+    pub fn map(mut self, mut change: impl FnMut(usize, f64) -> Option<f64>) -> Self {
         for (index, value) in self.0.iter_mut().enumerate() {
             if !is_stale(*value) {
                 *value = change(index, *value).unwrap_or_else(stale_marker);
             }
         }
         self
+    }
+}
+
+/// A set of steps, one bit each.
+#[derive(Clone, Debug)]
+pub struct StepSet(Box<[u64]>);
+
+impl StepSet {
+    /// How many words of eight bytes it takes for `count` steps.
+    pub fn words(count: usize) -> usize {
+        count.div_ceil(64)
+    }
+
+    /// None of `count` steps.
+    pub fn none(count: usize) -> Self {
+        Self(vec![0; Self::words(count)].into_boxed_slice())
+    }
+
+    /// Puts a step in; whether it was not there before.
+    pub fn insert(&mut self, index: usize) -> bool {
+        let (word, bit) = (&mut self.0[index / 64], 1 << (index % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// Whether a step is in.
+    pub fn contains(&self, index: usize) -> bool {
+        self.0[index / 64] & (1 << (index % 64)) != 0
     }
 }
 
@@ -135,7 +172,7 @@ pub enum Value {
     Scalar(Sample),
     /// One text, and the time it was asked for.
     Text(i64, String),
-    /// Series at one moment, sorted by their labels.
+    /// Series at one moment: in the order `sort` or `topk` at the very outside gives them, or else by their labels.
     Vector(Vec<(Labels, Sample)>),
     /// Series over time, sorted by their labels; none is empty.
     Matrix(Vec<(Labels, Vec<Sample>)>),
@@ -167,6 +204,26 @@ mod tests {
         assert!(times(i64::MIN, i64::MAX, 1).is_err());
         assert_eq!(Steps::range(0, 11_000, 1).map(|steps| steps.count()).ok(), Some(11_001));
         assert!(Steps::range(0, 11_001, 1).is_err());
+    }
+
+    #[test]
+    fn aligned_steps_are_multiples() {
+        let times = |after, end, step| Steps::aligned(after, end, step).map(|steps| steps.iter().collect::<Vec<_>>());
+        assert_eq!(times(0, 20, 10), Some(vec![10, 20]));
+        assert_eq!(times(-1, 19, 10), Some(vec![0, 10]));
+        assert_eq!(times(-25, 5, 10), Some(vec![-20, -10, 0]));
+        assert_eq!(times(-20, -10, 10), Some(vec![-10]));
+        assert_eq!(times(11, 19, 10), None);
+        assert!(Steps::aligned(i64::MAX - 5, i64::MAX, 10).is_none());
+    }
+
+    #[test]
+    fn step_sets_remember() {
+        let mut steps = StepSet::none(130);
+        assert!(steps.insert(0) && steps.insert(63) && steps.insert(64) && steps.insert(129));
+        assert!(!steps.insert(64));
+        let all: Vec<usize> = (0..130).filter(|index| steps.contains(*index)).collect();
+        assert_eq!(all, [0, 63, 64, 129]);
     }
 
     #[test]

@@ -159,10 +159,10 @@ async fn errors_as_prometheus_says_them() {
         ),
         ("query", 400, "bad_data", "invalid parameter \"query\": 1:1: parse error: no expression found in input"),
         (
-            "query?query=absent(up)",
+            "query?query=info(up)",
             400,
             "bad_data",
-            "invalid parameter \"query\": 1:1: function \"absent\" is not supported yet",
+            "invalid parameter \"query\": 1:1: function \"info\" is not supported yet",
         ),
         (
             "query?query=1&time=soon",

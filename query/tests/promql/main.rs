@@ -1,8 +1,9 @@
 //! The PromQL engine from outside: test scripts, Prometheus's own among them, and naive oracles over random data.
 
 mod api;
-mod notation;
 mod oracle;
+mod random;
+mod rule_files;
 mod script;
 mod store_source;
 mod world;
@@ -25,16 +26,11 @@ fn own_scripts() {
 
 #[test]
 fn scripts_of_prometheus() {
-    let directory = std::env::var_os("SEXTANT_CASES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases"), PathBuf::from);
-    // A work tree may stand one level deeper than the repository.
-    let nearby = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
-    let Some(directory) = [directory, nearby].into_iter().find(|directory| directory.join("promqltest").is_dir())
-    else {
+    let Some(directory) = cases("promqltest") else {
         println!("skipped: no cases");
         return;
     };
-    let report = run(&directory.join("promqltest"));
+    let report = run(&directory);
     println!("scripts of Prometheus: {report}");
     for (reason, count) in &report.skipped {
         println!("  skipped {count:4}: {reason}");
@@ -56,18 +52,33 @@ fn the_deepest_queries_fit_the_stack() {
         format!("up{}", " ^ up".repeat(depth)),
         format!("{}up{}", "sum(".repeat(depth), ")".repeat(depth)),
         format!("1{}", " - 1".repeat(depth)),
+        format!("up{}", " or up".repeat(depth)),
+        format!("{}up{}", "abs(".repeat(depth), ")".repeat(depth)),
+        format!("{}up{}", "absent(".repeat(depth), ")".repeat(depth)),
+        format!("{}1{}", "scalar(vector(".repeat(depth / 2), "))".repeat(depth / 2)),
+        format!("up{}", " + on () group_left () up".repeat(depth / 3)),
+        format!("{}up{}", "avg_over_time(".repeat(depth / 2), "[1m:1m])".repeat(depth / 2)),
     ];
     let work = move || {
         for query in queries {
             let steps = Steps::range(0, 120_000, 60_000).expect("three steps");
             let answer = promql::range(&source, &query, steps, &script::options());
             assert!(answer.is_ok(), "{query}: {answer:?}");
-            let deeper = format!("({query})");
+            let deeper = format!("{}{query}{}", "(".repeat(depth), ")".repeat(depth));
             assert!(promql::range(&source, &deeper, steps, &script::options()).is_err(), "{deeper}");
         }
     };
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).expect("a thread");
     thread.join().expect("no query fails or overflows");
+}
+
+/// Where cases of others lie, if they are there: where the environment says, beside the repository, or one level up, because
+/// a work tree may stand one level deeper than the repository.
+fn cases(kind: &str) -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = [here.join("../../shared/cases"), here.join("../../../shared/cases")];
+    let told = std::env::var_os("SEXTANT_CASES").map(PathBuf::from);
+    told.into_iter().chain(beside).map(|directory| directory.join(kind)).find(|directory| directory.is_dir())
 }
 
 fn run(directory: &Path) -> Report {

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use model::{Labels, ManualClock, Timestamp};
 use query::admission::Cancel;
+use query::promql::notation::{self, Cell, number, quoted};
 use query::promql::{
     self, Answer, Budget, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection, SeriesSource, Steps,
     Value,
 };
-
-use crate::notation::{Cell, cells, metric, millis, number, quoted};
 
 /// What came of the evaluations of some scripts.
 #[derive(Debug, Default)]
@@ -92,7 +91,7 @@ impl ScriptSource {
                 let time = step * index as i64;
                 match cell {
                     Cell::Number(value) => self.series.push(&labels, time, value),
-                    Cell::Foreign => self.foreign.push(&labels, time, 0.0),
+                    Cell::Histogram => self.foreign.push(&labels, time, 0.0),
                     Cell::Nothing => {}
                 }
             }
@@ -152,6 +151,8 @@ struct Case<'a> {
     messages: Vec<String>,
     scalar: Option<f64>,
     series: Vec<(Labels, Vec<Cell>)>,
+    /// Whether an instant query has to give the series in this order.
+    ordered: bool,
     /// The times of a matrix that an instant query gives.
     raw: Option<Steps>,
 }
@@ -187,6 +188,7 @@ impl<'a> Case<'a> {
             messages: Vec::new(),
             scalar: None,
             series: Vec::new(),
+            ordered: command == "eval_ordered",
             raw: None,
         };
         for line in block {
@@ -209,7 +211,7 @@ impl<'a> Case<'a> {
                 "info" => self.info = Some(true),
                 "no_info" => self.info = Some(false),
                 "string" => self.text = Some(quoted(rest.trim())?.0),
-                "ordered" => {}
+                "ordered" => self.ordered = true,
                 "range" => {
                     let rest = rest.trim().strip_prefix("vector").ok_or("no range vector")?;
                     let When::Range(start, end, step) = range(&format!("{} _", rest.trim()))?.0 else {
@@ -288,7 +290,7 @@ impl<'a> Case<'a> {
             .map(|(labels, cells)| {
                 let numbers = cells.iter().enumerate().filter_map(|(index, cell)| match cell {
                     Cell::Number(value) => Some((index, *value)),
-                    Cell::Nothing | Cell::Foreign => None,
+                    Cell::Nothing | Cell::Histogram => None,
                 });
                 (labels.clone(), numbers.collect())
             })
@@ -307,6 +309,10 @@ impl<'a> Case<'a> {
                 return if same { Ok(()) } else { Err(format!("gives the scalar {}", sample.value)) };
             }
             Value::Vector(vector) => {
+                let order: Vec<&Labels> = vector.iter().map(|(labels, _)| labels).collect();
+                if self.ordered && !order.iter().copied().eq(self.series.iter().map(|(labels, _)| labels)) {
+                    return Err(format!("gives the order {order:?}"));
+                }
                 vector.iter().map(|(labels, sample)| (labels.clone(), vec![(0, sample.value)])).collect()
             }
             Value::Matrix(matrix) => {
@@ -358,6 +364,8 @@ impl<'a> Case<'a> {
         for (labels, samples) in &matrix {
             middle.extend(samples.iter().filter(|sample| sample.time == at).map(|sample| (labels, sample.value)));
         }
+        let mut expected: Vec<_> = expected.iter().collect();
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
         let same = middle.len() == expected.len()
             && middle.iter().zip(expected).all(|(a, b)| *a.0 == b.0 && close(a.1, b.1.value));
         if same { Ok(()) } else { Err(format!("gives {middle:?} as a range")) }
@@ -386,4 +394,21 @@ fn close(a: f64, b: f64) -> bool {
 pub fn options() -> Options {
     let clock = Arc::new(ManualClock::new(Timestamp::default()));
     Options::new(Budget::new(promql::limits::SAMPLES_MAX, Duration::from_secs(60), clock, Cancel::default()))
+}
+
+fn metric(line: &str) -> Result<(Labels, &str), String> {
+    notation::metric(line).map_err(|error| error.to_string())
+}
+
+fn cells(text: &str) -> Result<Vec<Cell>, String> {
+    notation::cells(text).map_err(|error| error.to_string())
+}
+
+/// Milliseconds of `5m`, `1h30m`, or of plain seconds.
+fn millis(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Ok((seconds * 1000.0).round() as i64);
+    }
+    let nanos = model::time::parse_duration(text).ok_or_else(|| format!("no duration: {text}"))?;
+    Ok(nanos / 1_000_000)
 }

@@ -83,6 +83,6 @@ impl Asked {
     fn options(&self, api: &ApiState, cancel: &Cancel) -> Options {
         let clock = Arc::clone(&api.clock);
         let budget = Budget::new(limits::SAMPLES_MAX, self.timeout, clock, cancel.clone());
-        Options { lookback_ms: self.lookback_ms, budget }
+        Options { lookback_ms: self.lookback_ms, ..Options::new(budget) }
     }
 }

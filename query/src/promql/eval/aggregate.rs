@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{Evaluator, Result, SeriesStream};
+use super::{Evaluator, Result, SeriesStream, in_order};
 use crate::promql::plan::{Aggregate, Aggregation};
+use crate::promql::summation::{Mean, compensated};
 use crate::promql::value::{Column, Series};
 
-impl Evaluator<'_> {
-    pub(super) fn aggregate<'s>(&'s self, node: &'s Aggregate) -> Result<SeriesStream<'s>> {
+impl<'a> Evaluator<'a> {
+    pub(super) fn aggregate(self, node: &'a Aggregate) -> Result<SeriesStream<'a>> {
         let steps = self.steps.count();
         let mut groups: HashMap<model::Labels, Vec<State>> = HashMap::new();
         for series in self.vector(&node.vector)? {
@@ -15,14 +16,14 @@ impl Evaluator<'_> {
             let key = node.by.of(&labels);
             if !groups.contains_key(&key) {
                 // A state is wider than a number, and the budget counts numbers.
-                self.budget.charge(steps * size_of::<State>() / size_of::<f64>())?;
+                self.charge(steps * size_of::<State>() / size_of::<f64>())?;
             }
             let states = groups.entry(key).or_insert_with(|| vec![State::default(); steps]);
             for (index, value) in column.present() {
                 states[index].add(node.operation, value);
             }
         }
-        let groups = groups.into_iter().map(move |(labels, states)| {
+        let groups = in_order(groups).into_iter().map(move |(labels, states)| {
             let mut column = Column::holes(steps);
             for (index, state) in states.iter().enumerate() {
                 column.set(index, state.result(node.operation));
@@ -37,25 +38,22 @@ impl Evaluator<'_> {
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     count: f64,
-    // The sum, the least or the greatest so far; the mean once `is_mean` is set.
+    // The sum, the least or the greatest so far; of a variance the sum of squares.
     value: f64,
-    // What rounding has taken from `value`.
-    compensation: f64,
-    // A sum that would overflow is carried on as a mean, so that the average of huge numbers stays finite.
-    is_mean: bool,
+    // What rounding has taken from `value`; of a variance the mean.
+    aside: f64,
+    mean: Mean,
 }
 
 impl State {
     fn add(&mut self, operation: Aggregation, value: f64) {
         self.count += 1.0;
-        if self.count == 1.0 {
-            self.value = value;
-            return;
-        }
         match operation {
-            Aggregation::Count => {}
-            Aggregation::Sum => (self.value, self.compensation) = compensated(value, self.value, self.compensation),
-            Aggregation::Avg => self.add_to_average(value),
+            Aggregation::Count | Aggregation::Group => {}
+            Aggregation::Avg => self.mean.add(value, self.count),
+            Aggregation::Stddev | Aggregation::Stdvar => self.add_to_variance(value),
+            Aggregation::Sum | Aggregation::Min | Aggregation::Max if self.count == 1.0 => self.value = value,
+            Aggregation::Sum => (self.value, self.aside) = compensated(value, self.value, self.aside),
             // A NaN gives way to any number, but a number never to a NaN.
             Aggregation::Min if value < self.value || self.value.is_nan() => self.value = value,
             Aggregation::Max if value > self.value || self.value.is_nan() => self.value = value,
@@ -63,20 +61,16 @@ impl State {
         }
     }
 
-    fn add_to_average(&mut self, value: f64) {
-        if !self.is_mean {
-            let (sum, compensation) = compensated(value, self.value, self.compensation);
-            if !sum.is_infinite() {
-                (self.value, self.compensation) = (sum, compensation);
-                return;
-            }
-            self.is_mean = true;
-            self.value /= self.count - 1.0;
-            self.compensation /= self.count - 1.0;
+    // Welford's algorithm.
+    fn add_to_variance(&mut self, value: f64) {
+        if self.count == 1.0 {
+            self.aside = value;
+            self.value = if value.is_finite() { 0.0 } else { f64::NAN };
+            return;
         }
-        let share = (self.count - 1.0) / self.count;
-        (self.value, self.compensation) =
-            compensated(value / self.count, share * self.value, share * self.compensation);
+        let delta = value - self.aside;
+        self.aside += delta / self.count;
+        self.value += delta * (value - self.aside);
     }
 
     fn result(&self, operation: Aggregation) -> Option<f64> {
@@ -85,25 +79,14 @@ impl State {
         }
         Some(match operation {
             Aggregation::Count => self.count,
-            Aggregation::Sum => self.value + self.compensation,
-            Aggregation::Avg if self.is_mean => self.value + self.compensation,
-            Aggregation::Avg => self.value / self.count + self.compensation / self.count,
+            Aggregation::Group => 1.0,
+            Aggregation::Sum => self.value + self.aside,
+            Aggregation::Avg => self.mean.mean(self.count),
             Aggregation::Min | Aggregation::Max => self.value,
+            Aggregation::Stdvar => self.value / self.count,
+            Aggregation::Stddev => (self.value / self.count).sqrt(),
         })
     }
-}
-
-/// Neumaier's variant of Kahan's summation: the new sum, and what rounding has taken from it.
-fn compensated(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
-    let total = sum + value;
-    let compensation = if total.is_infinite() {
-        0.0
-    } else if sum.abs() >= value.abs() {
-        compensation + ((sum - total) + value)
-    } else {
-        compensation + ((value - total) + sum)
-    };
-    (total, compensation)
 }
 
 #[cfg(test)]
@@ -119,7 +102,7 @@ mod tests {
 
     #[test]
     fn aggregates() {
-        use Aggregation::{Avg, Count, Max, Min, Sum};
+        use Aggregation::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
         let nan = f64::NAN;
         let inf = f64::INFINITY;
         check(Sum, &[1.0, 1e100, 1.0, -1e100], 2.0);
@@ -134,6 +117,10 @@ mod tests {
         check(Max, &[nan, 3.0, 2.0, nan], 3.0);
         check(Max, &[nan, nan], nan);
         check(Count, &[nan, 3.0], 2.0);
+        check(Group, &[nan, 3.0], 1.0);
+        check(Stdvar, &[2.0, 4.0, 6.0, 8.0], 5.0);
+        check(Stddev, &[1.0, 3.0], 1.0);
+        check(Stddev, &[inf], nan);
     }
 
     #[test]

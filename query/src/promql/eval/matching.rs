@@ -13,23 +13,28 @@ use crate::promql::value::{Column, Series};
 struct Candidates {
     first: Labels,
     column: Column,
-    // Another series, and the steps at which it met one before: an error as soon as the left side has anything there.
-    clash: Option<(Labels, Labels, Vec<usize>)>,
+    clash: Option<Clash>,
     // The steps at which a left series has already been matched.
     taken: Column,
 }
 
-impl Evaluator<'_> {
-    pub(super) fn matched<'s>(&'s self, node: &'s Match) -> Result<SeriesStream<'s>> {
+/// Two series of a side that should have one, and the steps at which they met: an error as soon as the other side has
+/// anything there.
+pub(super) struct Clash {
+    pub(super) key: Labels,
+    pub(super) one: Labels,
+    pub(super) two: Labels,
+    pub(super) steps: Vec<usize>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn matched(self, node: &'a Match) -> Result<SeriesStream<'a>> {
         let mut right = self.candidates(node)?;
-        let clashes: Vec<(Labels, Labels, Labels, Vec<usize>)> = right
-            .iter_mut()
-            .filter_map(|(key, found)| found.clash.take().map(|(one, two, steps)| (key.clone(), one, two, steps)))
-            .collect();
+        let clashes: Vec<Clash> = right.values_mut().filter_map(|found| found.clash.take()).collect();
         let left = self.vector(&node.left)?;
         let stream = left.filter_map(move |series| {
             let paired = series.and_then(|series| {
-                check_clashes(&clashes, &series)?;
+                check_clashes(&clashes, &series, "right")?;
                 pair(node, &mut right, series)
             });
             paired.transpose()
@@ -39,14 +44,14 @@ impl Evaluator<'_> {
         self.unique(Box::new(stream), surely)
     }
 
-    fn candidates(&self, node: &Match) -> Result<HashMap<Labels, Candidates>> {
+    fn candidates(self, node: &'a Match) -> Result<HashMap<Labels, Candidates>> {
         let steps = self.steps.count();
         let mut right: HashMap<Labels, Candidates> = HashMap::new();
         for series in self.vector(&node.right)? {
             let Series { labels, column } = series?;
             let key = node.on.of(&labels);
             let Some(found) = right.get_mut(&key) else {
-                self.budget.charge(2 * steps)?;
+                self.charge(2 * steps)?;
                 let candidates = Candidates { first: labels, column, clash: None, taken: Column::holes(steps) };
                 right.insert(key, candidates);
                 continue;
@@ -59,21 +64,20 @@ impl Evaluator<'_> {
                 found.column.set(index, Some(value));
             }
             if !met.is_empty() {
-                let (_, _, steps) =
-                    found.clash.get_or_insert_with(|| (found.first.clone(), labels.clone(), Vec::new()));
-                steps.extend(met);
+                let (one, two) = (found.first.clone(), labels.clone());
+                found.clash.get_or_insert_with(|| Clash { key, one, two, steps: Vec::new() }).steps.extend(met);
             }
         }
         Ok(right)
     }
 }
 
-fn check_clashes(clashes: &[(Labels, Labels, Labels, Vec<usize>)], series: &Series) -> Result<()> {
-    for (key, one, two, steps) in clashes {
+pub(super) fn check_clashes(clashes: &[Clash], series: &Series, side: &str) -> Result<()> {
+    for Clash { key, one, two, steps } in clashes {
         if steps.iter().any(|index| series.column.get(*index).is_some()) {
             let (one, two) = if one <= two { (one, two) } else { (two, one) };
             return Err(PromqlError::Execution(format!(
-                "found duplicate series for the match group {key} on the right hand-side of the operation: [{one}, {two}];\
+                "found duplicate series for the match group {key} on the {side} hand-side of the operation: [{one}, {two}];\
                  many-to-many matching not allowed: matching labels must be unique on one side"
             )));
         }

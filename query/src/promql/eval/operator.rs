@@ -27,6 +27,7 @@ fn arithmetic(operator: Arithmetic, left: f64, right: f64) -> f64 {
         // Like C's fmod: the sign of the dividend.
         Arithmetic::Modulo => left % right,
         Arithmetic::Power => left.powf(right),
+        Arithmetic::Atan2 => left.atan2(right),
     }
 }
 

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::{Evaluator, Result, SeriesStream, same_labels};
+use super::{Evaluator, Result, SeriesStream, in_order, same_labels};
 use crate::promql::value::Column;
 use crate::promql::value::Series;
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     /// Joins series with equal labels. With `surely` (the caller knows that there are none) the stream stays one.
-    pub(super) fn unique<'s>(&'s self, stream: SeriesStream<'s>, surely: bool) -> Result<SeriesStream<'s>> {
+    pub(super) fn unique(self, stream: SeriesStream<'a>, surely: bool) -> Result<SeriesStream<'a>> {
         if surely {
             return Ok(stream);
         }
@@ -31,6 +31,6 @@ impl Evaluator<'_> {
                 }
             }
         }
-        Ok(Box::new(joined.into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+        Ok(Box::new(in_order(joined).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
     }
 }

@@ -1,14 +1,51 @@
-//! `rate`, `increase`, `delta` and their instant forms: how much a series grew.
+//! `rate`, `increase`, `delta` and their instant forms: how much a series grew; `changes` and `resets`: how often.
 
-use super::Window;
+use super::{Arguments, Window};
 
 /// How a fall of the values is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counting {
+enum Counting {
     /// As a restart from zero.
     Counter,
     /// As a fall.
     Gauge,
+}
+
+/// Growth of a counter per second.
+pub(super) fn rate(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    let seconds = (window.end - window.start) as f64 / 1000.0;
+    extrapolated(window, Counting::Counter, Some(seconds))
+}
+
+/// Growth of a counter.
+pub(super) fn increase(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    extrapolated(window, Counting::Counter, None)
+}
+
+/// Growth of a gauge.
+pub(super) fn delta(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    extrapolated(window, Counting::Gauge, None)
+}
+
+/// Growth of a counter per second, from the last two samples.
+pub(super) fn irate(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    instant(window, Counting::Counter)
+}
+
+/// Growth of a gauge between the last two samples.
+pub(super) fn idelta(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    instant(window, Counting::Gauge)
+}
+
+/// How often the value became another one. One NaN is like another here.
+pub(super) fn changes(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    let changed = |pair: &&[f64]| pair[0] != pair[1] && !(pair[0].is_nan() && pair[1].is_nan());
+    Some(window.values.windows(2).filter(changed).count() as f64)
+}
+
+/// How often the value fell.
+pub(super) fn resets(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    Some(window.values.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64)
 }
 
 /// Growth within the window, extrapolated to its ends; divided by `per_seconds` if that is given.
@@ -16,7 +53,7 @@ pub(super) enum Counting {
 /// The samples rarely stand at the ends of the window. Where the gap to an end is at most a tenth more than the mean distance of
 /// the samples, the series is taken to have been there and the growth is extrapolated to the end; otherwise the series is
 /// taken to have begun or ended half a distance outside. A counter is never extrapolated below zero.
-pub(super) fn extrapolated(window: Window<'_>, counting: Counting, per_seconds: Option<f64>) -> Option<f64> {
+fn extrapolated(window: Window<'_>, counting: Counting, per_seconds: Option<f64>) -> Option<f64> {
     let (first_time, last_time) = (*window.times.first()?, *window.times.last()?);
     let (first, last) = (*window.values.first()?, *window.values.last()?);
     if window.times.len() < 2 {
@@ -56,7 +93,7 @@ pub(super) fn extrapolated(window: Window<'_>, counting: Counting, per_seconds: 
 }
 
 /// Growth between the last two samples: per second for a counter, whole for a gauge.
-pub(super) fn instant(window: Window<'_>, counting: Counting) -> Option<f64> {
+fn instant(window: Window<'_>, counting: Counting) -> Option<f64> {
     let [.., before, last] = window.values else { return None };
     let [.., before_time, last_time] = window.times else { return None };
     match counting {

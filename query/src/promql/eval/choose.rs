@@ -1,0 +1,119 @@
+//! Aggregations that need all series of a group at once: `quantile`, `topk`, `bottomk`, `count_values`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::Labels;
+
+use super::{Evaluator, Result, SeriesStream, in_order};
+use crate::promql::error::PromqlError;
+use crate::promql::function::quantile;
+use crate::promql::plan::{Choice, CountValues, GroupQuantile, Grouping, Side, Vector};
+use crate::promql::value::{Column, Series};
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn group_quantile(self, node: &'a GroupQuantile) -> Result<SeriesStream<'a>> {
+        let quantiles = self.scalar(&node.quantile)?;
+        self.check_quantile(&quantiles, node.position);
+        let groups = self.groups(&node.vector, &node.by)?;
+        Ok(Box::new(groups.into_iter().map(move |(labels, members)| {
+            self.charge(self.steps.count())?;
+            let mut column = Column::holes(self.steps.count());
+            let mut values = Vec::with_capacity(members.len());
+            for index in 0..self.steps.count() {
+                // A step of a large group is work enough to ask whether there is time for it.
+                self.charge(0)?;
+                values.clear();
+                values.extend(members.iter().filter_map(|series| series.column.get(index)));
+                if let (false, Some(share)) = (values.is_empty(), quantiles.get(index)) {
+                    column.set(index, Some(quantile(share, &mut values)));
+                }
+            }
+            Ok(Series { labels, column })
+        })))
+    }
+
+    pub(super) fn choice(self, node: &'a Choice) -> Result<SeriesStream<'a>> {
+        let counts = self.scalar(&node.count)?;
+        let counts = (0..self.steps.count()).map(|index| count(counts.get(index))).collect::<Result<Vec<usize>>>()?;
+        if counts.iter().all(|count| *count == 0) {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let groups = self.groups(&node.vector, &node.by)?;
+        let mut series = Vec::new();
+        for members in groups.into_values() {
+            series.extend(self.first_of(members, &counts, node.side)?);
+        }
+        Ok(Box::new(series.into_iter().map(Ok)))
+    }
+
+    pub(super) fn count_values(self, node: &'a CountValues) -> Result<SeriesStream<'a>> {
+        let mut counts: HashMap<Labels, Column> = HashMap::new();
+        for series in self.vector(&node.vector)? {
+            let Series { labels, column } = series?;
+            // Values mostly repeat: labels are made once for each.
+            let mut of_value: HashMap<u64, Labels> = HashMap::new();
+            for (index, value) in column.present() {
+                let key = of_value
+                    .entry(value.to_bits())
+                    .or_insert_with(|| node.by.of(&labels.with(&node.label, &plain_number(value))));
+                if !counts.contains_key(key) {
+                    self.charge(self.steps.count())?;
+                    counts.insert(key.clone(), Column::holes(self.steps.count()));
+                }
+                if let Some(column) = counts.get_mut(key) {
+                    column.set(index, Some(column.get(index).unwrap_or(0.0) + 1.0));
+                }
+            }
+        }
+        Ok(Box::new(in_order(counts).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+    }
+
+    // The members of a group come in the order of their labels, so that ties are always decided alike.
+    fn groups(self, vector: &'a Vector, by: &Grouping) -> Result<BTreeMap<Labels, Vec<Series>>> {
+        let mut groups: BTreeMap<Labels, Vec<Series>> = BTreeMap::new();
+        for series in self.vector(vector)? {
+            let series = series?;
+            groups.entry(by.of(&series.labels)).or_default().push(series);
+        }
+        for members in groups.values_mut() {
+            members.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        Ok(groups)
+    }
+
+    // Of each step the first `count` members; the others lose their number there.
+    fn first_of(self, mut members: Vec<Series>, counts: &[usize], side: Side) -> Result<Vec<Series>> {
+        let mut order: Vec<(usize, f64)> = Vec::with_capacity(members.len());
+        for (index, count) in counts.iter().enumerate() {
+            self.charge(0)?;
+            order.clear();
+            let present = |(member, series): (usize, &Series)| series.column.get(index).map(|value| (member, value));
+            order.extend(members.iter().enumerate().filter_map(present));
+            if order.len() <= *count {
+                continue;
+            }
+            order.sort_by(|a, b| side.compare(a.1, b.1));
+            for (member, _) in &order[*count..] {
+                members[*member].column.set(index, None);
+            }
+        }
+        members.retain(|series| !series.column.is_empty());
+        Ok(members)
+    }
+}
+
+fn count(parameter: Option<f64>) -> Result<usize> {
+    let refuse = |message: String| Err(PromqlError::Execution(message));
+    match parameter {
+        None => refuse("Parameter value is NaN".to_owned()),
+        Some(count) if count.is_nan() => refuse("Parameter value is NaN".to_owned()),
+        Some(count) if count >= i64::MAX as f64 => refuse(format!("Scalar value {count} overflows int64")),
+        Some(count) if count <= i64::MIN as f64 => refuse(format!("Scalar value {count} underflows int64")),
+        Some(count) => Ok(count.max(0.0) as usize),
+    }
+}
+
+// Never with an exponent.
+fn plain_number(value: f64) -> String {
+    if value.is_infinite() { if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned() } else { value.to_string() }
+}

@@ -1,0 +1,126 @@
+//! Operators between two vectors with `group_left` or `group_right`: many series of one side meet the same one of the other.
+//! The side of the one is kept, the side of the many streams through.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use model::Labels;
+
+use super::matching::{Clash, check_clashes};
+use super::{Evaluator, Result, SeriesStream, operator};
+use crate::promql::error::PromqlError;
+use crate::promql::plan::{ManySide, Match};
+use crate::promql::value::{Series, StepSet};
+
+/// The series of the one side with one signature: at each step there may be only one of them.
+struct Ones {
+    series: Vec<Series>,
+    taken: StepSet,
+    // The steps at which there is more than one.
+    clash: Option<Clash>,
+}
+
+/// The results there are already, by signature and labels: within one signature none may come twice at a step.
+type Seen = HashMap<(Labels, Labels), StepSet>;
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn matched_with_many(self, node: &'a Match, many: &'a ManySide) -> Result<SeriesStream<'a>> {
+        let (many_vector, one_vector) =
+            if many.is_left { (&node.left, &node.right) } else { (&node.right, &node.left) };
+        let mut ones: HashMap<Labels, Ones> = HashMap::new();
+        for series in self.vector(one_vector)? {
+            self.add_one(&mut ones, node, series?)?;
+        }
+        let clashes: Vec<Clash> = ones.values_mut().filter_map(|ones| ones.clash.take()).collect();
+        let side = if many.is_left { "right" } else { "left" };
+        let mut seen = Seen::new();
+        let stream = self.vector(many_vector)?.flat_map(move |series| {
+            let results = series.and_then(|series| {
+                check_clashes(&clashes, &series, side)?;
+                match ones.get(&node.on.of(&series.labels)) {
+                    Some(ones) => self.pairs(node, many, &series, &ones.series, &mut seen),
+                    None => Ok(Vec::new()),
+                }
+            });
+            match results {
+                Ok(results) => results.into_iter().map(Ok).collect::<Vec<_>>(),
+                Err(error) => vec![Err(error)],
+            }
+        });
+        let surely = many.include.is_empty() && (!node.drops_name() || many_vector.is_unique_without_name());
+        self.unique(Box::new(stream), surely)
+    }
+
+    fn add_one(self, ones: &mut HashMap<Labels, Ones>, node: &Match, series: Series) -> Result<()> {
+        let key = node.on.of(&series.labels);
+        let found = match ones.entry(key.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.charge(StepSet::words(self.steps.count()))?;
+                entry.insert(Ones { series: Vec::new(), taken: StepSet::none(self.steps.count()), clash: None })
+            }
+        };
+        let present = series.column.present();
+        let met: Vec<usize> = present.map(|(index, _)| index).filter(|index| !found.taken.insert(*index)).collect();
+        if let (Some(step), None) = (met.first(), &found.clash) {
+            let other = found.series.iter().find(|other| other.column.get(*step).is_some());
+            let other = other.map_or_else(|| series.labels.clone(), |other| other.labels.clone());
+            found.clash = Some(Clash { key, one: other, two: series.labels.clone(), steps: Vec::new() });
+        }
+        if let Some(clash) = &mut found.clash {
+            clash.steps.extend(met);
+        }
+        found.series.push(series);
+        Ok(())
+    }
+
+    // One series of the many with each of the ones that take turns.
+    fn pairs(
+        self,
+        node: &Match,
+        many: &ManySide,
+        series: &Series,
+        ones: &[Series],
+        seen: &mut Seen,
+    ) -> Result<Vec<Series>> {
+        let mut results: Vec<Series> = Vec::new();
+        for one in ones {
+            let labels = result_labels(node, many, &series.labels, &one.labels);
+            let key = (node.on.of(&series.labels), labels.clone());
+            if !seen.contains_key(&key) {
+                self.charge(StepSet::words(self.steps.count()))?;
+            }
+            let steps = seen.entry(key).or_insert_with(|| StepSet::none(self.steps.count()));
+            self.charge(self.steps.count())?;
+            let mut twice = false;
+            let column = series.column.clone().map(|index, of_many| {
+                let of_one = one.column.get(index)?;
+                // Also where the comparison drops the result: whether there is an error must not depend on the numbers.
+                twice |= !steps.insert(index);
+                let (left, right) = if many.is_left { (of_many, of_one) } else { (of_one, of_many) };
+                operator::vector_element(node.operator, node.return_bool, left, right, left)
+            });
+            if twice {
+                return Err(PromqlError::Execution(
+                    "multiple matches for labels: grouping labels must ensure unique matches".to_owned(),
+                ));
+            }
+            add(&mut results, Series { labels, column });
+        }
+        Ok(results)
+    }
+}
+
+// Ones that take turns may leave one label set: then it is one series.
+fn add(results: &mut Vec<Series>, result: Series) {
+    match results.iter_mut().find(|other| other.labels == result.labels) {
+        Some(other) => result.column.present().for_each(|(index, value)| other.column.set(index, Some(value))),
+        None if result.column.is_empty() => {}
+        None => results.push(result),
+    }
+}
+
+fn result_labels(node: &Match, many: &ManySide, of_many: &Labels, of_one: &Labels) -> Labels {
+    let labels = if node.drops_name() { of_many.without_name() } else { of_many.clone() };
+    many.include.iter().fold(labels, |labels, name| labels.with(name, of_one.get(name).unwrap_or("")))
+}

@@ -1,0 +1,199 @@
+//! Function calls.
+
+use promql_parser::label::MatchOp;
+use promql_parser::parser::{Call, Expr, VectorSelector};
+
+use super::{Builder, Result, Typed, without_parentheses};
+use crate::promql::error::PromqlError;
+use crate::promql::function::{ElementFunction, RangeFunction, range_function};
+use crate::promql::matcher::anchored;
+use crate::promql::plan::{
+    HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mapped, OverRange, Scalar, Side, Vector,
+};
+
+/// A call on its way to the plan.
+struct Called<'t> {
+    name: &'t str,
+    arguments: Vec<&'t Expr>,
+    /// Where its name stands.
+    start: Option<usize>,
+    /// Where its first argument begins.
+    first: Option<usize>,
+    /// For messages.
+    place: String,
+}
+
+impl Builder<'_> {
+    // Calls are nested as deep as the limit allows: each kind has a function of its own, so that none of them takes up room on
+    // the stack for the others.
+    pub(super) fn call(&mut self, call: &Call) -> Result<Typed> {
+        let name = call.func.name;
+        let start = self.locator.call(name);
+        let arguments = call.args.args.iter().map(|argument| &**argument).collect();
+        let first = self.locator.first_argument();
+        let called = Called { name, arguments, start, first, place: format!("call to function '{name}'") };
+        match name {
+            "time" | "pi" | "scalar" => self.scalar_call(&called).map(Typed::Scalar),
+            _ => self.vector_call(&called).map(Typed::Vector),
+        }
+    }
+
+    fn scalar_call(&mut self, called: &Called<'_>) -> Result<Scalar> {
+        match called.arguments.as_slice() {
+            [vector] => Ok(Scalar::Of(Box::new(self.vector(vector, &called.place)?))),
+            _ if called.name == "pi" => Ok(Scalar::Number(std::f64::consts::PI)),
+            _ => Ok(Scalar::Time),
+        }
+    }
+
+    fn vector_call(&mut self, called: &Called<'_>) -> Result<Vector> {
+        if let Some(function) = range_function(called.name) {
+            return self.over_range(function, called);
+        }
+        if let Some(function) = ElementFunction::from_name(called.name) {
+            return self.mapped(function, called);
+        }
+        match called.name {
+            "vector" | "timestamp" | "sort" | "sort_desc" => self.simple(called),
+            "absent" | "absent_over_time" => self.absent(called),
+            "label_replace" => self.label_replace(called),
+            "label_join" => self.label_join(called),
+            "histogram_quantile" | "histogram_fraction" => self.histogram(called),
+            name => Err(self.unsupported(called.start, &format!("function \"{name}\""))),
+        }
+    }
+
+    fn over_range(&mut self, function: &'static RangeFunction, called: &Called<'_>) -> Result<Vector> {
+        let mut range = None;
+        let mut numbers = Vec::new();
+        for (index, argument) in called.arguments.iter().enumerate() {
+            if index > 0 {
+                self.locator.next_argument();
+            }
+            if index == function.range_argument {
+                range = Some(self.range(argument)?);
+            } else {
+                numbers.push(self.scalar(argument, &called.place)?);
+            }
+        }
+        let range = range.ok_or_else(|| self.wrong_arguments(called))?;
+        Ok(Vector::OverRange(Box::new(OverRange { function, range, arguments: numbers, position: called.first })))
+    }
+
+    fn mapped(&mut self, function: ElementFunction, called: &Called<'_>) -> Result<Vector> {
+        let Some((vector, numbers)) = called.arguments.split_first() else {
+            // Only those of the calendar can do without: they look at the time of the step.
+            let vector = Vector::Constant(Scalar::Time);
+            return Ok(Vector::Mapped(Box::new(Mapped { function, vector, arguments: Vec::new() })));
+        };
+        let vector = self.vector(vector, &called.place)?;
+        let mut arguments = Vec::new();
+        for number in numbers {
+            self.locator.next_argument();
+            arguments.push(self.scalar(number, &called.place)?);
+        }
+        Ok(Vector::Mapped(Box::new(Mapped { function, vector, arguments })))
+    }
+
+    fn simple(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [argument] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        if called.name == "vector" {
+            return self.scalar(argument, &called.place).map(Vector::Constant);
+        }
+        let vector = self.vector(argument, &called.place)?;
+        Ok(match (called.name, vector) {
+            ("timestamp", Vector::Select(select)) => Vector::SampleTime(select),
+            ("timestamp", vector) => Vector::StepTime(Box::new(vector)),
+            ("sort", vector) => Vector::Sorted(Side::Least, Box::new(vector)),
+            (_, vector) => Vector::Sorted(Side::Greatest, Box::new(vector)),
+        })
+    }
+
+    fn absent(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [argument] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        let labels = labels_of_absent(argument);
+        let vector = match range_function("present_over_time").filter(|_| called.name == "absent_over_time") {
+            Some(present) => self.over_range(present, called)?,
+            None => self.vector(argument, &called.place)?,
+        };
+        Ok(Vector::Absent(labels, Box::new(vector)))
+    }
+
+    fn label_replace(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [vector, destination, replacement, source, regex] = called.arguments.as_slice() else {
+            return Err(self.wrong_arguments(called));
+        };
+        let vector = self.vector(vector, &called.place)?;
+        self.locator.next_argument();
+        let destination = self.label(destination, "invalid destination label name in label_replace():")?;
+        let replacement = self.text(replacement)?;
+        let source = self.text(source)?;
+        self.locator.next_argument();
+        let position = self.locator.upcoming();
+        let pattern = self.text(regex)?;
+        let regex = anchored(&pattern)
+            .map_err(|_| self.refuse(position, &format!("invalid regular expression in label_replace(): {pattern}")))?;
+        Ok(Vector::LabelReplace(Box::new(LabelReplace { vector, destination, replacement, source, regex })))
+    }
+
+    fn label_join(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [vector, destination, separator, sources @ ..] = called.arguments.as_slice() else {
+            return Err(self.wrong_arguments(called));
+        };
+        let vector = self.vector(vector, &called.place)?;
+        self.locator.next_argument();
+        let destination = self.label(destination, "invalid destination label name in label_join():")?;
+        let separator = self.text(separator)?;
+        let label = |source: &&Expr| self.label(source, "invalid source label name in label_join():");
+        let sources = sources.iter().map(label).collect::<Result<_>>()?;
+        Ok(Vector::LabelJoin(Box::new(LabelJoin { vector, destination, separator, sources })))
+    }
+
+    fn histogram(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [numbers @ .., buckets] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        let mut planned = Vec::new();
+        for number in numbers {
+            planned.push(self.scalar(number, &called.place)?);
+            self.locator.next_argument();
+        }
+        let mut planned = planned.into_iter();
+        let function = match (planned.next(), planned.next()) {
+            (Some(quantile), None) => HistogramFunction::Quantile(quantile),
+            (Some(lower), Some(upper)) => HistogramFunction::Fraction(lower, upper),
+            (None, _) => return Err(self.wrong_arguments(called)),
+        };
+        let position = self.locator.upcoming();
+        let vector = self.vector(buckets, &called.place)?;
+        let first_position = called.first;
+        Ok(Vector::Histogram(Box::new(HistogramShare { function, vector, first_position, position })))
+    }
+
+    // The parser has counted them already.
+    fn wrong_arguments(&self, called: &Called<'_>) -> PromqlError {
+        self.refuse(called.start, &format!("wrong number of arguments in {}", called.place))
+    }
+}
+
+// What is known of a series that is not there: the labels its selector demands with `=`, each only once.
+fn labels_of_absent(argument: &Expr) -> model::Labels {
+    let selector: &VectorSelector = match without_parentheses(argument) {
+        Expr::VectorSelector(selector) => selector,
+        Expr::MatrixSelector(selector) => &selector.vs,
+        _ => return model::Labels::empty(),
+    };
+    let mut labels = std::collections::BTreeMap::new();
+    let mut seen = Vec::new();
+    for matcher in &selector.matchers.matchers {
+        let name = matcher.name.as_str();
+        if name == model::labels::METRIC_NAME {
+            continue;
+        }
+        if matcher.op == MatchOp::Equal && !seen.contains(&name) {
+            labels.insert(name, matcher.value.as_str());
+            seen.push(name);
+        } else {
+            labels.remove(name);
+        }
+    }
+    model::Labels::new(labels)
+}

@@ -1,0 +1,143 @@
+//! Binary operators and aggregations.
+
+use promql_parser::parser::token as t;
+use promql_parser::parser::{
+    AggregateExpr, BinModifier, BinaryExpr, Expr, VectorMatchCardinality, VectorMatchFillValues,
+};
+
+use super::{Builder, Result, Typed, grouping};
+use crate::promql::plan::{
+    Aggregate, Aggregation, Arithmetic, Choice, Comparison, CountValues, GroupQuantile, Grouping, ManySide, Match,
+    Operator, Scalar, SetMatch, SetOperator, Side, Vector, WithScalar,
+};
+
+// Either kind of operator.
+enum Binary {
+    Number(Operator),
+    Set(SetOperator),
+}
+
+impl Builder<'_> {
+    pub(super) fn binary(&mut self, binary: &BinaryExpr) -> Result<Typed> {
+        let left = self.typed(&binary.lhs)?;
+        let position = self.locator.operator(&binary.op.to_string());
+        let operator = operator(binary.op.id())
+            .ok_or_else(|| self.unsupported(position, &format!("operator \"{}\"", binary.op)))?;
+        let modifier = binary.modifier.clone().unwrap_or_default();
+        if modifier.fill_values != VectorMatchFillValues::default() {
+            return Err(self.unsupported(position, "\"fill\""));
+        }
+        let right = self.typed(&binary.rhs)?;
+        let (operator, left, right) = match (operator, left, right) {
+            (Binary::Number(operator), left, right) => (operator, left, right),
+            (Binary::Set(operator), Typed::Vector(left), Typed::Vector(right)) => {
+                let on = matching(&modifier);
+                return Ok(Typed::Vector(Vector::Set(Box::new(SetMatch { operator, left, right, on }))));
+            }
+            (Binary::Set(_), ..) => {
+                let message =
+                    format!("set operator {:?} not allowed in binary scalar expression", binary.op.to_string());
+                return Err(self.refuse(position, &message));
+            }
+        };
+        let return_bool = modifier.return_bool;
+        let with_scalar = |vector, scalar, scalar_first| {
+            Vector::WithScalar(Box::new(WithScalar { operator, vector, scalar, scalar_first, return_bool }))
+        };
+        Ok(match (left, right) {
+            (Typed::Scalar(left), Typed::Scalar(right)) => {
+                Typed::Scalar(Scalar::Binary(operator, Box::new(left), Box::new(right)))
+            }
+            (Typed::Vector(vector), Typed::Scalar(scalar)) => Typed::Vector(with_scalar(vector, scalar, false)),
+            (Typed::Scalar(scalar), Typed::Vector(vector)) => Typed::Vector(with_scalar(vector, scalar, true)),
+            (Typed::Vector(left), Typed::Vector(right)) => {
+                let (on, many) = (matching(&modifier), many_side(&modifier));
+                Typed::Vector(Vector::Match(Box::new(Match { operator, left, right, on, return_bool, many })))
+            }
+        })
+    }
+
+    pub(super) fn aggregate(&mut self, aggregate: &AggregateExpr) -> Result<Vector> {
+        const PLACE: &str = "aggregation expression";
+        let name = aggregate.op.to_string();
+        let start = self.locator.call(&name);
+        let position = self.locator.first_argument();
+        let by = grouping(aggregate.modifier.as_ref()).unwrap_or(Grouping::Only(Vec::new()));
+        let operation = match (aggregate.op.id(), aggregate.param.as_deref()) {
+            (t::T_SUM, None) => Aggregation::Sum,
+            (t::T_AVG, None) => Aggregation::Avg,
+            (t::T_MIN, None) => Aggregation::Min,
+            (t::T_MAX, None) => Aggregation::Max,
+            (t::T_COUNT, None) => Aggregation::Count,
+            (t::T_GROUP, None) => Aggregation::Group,
+            (t::T_STDDEV, None) => Aggregation::Stddev,
+            (t::T_STDVAR, None) => Aggregation::Stdvar,
+            (t::T_QUANTILE, Some(quantile)) => {
+                let quantile = self.scalar(quantile, PLACE)?;
+                let vector = self.aggregated(&aggregate.expr)?;
+                return Ok(Vector::GroupQuantile(Box::new(GroupQuantile { quantile, vector, by, position })));
+            }
+            (op @ (t::T_TOPK | t::T_BOTTOMK), Some(count)) => {
+                let side = if op == t::T_TOPK { Side::Greatest } else { Side::Least };
+                let count = self.scalar(count, PLACE)?;
+                let vector = self.aggregated(&aggregate.expr)?;
+                return Ok(Vector::Choice(Box::new(Choice { side, count, vector, by })));
+            }
+            (t::T_COUNT_VALUES, Some(label)) => {
+                let label = self.label(label, "invalid label name")?;
+                let vector = self.aggregated(&aggregate.expr)?;
+                let by = match by {
+                    Grouping::Only(labels) => Grouping::Only(labels.into_iter().chain([label.clone()]).collect()),
+                    without => without,
+                };
+                return Ok(Vector::CountValues(Box::new(CountValues { label, vector, by })));
+            }
+            _ => return Err(self.unsupported(start, &format!("aggregation \"{name}\""))),
+        };
+        let vector = self.vector(&aggregate.expr, PLACE)?;
+        Ok(Vector::Aggregate(Box::new(Aggregate { operation, vector, by })))
+    }
+
+    // What is aggregated, behind a parameter.
+    fn aggregated(&mut self, tree: &Expr) -> Result<Vector> {
+        self.locator.next_argument();
+        self.vector(tree, "aggregation expression")
+    }
+}
+
+fn matching(modifier: &BinModifier) -> Grouping {
+    grouping(modifier.matching.as_ref()).unwrap_or(Grouping::Without(Vec::new()))
+}
+
+fn many_side(modifier: &BinModifier) -> Option<ManySide> {
+    let (is_left, labels) = match &modifier.card {
+        VectorMatchCardinality::ManyToOne(labels) => (true, labels),
+        VectorMatchCardinality::OneToMany(labels) => (false, labels),
+        VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany => return None,
+    };
+    Some(ManySide { is_left, include: labels.labels.clone() })
+}
+
+fn operator(token: t::TokenId) -> Option<Binary> {
+    Some(match token {
+        t::T_LAND => Binary::Set(SetOperator::And),
+        t::T_LOR => Binary::Set(SetOperator::Or),
+        t::T_LUNLESS => Binary::Set(SetOperator::Unless),
+        token => Binary::Number(match token {
+            t::T_ADD => Operator::Arithmetic(Arithmetic::Add),
+            t::T_SUB => Operator::Arithmetic(Arithmetic::Subtract),
+            t::T_MUL => Operator::Arithmetic(Arithmetic::Multiply),
+            t::T_DIV => Operator::Arithmetic(Arithmetic::Divide),
+            t::T_MOD => Operator::Arithmetic(Arithmetic::Modulo),
+            t::T_POW => Operator::Arithmetic(Arithmetic::Power),
+            t::T_ATAN2 => Operator::Arithmetic(Arithmetic::Atan2),
+            t::T_EQLC => Operator::Compare(Comparison::Equal),
+            t::T_NEQ => Operator::Compare(Comparison::NotEqual),
+            t::T_LSS => Operator::Compare(Comparison::Less),
+            t::T_LTE => Operator::Compare(Comparison::LessOrEqual),
+            t::T_GTR => Operator::Compare(Comparison::Greater),
+            t::T_GTE => Operator::Compare(Comparison::GreaterOrEqual),
+            _ => return None,
+        }),
+    })
+}
