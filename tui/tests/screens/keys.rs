@@ -22,7 +22,7 @@ fn before(place: Place, action: Action) -> &'static str {
         (Place::Screen("dashboards"), Action::Own("sort")) => "j Enter j j l",
         (Place::Screen("dashboards"), Action::Own(_) | Action::NextPane | Action::PreviousPane) => "j Enter",
         (Place::Screen("metrics"), Action::Own("toggle" | "alone" | "ink")) => "j Enter",
-        (Place::Screen("metrics"), Action::NextPane | Action::PreviousPane) => "",
+        (Place::Screen("metrics" | "overview"), Action::NextPane | Action::PreviousPane) => "",
         (_, Action::Up | Action::HalfUp | Action::PageUp | Action::First) => "j j j",
         (_, Action::NextPane | Action::PreviousPane) => "Enter",
         (Place::Screen("trace"), Action::Own("unfold")) => "g g h",

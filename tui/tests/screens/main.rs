@@ -9,3 +9,4 @@ mod hostile;
 mod keys;
 mod numbers;
 mod random;
+mod widgets;

@@ -195,11 +195,7 @@ pub fn counters(asked: u64) -> BTreeMap<String, u64> {
     ];
     for (signal, rate) in [("logs", 1_200), ("spans", 640), ("metrics", 210)] {
         let labels = format!("{door},signal=\"{signal}\"");
-        all.push(of(
-            "sextant_ingest_accepted_items_total",
-            labels.clone(),
-            900_000 + rate * asked + asked * asked % 97 * 40,
-        ));
+        all.push(of("sextant_ingest_accepted_items_total", labels.clone(), 900_000 + rate * asked + sway(asked)));
         all.push(of("sextant_ingest_requests_total", labels.clone(), 4_000 + asked));
         all.push(of("sextant_ingest_bytes_total", labels, 88_000_000 + rate * asked * 150));
     }
@@ -207,4 +203,9 @@ pub fn counters(asked: u64) -> BTreeMap<String, u64> {
         all.push(of("sextant_query_scanned_rows_total", format!("kind=\"{kind}\""), rate * asked));
     }
     all.into_iter().collect()
+}
+
+// Something that grows now faster, now slower.
+fn sway(asked: u64) -> u64 {
+    ((asked as f64 / 40.0 + (asked as f64 / 40.0).sin()) * 9_000.0) as u64
 }
