@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{correlate, inspect, metrics, rows, serve, status, trace};
+use crate::command::{correlate, inspect, metrics, rows, serve, status, trace, tui};
 #[cfg(feature = "demo")]
 use crate::command::{demo, shop_service};
 
@@ -46,6 +46,8 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Show what a running server is doing.
     Status(status::StatusArgs),
+    /// Watch a server: services, logs, traces, alerts, in the terminal.
+    Tui(tui::TuiArgs),
 }
 
 /// Flags of every command that asks a server.

@@ -259,6 +259,11 @@ pub trait Screen: Debug + Send {
         None
     }
 
+    /// Whether it shows something whatever the time: then the header says no range.
+    fn is_timeless(&self) -> bool {
+        false
+    }
+
     /// The filter in force; `None` if the screen has none.
     fn filter(&self) -> Option<&str> {
         None

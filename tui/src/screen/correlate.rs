@@ -377,6 +377,10 @@ impl Screen for Correlate {
         self.found.value().filter(|found| found.partial).map(|_| (Safe::from_static("PARTIAL"), Role::Warning))
     }
 
+    fn is_timeless(&self) -> bool {
+        true
+    }
+
     fn subject(&self) -> Subject {
         let (Some(found), Some(what)) = (self.found.value(), self.selected()) else { return Subject::default() };
         match what {

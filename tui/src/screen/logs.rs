@@ -462,9 +462,13 @@ impl Screen for Logs {
             });
             let used = prompt::filter(buffer, area, theme, &Safe::line(&self.filter), mistake);
             area = Rect { y: area.y + used, height: area.height - used, ..area };
-            if self.counts_shown && area.height >= 14 {
-                // One line is enough where there is nothing to draw.
-                let height = if self.histogram.value().is_some() { 6 } else { 3 };
+            // What is wrong is said once, by the list.
+            if self.counts_shown && area.height >= 14 && self.page.trouble().is_none() {
+                let height = match self.histogram.value() {
+                    Some(counts) if counts.total > 0 => 6,
+                    Some(_) => 1,
+                    None => 3,
+                };
                 self.draw_counts(buffer, Rect { height, ..area }, theme);
                 area = Rect { y: area.y + height, height: area.height - height, ..area };
             }

@@ -408,6 +408,10 @@ impl Screen for Trace {
         partial.then_some((Safe::from_static("PARTIAL"), Role::Warning))
     }
 
+    fn is_timeless(&self) -> bool {
+        true
+    }
+
     fn subject(&self) -> Subject {
         match self.selected() {
             Some(Selected::Span(span)) => of_span(&span.span),

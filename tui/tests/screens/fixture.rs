@@ -168,6 +168,9 @@ fn answer(ask: &Ask, words: &Words) -> Reply {
         Ask::Alerts => Reply::Alerts(Alerts { alerts: alerts(words) }),
         Ask::Rules => Reply::Rules(super::numbers::rules(words.services)),
         Ask::Notifications => Reply::Notifications(super::numbers::notifications()),
+        Ask::Logs(of) if of.query.starts_with("trace_id") => {
+            Reply::Logs(Page { rows: trace_logs(words), meta: Meta::default() })
+        }
         Ask::Logs(_) => Reply::Logs(Page { rows: logs(words), meta: Meta::default() }),
         Ask::Spans(_) => Reply::Spans(Page { rows: spans(words), meta: Meta::default() }),
         Ask::LogHistogram(of) => Reply::Histogram(histogram(of.buckets, &["error", "warn", "info", "debug"])),
@@ -314,6 +317,31 @@ fn logs(words: &Words) -> Vec<LogRow> {
         }
     };
     (0..40).map(row).collect()
+}
+
+// Oldest first, within the trace; the last names a span that is not there.
+fn trace_logs(words: &Words) -> Vec<LogRow> {
+    let places = [
+        ("info", 9, 5, 2, 0),
+        ("debug", 5, 7, 35, 3),
+        ("error", 17, 7, 240, 2),
+        ("warn", 13, 6, 284, 4),
+        ("info", 9, 0, 300, 1),
+    ];
+    let row = |(severity, number, span, millis, body): (&str, i32, u64, u64, usize)| LogRow {
+        timestamp: at(9, 100 + millis),
+        ingest_seq: 1_000 + millis,
+        service: Some(words.services[body % 3].to_owned()),
+        trace_id: Some(TRACE.to_owned()),
+        span_id: Some(format!("00f067aa0ba902b{span}")),
+        correlation_id: Some(words.order.to_owned()),
+        severity: Some(severity.to_owned()),
+        severity_number: number,
+        body: words.bodies[body].into(),
+        attributes: map(json!({"order.id": words.order})),
+        ..LogRow::default()
+    };
+    places.map(row).to_vec()
 }
 
 fn spans(words: &Words) -> Vec<SpanRow> {

@@ -60,7 +60,7 @@ const SCENES: &[(&str, &str, (u16, u16), World, &str)] = &[
     ("traces-detail", "traces", (200, 60), fixture::shop, "Down d"),
     ("traces-slowest", "traces", (80, 24), fixture::shop, "r s h"),
     ("traces-filter-mistake", "traces", (100, 24), fixture::complaining, "/ \"duration>(1s\" Enter"),
-    ("trace-folded", "trace", (120, 24), fixture::shop, "Down Down h"),
+    ("trace-folded", "trace", (120, 24), fixture::shop, "Down Down h j z"),
     ("trace-span", "trace", (120, 40), fixture::shop, "e Enter"),
     ("trace-span-200x60", "trace", (200, 60), fixture::shop, "e Enter Tab Down Down"),
     ("trace-log-80x24", "trace", (80, 24), fixture::shop, "Down Enter"),

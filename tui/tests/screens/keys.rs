@@ -22,8 +22,10 @@ fn before(place: Place, action: Action) -> &'static str {
         (Place::Screen("dashboards"), Action::Own("sort")) => "j Enter j j l",
         (Place::Screen("dashboards"), Action::Own(_) | Action::NextPane | Action::PreviousPane) => "j Enter",
         (Place::Screen("metrics"), Action::Own("toggle" | "alone" | "ink")) => "j Enter",
-        (Place::Screen("metrics" | "overview"), Action::NextPane | Action::PreviousPane) => "",
+        (Place::Screen("metrics"), Action::NextPane | Action::PreviousPane) => "",
         (_, Action::Up | Action::HalfUp | Action::PageUp | Action::First) => "j j j",
+        (Place::Screen("overview"), Action::NextPane | Action::PreviousPane) => "",
+        (Place::Screen("traces"), Action::NextPane | Action::PreviousPane) => "d",
         (_, Action::NextPane | Action::PreviousPane) => "Enter",
         (Place::Screen("trace"), Action::Own("unfold")) => "g g h",
         (_, Action::Own("next error" | "next warning")) => "g g",
@@ -64,8 +66,11 @@ fn check(spec: &'static screen::Spec, place: Place, binding: &Binding, keys: &st
         let id = fixture::args(name).id;
         driver.press(&format!(": \"{name} {id}\" Enter"));
     }
-    let _ = driver.frame();
-    driver.press(before(place, binding.action));
+    for keys in before(place, binding.action).split(' ') {
+        // How far a page goes is known once it was drawn.
+        driver.frame();
+        driver.press(keys);
+    }
     let seen = |driver: &mut Driver| {
         let frame = driver.frame();
         (frame, driver.asked, driver.copied.len(), driver.state.depth(), driver.state.has_ended(), driver.state.place())

@@ -9,4 +9,5 @@ mod hostile;
 mod keys;
 mod numbers;
 mod random;
+mod runtime;
 mod widgets;
