@@ -34,11 +34,11 @@ impl Series {
     /// What the legend calls it: by the template, else by its labels.
     pub fn name(&self, template: &str) -> Safe {
         if !template.is_empty() {
-            return Safe::line(&legend(template, |name| self.labels.get(name).map(String::as_str)));
+            return Safe::line(&legend(short(template), |name| self.labels.get(name).map(|value| short(value))));
         }
         let name = self.labels.get("__name__").map_or("", String::as_str);
         let labels = self.labels.iter().filter(|(label, _)| *label != "__name__");
-        let labels: Vec<String> = labels.map(|(label, value)| format!("{label}={value}")).collect();
+        let labels: Vec<String> = labels.map(|(label, value)| format!("{}={}", short(label), short(value))).collect();
         match (name, labels.is_empty()) {
             ("", true) => Safe::from_static("value"),
             (name, true) => Safe::line(name),
@@ -51,6 +51,12 @@ impl Series {
     pub fn line(&self, template: &str) -> Line {
         Line { name: self.name(template), points: self.points.clone(), hidden: false }
     }
+}
+
+// More than this of one text stands in no legend, and names are made anew in every frame.
+fn short(text: &str) -> &str {
+    const CHARS_MAX: usize = 300;
+    text.char_indices().nth(CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 /// What a query answered, as series; and how many of them are more than can be shown.

@@ -17,6 +17,7 @@ use crate::effect::{Ask, Trouble};
 use crate::event::Answer;
 use crate::format;
 use crate::keymap::{self, Action, Binding};
+use crate::limits::INPUT_CHARS_MAX;
 use crate::sanitize::Safe;
 use crate::slot::Slot;
 use crate::theme::{Role, Theme};
@@ -45,7 +46,7 @@ pub static SPEC: Spec = Spec {
         Binding { keys: &["Tab", "shift-Tab"], action: SAMPLES, help: "between the list and what it says in full" },
         Binding { keys: &["Enter"], action: Action::Enter, help: "to the failing span, the logs, the metrics" },
     ],
-    open: |args: &Args| Box::new(Alerts { filter: args.filter.clone(), ..Alerts::default() }),
+    open: |args: &Args| Box::new(Alerts::of(&args.filter)),
 };
 
 fn to(subject: &Subject) -> Result<(&'static str, Args), &'static str> {
@@ -91,6 +92,11 @@ struct Placed<'a> {
 }
 
 impl Alerts {
+    fn of(filter: &str) -> Self {
+        // As long as one that is typed: it is looked for in every frame.
+        Self { filter: filter.chars().take(INPUT_CHARS_MAX).collect(), ..Self::default() }
+    }
+
     // Firing first, then by name, then by age.
     fn alerts(&self) -> Vec<&Alert> {
         let all = self.active.value().map_or(&[][..], |active| &active.alerts);

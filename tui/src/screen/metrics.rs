@@ -18,6 +18,7 @@ use crate::effect::{Ask, Names, Trouble, TroubleKind};
 use crate::event::Answer;
 use crate::format;
 use crate::keymap::{self, Action, Binding};
+use crate::limits::INPUT_CHARS_MAX;
 use crate::sanitize::Safe;
 use crate::slot::Slot;
 use crate::theme::Role;
@@ -100,7 +101,9 @@ enum Pane {
 impl Metrics {
     fn of(expression: &str) -> Self {
         let pane = if expression.is_empty() { Pane::Names } else { Pane::Lines };
-        Self { expression: expression.to_owned(), pane, ..Self::default() }
+        // As long as one that is typed: it is looked through in every frame.
+        let expression = expression.chars().take(INPUT_CHARS_MAX).collect();
+        Self { expression, pane, ..Self::default() }
     }
 
     fn rows(&self) -> Vec<(&str, Option<&Metadata>)> {
