@@ -6,6 +6,9 @@ use std::time::Duration;
 /// makes its lines anew. Raised, one long record makes every frame slow.
 pub const SAFE_CHARS_MAX: usize = 16_384;
 
+/// Characters of a text in a row of a list; no row is wider than the widest terminals by much.
+pub const HEAD_CHARS_MAX: usize = 600;
+
 /// Marks on one character. More are an attempt to write into the lines above; no language needs them.
 pub const MARKS_MAX: usize = 4;
 

@@ -211,7 +211,7 @@ impl Correlate {
             What::Span(index) => {
                 let span = &found.spans[index];
                 let (sign, role) = Theme::status(&span.status);
-                let what = Safe::of(format_args!("{}  {}", Safe::line(&span.name), format::duration(span.duration_ns)));
+                let what = Safe::of(format_args!("{}  {}", Safe::head(&span.name), format::duration(span.duration_ns)));
                 ("span", sign, service(span.service.as_deref()), what, role)
             }
             What::Log(index) => {
@@ -364,7 +364,7 @@ impl Screen for Correlate {
         if !list_area.is_empty() {
             self.draw_list(buffer, list_area, theme);
         }
-        let (title, fields) = self.fields();
+        let (title, fields) = if self.detail.is_some() { self.fields() } else { ("", Vec::new()) };
         let in_detail = self.in_detail || list_area.is_empty();
         if let Some(scroll) = self.detail.as_mut().filter(|_| !detail_area.is_empty()) {
             let note = [Piece::new("Enter: its trace", Role::Faint)];

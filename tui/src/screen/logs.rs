@@ -474,7 +474,8 @@ impl Screen for Logs {
             }
             self.draw_list(buffer, area, theme, long, scene.now);
         }
-        let fields = self.selected().map(log_details).unwrap_or_default();
+        let shown = self.selected().filter(|_| self.detail.is_some());
+        let fields = shown.map(log_details).unwrap_or_default();
         let in_detail = self.in_detail || list_area.is_empty();
         if let Some(scroll) = self.detail.as_mut().filter(|_| !detail_area.is_empty()) {
             let title = Safe::from_static("Record");

@@ -410,7 +410,7 @@ impl Sort {
 }
 
 fn columns(wide: bool, rows: &[Service]) -> Vec<list::Column> {
-    let names = rows.iter().map(|row| Safe::line(&row.service).width()).max().unwrap_or(0);
+    let names = rows.iter().map(|row| Safe::head(&row.service).width()).max().unwrap_or(0);
     let name = u16::try_from(names).unwrap_or(u16::MAX).clamp(12, if wide { 40 } else { 18 });
     let mut columns = vec![
         list::Column::left("SERVICE", name),
@@ -428,7 +428,7 @@ fn columns(wide: bool, rows: &[Service]) -> Vec<list::Column> {
 }
 
 fn cells(row: &Service, wide: bool, now: model::Timestamp) -> Vec<Piece> {
-    let name = if row.service.is_empty() { Safe::from_static("(no name)") } else { Safe::line(&row.service) };
+    let name = if row.service.is_empty() { Safe::from_static("(no name)") } else { Safe::head(&row.service) };
     let length = |nanos: Option<u64>| Piece::from(nanos.map_or(Safe::from_static("-"), format::duration));
     let (errors, role) = match (row.requests, row.errors) {
         (0, _) => (Safe::from_static("-"), Role::Faint),

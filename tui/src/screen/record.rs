@@ -11,15 +11,19 @@ use crate::sanitize::Safe;
 use crate::theme::{Role, Theme};
 use crate::widget::details::Detail;
 
-/// The part of a log record that people read: event name, body, attributes.
+/// The part of a log record that people read: event name, body, attributes; as much as a row shows.
 pub(super) fn log_message(row: &LogRow) -> Safe {
-    let body = if row.body.is_null() { Safe::default() } else { format::value(&row.body) };
-    Safe::join(&[Safe::line(&row.event_name), body, format::pairs(&row.attributes)], "  ")
+    let body = match &row.body {
+        Value::Null => Safe::default(),
+        Value::String(text) => Safe::head(text),
+        other => Safe::of(other),
+    };
+    Safe::join(&[Safe::head(&row.event_name), body, format::pairs(&row.attributes)], "  ")
 }
 
 /// A service's name, or that there is none.
 pub(super) fn service(name: Option<&str>) -> Safe {
-    name.map_or(Safe::from_static("-"), Safe::line)
+    name.map_or(Safe::from_static("-"), Safe::head)
 }
 
 /// A log record as a line of text.

@@ -262,7 +262,7 @@ impl Trace {
                 if span.span.clock_skew {
                     pieces.push(Piece::new("(clock) ", Role::Warning));
                 }
-                pieces.push(Piece::new(Safe::line(&span.span.name), text));
+                pieces.push(Piece::new(Safe::head(&span.span.name), text));
                 pieces
                     .push(Piece::new(Safe::of(format_args!("  {}", service(span.span.service.as_deref()))), Role::Key));
                 if line.folded > 0 {
@@ -283,7 +283,7 @@ impl Trace {
                 let message = if role == Role::Bad { Role::Bad } else { Role::Faint };
                 put(buffer, (x + 1, place.y), cells, letter, theme.style(role));
                 let room = place.right().saturating_sub(x + 3);
-                put(buffer, (x + 3, place.y), room, &log_message(log), theme.style(message));
+                put(buffer, (x + 3, place.y), room, log_message(log), theme.style(message));
             }
         }
     }
@@ -394,7 +394,7 @@ impl Screen for Trace {
         if !list_area.is_empty() {
             self.draw_waterfall(buffer, list_area, theme);
         }
-        let (title, fields) = self.fields();
+        let (title, fields) = if self.detail.is_some() { self.fields() } else { (Safe::default(), Vec::new()) };
         let in_detail = self.in_detail || list_area.is_empty();
         if let Some(scroll) = self.detail.as_mut().filter(|_| !detail_area.is_empty()) {
             let inner = panel(buffer, detail_area, theme, in_detail, &title, &[]);

@@ -214,7 +214,7 @@ impl Traces {
                 Piece::new(start.unwrap_or_else(|| format::row_clock(&row.timestamp)), Role::Faint),
                 Piece::new(service(row.service.as_deref()), Role::Key),
                 Piece::new(sign, role),
-                Piece::new(Safe::line(&row.name), if role == Role::Bad { Role::Bad } else { Role::Text }),
+                Piece::new(Safe::head(&row.name), if role == Role::Bad { Role::Bad } else { Role::Text }),
                 format::duration(row.duration_ns).into(),
             ];
             list::row(buffer, place, theme, &columns, &cells, chosen == Some(index));
@@ -327,7 +327,8 @@ impl Screen for Traces {
             }
             self.draw_list(buffer, area, theme, long);
         }
-        let fields = self.selected().map(span_details).unwrap_or_default();
+        let shown = self.selected().filter(|_| self.detail.is_some());
+        let fields = shown.map(span_details).unwrap_or_default();
         let in_detail = self.in_detail || list_area.is_empty();
         if let Some(scroll) = self.detail.as_mut().filter(|_| !detail_area.is_empty()) {
             let note = [Piece::new("Enter: its trace", Role::Faint)];

@@ -21,7 +21,7 @@ pub fn prompt(buffer: &mut Buffer, line: Rect, theme: Theme, label: &'static str
     let x = line.x + used;
     let skipped = (before + 1).saturating_sub(room);
     let seen = text.skip(skipped);
-    put(buffer, (x, line.y), line.width - used, &seen.cut(room, theme.symbols().ellipsis), theme.style(Role::Text));
+    put(buffer, (x, line.y), line.width - used, seen.cut(room, theme.symbols().ellipsis), theme.style(Role::Text));
     let at = x + u16::try_from((before - skipped).min(room - 1)).unwrap_or(0);
     buffer.set_style(Rect::new(at, line.y, 1, 1), Style::new().add_modifier(Modifier::REVERSED));
 }

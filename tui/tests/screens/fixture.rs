@@ -303,7 +303,7 @@ fn logs(words: &Words) -> Vec<LogRow> {
             service: Some(words.services[place % 3].to_owned()),
             trace_id: (index % 4 != 3).then(|| TRACE.to_owned()),
             span_id: (index % 4 != 3).then(|| format!("00f067aa0ba902b{}", 5 + index % 3)),
-            correlation_id: (index % 2 == 0).then(|| words.order.to_owned()),
+            correlation_id: index.is_multiple_of(2).then(|| words.order.to_owned()),
             observed_timestamp: at(9 + index * 3, 140),
             severity: Some(severity.to_owned()),
             severity_number: number,

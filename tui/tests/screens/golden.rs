@@ -22,8 +22,12 @@ const MONO: Theme = Theme { palette: Palette::Mono, ascii: false };
 /// What answers in the tables here.
 pub type World = fn(&tui::effect::Ask) -> Result<tui::effect::Reply, tui::effect::Trouble>;
 
+type Look = (&'static str, (u16, u16), Theme, World);
+
+type Scene = (&'static str, &'static str, (u16, u16), World, &'static str);
+
 /// How every screen is looked at: the file's ending, size, theme, world.
-const LOOKS: &[(&str, (u16, u16), Theme, World)] = &[
+const LOOKS: &[Look] = &[
     ("80x24", (80, 24), DARK, fixture::shop),
     ("120x40", (120, 40), DARK, fixture::shop),
     ("200x60", (200, 60), DARK, fixture::shop),
@@ -37,7 +41,7 @@ const LOOKS: &[(&str, (u16, u16), Theme, World)] = &[
 ];
 
 /// What keys lead to: the file's name, the screen, size, world, keys.
-const SCENES: &[(&str, &str, (u16, u16), World, &str)] = &[
+const SCENES: &[Scene] = &[
     ("small", "overview", (59, 17), fixture::shop, ""),
     ("least", "overview", (60, 18), fixture::shop, ""),
     ("help", "overview", (100, 40), fixture::shop, "?"),

@@ -31,7 +31,7 @@ fn random_events_do_no_harm() {
     let mut frames = 0;
     let mut world = Monkey::new(Rng::with_seed(seed), words);
     for event in 0..events {
-        if event % 2_000 == 0 {
+        if event.is_multiple_of(2_000) {
             world.restart();
         }
         world.step();
@@ -294,7 +294,7 @@ impl Monkey {
             "labels" | "annotations" => {
                 json!({"alertname": self.word(), "service": self.word(), "summary": self.word()})
             }
-            "services" if count % 2 == 0 => many(self, SERVICE),
+            "services" if count.is_multiple_of(2) => many(self, SERVICE),
             "services" => json!([]),
             "names" => json!([self.word(), self.word()]),
             "series" => many(self, &["key", "counts"]),
@@ -453,7 +453,7 @@ const STATUS: &[&str] = &["version", "mode", "started", "ingest_seq", "durabilit
 
 fn start(now: Moment, screen: &'static screen::Spec, args: Args, seed: u64) -> Start {
     let palette = Palette::ALL[(seed % 3) as usize];
-    let theme = Theme { palette, ascii: seed % 5 == 0 };
+    let theme = Theme { palette, ascii: seed.is_multiple_of(5) };
     Start {
         now,
         size: (80, 24),

@@ -32,12 +32,12 @@ pub(super) enum What {
 
 /// The lines. `folded` holds places of spans.
 pub(super) fn lines(trace: &Trace, logs: &[LogRow], folded: &HashSet<usize>) -> Vec<Line> {
-    let children = children_of(trace);
+    let (roots, children) = family_of(trace);
     let (of_span, of_none) = logs_of(trace, logs);
     let start = format::moment(&trace.start).unwrap_or_default();
     let mut out = Vec::with_capacity(trace.spans.len() + logs.len());
     // Depths may be as many as spans: no recursion. What is on the stack comes later, the last first.
-    let mut stack: Vec<(What, usize)> = roots_of(trace).rev().map(|root| (What::Span(root), 0)).collect();
+    let mut stack: Vec<(What, usize)> = roots.into_iter().rev().map(|root| (What::Span(root), 0)).collect();
     while let Some((what, depth)) = stack.pop() {
         let What::Span(span) = what else {
             out.push(Line { what, depth, folded: 0, has_below: false });
@@ -55,24 +55,22 @@ pub(super) fn lines(trace: &Trace, logs: &[LogRow], folded: &HashSet<usize>) -> 
     out
 }
 
-fn roots_of(trace: &Trace) -> impl DoubleEndedIterator<Item = usize> + '_ {
-    (0..trace.spans.len()).filter(|index| *index == 0 || trace.spans[*index].depth == 0)
-}
-
-// The list is in depth-first order: a span's parent is the nearest before it that is less deep.
-fn children_of(trace: &Trace) -> Vec<Vec<usize>> {
+// The roots, and the children of each span. The list is in depth-first order: a span's parent is the nearest before it that is less
+// deep; a span without any is a root, whatever depth it claims.
+fn family_of(trace: &Trace) -> (Vec<usize>, Vec<Vec<usize>>) {
     let mut children = vec![Vec::new(); trace.spans.len()];
-    let mut path: Vec<usize> = Vec::new();
+    let (mut roots, mut path) = (Vec::new(), Vec::<usize>::new());
     for (index, span) in trace.spans.iter().enumerate() {
         while path.last().is_some_and(|parent| trace.spans[*parent].depth >= span.depth) {
             path.pop();
         }
-        if let Some(parent) = path.last().filter(|_| span.depth > 0) {
-            children[*parent].push(index);
+        match path.last() {
+            Some(parent) => children[*parent].push(index),
+            None => roots.push(index),
         }
         path.push(index);
     }
-    children
+    (roots, children)
 }
 
 // The logs of each span, and those that belong to no span of this trace.
