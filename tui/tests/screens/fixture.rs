@@ -218,7 +218,6 @@ fn status() -> Status {
             ),
         ]
         .into(),
-        ..Status::default()
     }
 }
 

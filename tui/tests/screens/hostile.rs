@@ -231,7 +231,7 @@ fn poisoned_boards(of: Boards, text: &str) -> Boards {
     let poison = |(index, mut entry): (usize, Entry)| {
         // The first has the name that is asked for.
         entry.name = if index == 0 { text.to_owned() } else { format!("{text}{index}") };
-        entry.error = (index % 2 == 0).then(|| error.clone());
+        entry.error = index.is_multiple_of(2).then(|| error.clone());
         entry.board = entry.board.map(|board| {
             let mut board = Board::clone(&board);
             board.title = text.to_owned();
@@ -241,7 +241,7 @@ fn poisoned_boards(of: Boards, text: &str) -> Boards {
                 label: text.to_owned(),
                 kind: VariableKind::List(vec![text.to_owned()]),
                 default: None,
-                multi: index % 2 == 0,
+                multi: index.is_multiple_of(2),
             };
             board.variables.push(variable);
             for panel in &mut board.panels {

@@ -309,7 +309,7 @@ impl Monkey {
             "rules" => (0..count)
                 .map(|at| {
                     let mut rule = self.object(RULE);
-                    rule["type"] = json!(if at % 2 == 0 { "alerting" } else { "recording" });
+                    rule["type"] = json!(if at.is_multiple_of(2) { "alerting" } else { "recording" });
                     rule
                 })
                 .collect::<Vec<_>>()
