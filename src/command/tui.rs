@@ -9,6 +9,7 @@ use model::{Clock, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tui::app::Start;
 use tui::effect::TroubleKind;
+use tui::fetch::Sources;
 use tui::limits::{SILENCE_MAX, SIZE_MAX, SIZE_MIN};
 use tui::runtime::once::{once, plain};
 use tui::runtime::{Keyboard, moment, run as run_dashboard};
@@ -37,6 +38,9 @@ pub struct TuiArgs {
     /// What the screen is about: a filter, a trace id, a correlation id.
     #[arg(long, value_name = "TEXT")]
     argument: Option<String>,
+    /// A directory of boards of your own; ~/.config/sextant/dashboards if it is there.
+    #[arg(long, value_name = "DIR", env = "SEXTANT_DASHBOARDS", hide_env_values = true)]
+    dashboards: Option<std::path::PathBuf>,
     /// The time to look at: 2h, or 14:00..14:30.
     #[arg(long, value_name = "RANGE", default_value = "15m")]
     range: String,
@@ -101,6 +105,16 @@ impl TuiArgs {
         Ok(spec)
     }
 
+    // The server, and whatever directory the boards lie in.
+    fn sources(&self, client: Client) -> Sources {
+        let configured = || {
+            let home = || Some(std::path::PathBuf::from(std::env::var_os("HOME")?).join(".config"));
+            let config = std::env::var_os("XDG_CONFIG_HOME").map(std::path::PathBuf::from).or_else(home)?;
+            Some(config.join("sextant/dashboards")).filter(|directory| directory.is_dir())
+        };
+        Sources::new(client, self.dashboards.clone().or_else(configured))
+    }
+
     fn theme(&self) -> Theme {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let palette = match self.theme {
@@ -154,7 +168,7 @@ pub fn run(args: TuiArgs) -> Outcome {
 
 async fn print(args: &TuiArgs, client: &Client, clock: &dyn Clock) -> Outcome {
     let start = args.start(clock, client, args.size)?;
-    let mut state = match once(client, start).await {
+    let mut state = match once(args.sources(client.clone()), start).await {
         Ok(state) => state,
         Err(trouble) if trouble.kind == TroubleKind::Lost => {
             return Err(Failure::unavailable(anyhow!("{}", trouble.sentence))
@@ -193,7 +207,7 @@ async fn draw(args: &TuiArgs, client: Client, clock: Arc<dyn Clock>) -> Outcome 
     let size = terminal.size().context("cannot measure the terminal")?;
     let start = args.start(clock.as_ref(), &client, size)?;
     let (keyboard, inputs) = Keyboard::read().context("cannot read the keyboard")?;
-    let outcome = run_dashboard(client, clock, start, &mut terminal, inputs, stop).await;
+    let outcome = run_dashboard(args.sources(client), clock, start, &mut terminal, inputs, stop).await;
     drop(keyboard);
     drop(terminal);
     outcome.map_err(anyhow::Error::from)?;

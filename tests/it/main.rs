@@ -1,6 +1,7 @@
 //! The binary from outside: one program of end-to-end tests. Each test has a directory, ports and an environment of its own.
 
 mod alerts;
+mod boards;
 mod cli;
 mod crash;
 mod demo;

@@ -201,6 +201,7 @@ impl State {
             Wish::Open(destination) => self.open(destination, effects),
             Wish::Say(text) => self.say(text, Role::Text),
             Wish::Range(range) => self.set_range(range, effects),
+            Wish::Type { label, hint, text } => self.overlay = Some(Overlay::typed(label, hint, &text)),
         }
     }
 

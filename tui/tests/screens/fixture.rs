@@ -11,7 +11,8 @@ use model::wire::status::{Status, TableStatus, WalStatus};
 use model::wire::traces::{Trace, TraceSpan};
 use model::wire::{Meta, Page};
 use serde_json::{Map, Value, json};
-use tui::effect::{Ask, Reply, Trouble, TroubleKind};
+use tui::dashboard::shelf::{Boards, Shelf};
+use tui::effect::{Ask, Names, Reply, Trouble, TroubleKind};
 use tui::sanitize::Safe;
 use tui::screen::Args;
 
@@ -51,7 +52,9 @@ pub fn empty(ask: &Ask) -> Result<Reply, Trouble> {
         Ask::Correlate { id } => Reply::Correlation(Box::new(Correlation { id: id.clone(), ..Correlation::default() })),
         Ask::Query { .. } => Reply::Query(QueryData::Vector(Vec::new())),
         Ask::QueryRange { .. } => Reply::Query(QueryData::Matrix(Vec::new())),
-        Ask::LabelValues { .. } => Reply::Values(Vec::new()),
+        Ask::LabelValues { .. } | Ask::ValuesOf { .. } | Ask::LabelNames { .. } => Reply::Values(Vec::new()),
+        Ask::Metadata => Reply::Names(Names::default()),
+        Ask::Boards => Reply::Boards(boards()),
     })
 }
 
@@ -139,8 +142,13 @@ impl Words {
     };
 }
 
+/// The shipped boards.
+pub fn boards() -> Boards {
+    Shelf::new(None).boards()
+}
+
 // Every moment of the fixture lies some seconds before the moment of the tests.
-fn at(seconds_before: u64, millis: u64) -> String {
+pub fn at(seconds_before: u64, millis: u64) -> String {
     let now = model::Timestamp::parse(super::driver::NOW, model::Timestamp::default()).expect("a time");
     let nanos = (seconds_before * 1_000 - millis) * 1_000_000;
     now.saturating_add(-i64::try_from(nanos).expect("short")).to_string()
@@ -158,8 +166,8 @@ fn answer(ask: &Ask, words: &Words) -> Reply {
         Ask::Status => Reply::Status(Box::new(status())),
         Ask::Services { .. } => Reply::Services(services(words)),
         Ask::Alerts => Reply::Alerts(Alerts { alerts: alerts(words) }),
-        Ask::Rules => Reply::Rules(Rules::default()),
-        Ask::Notifications => Reply::Notifications(Notifications::default()),
+        Ask::Rules => Reply::Rules(super::numbers::rules(words.services)),
+        Ask::Notifications => Reply::Notifications(super::numbers::notifications()),
         Ask::Logs(of) if of.query.starts_with("trace_id") => {
             Reply::Logs(Page { rows: trace_logs(words), meta: Meta::default() })
         }
@@ -169,9 +177,15 @@ fn answer(ask: &Ask, words: &Words) -> Reply {
         Ask::SpanHistogram(of) => Reply::Histogram(histogram(of.buckets, &["error", "ok", "unset"])),
         Ask::Trace { id } => Reply::Trace(Box::new(trace(id, words))),
         Ask::Correlate { id } => Reply::Correlation(Box::new(correlation(id, words))),
-        Ask::Query { .. } => Reply::Query(QueryData::Vector(Vec::new())),
-        Ask::QueryRange { .. } => Reply::Query(QueryData::Matrix(Vec::new())),
+        Ask::Query { expression, at } => Reply::Query(super::numbers::instant(expression, *at, words.services)),
+        Ask::QueryRange { expression, range, step_ns } => {
+            Reply::Query(super::numbers::over_time(expression, *range, *step_ns, words.services))
+        }
         Ask::LabelValues { .. } => Reply::Values(vec!["http_server_request_duration_seconds".to_owned()]),
+        Ask::ValuesOf { .. } => Reply::Values(words.services.map(|name| format!("shop/{name}")).to_vec()),
+        Ask::LabelNames { .. } => Reply::Values(["instance", "job", "le"].map(str::to_owned).to_vec()),
+        Ask::Metadata => Reply::Names(super::numbers::names()),
+        Ask::Boards => Reply::Boards(boards()),
     }
 }
 
@@ -188,6 +202,9 @@ fn status() -> Status {
         mode: "serving".to_owned(),
         started: at(7_200, 0),
         ingest_seq: 1_234_567,
+        doors: [("http", "3300"), ("otlp_grpc", "4317"), ("otlp_http", "4318")]
+            .map(|(door, port)| (door.to_owned(), format!("127.0.0.1:{port}")))
+            .into(),
         durability: "always".to_owned(),
         wal: WalStatus { segments: 2, bytes: 41_000_000 },
         tables: [("logs".to_owned(), table(900_000, 80_000_000)), ("spans".to_owned(), table(300_000, 51_000_000))]
@@ -201,7 +218,6 @@ fn status() -> Status {
             ),
         ]
         .into(),
-        ..Status::default()
     }
 }
 

@@ -15,11 +15,12 @@ use tui::theme::{Palette, Theme};
 use super::driver::Driver;
 use super::fixture;
 
-const DARK: Theme = Theme { palette: Palette::Dark, ascii: false };
+pub const DARK: Theme = Theme { palette: Palette::Dark, ascii: false };
 const ASCII: Theme = Theme { palette: Palette::Dark, ascii: true };
 const MONO: Theme = Theme { palette: Palette::Mono, ascii: false };
 
-type World = fn(&tui::effect::Ask) -> Result<tui::effect::Reply, tui::effect::Trouble>;
+/// What answers in the tables here.
+pub type World = fn(&tui::effect::Ask) -> Result<tui::effect::Reply, tui::effect::Trouble>;
 
 type Look = (&'static str, (u16, u16), Theme, World);
 
@@ -170,7 +171,8 @@ pub fn follow(driver: &mut Driver, rows: Vec<model::wire::logs::LogRow>, not_sho
     driver.happen(Event::Tail(News { ticket, rows, not_shown, notice: None, ended: None }));
 }
 
-fn compare(name: &str, text: &str, wrong: &mut Vec<String>) {
+/// Compares `text` with the file of that name.
+pub fn compare(name: &str, text: &str, wrong: &mut Vec<String>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_SCREENS").is_some() {
         std::fs::write(&path, text).expect("a writable working copy");
@@ -181,7 +183,8 @@ fn compare(name: &str, text: &str, wrong: &mut Vec<String>) {
     }
 }
 
-fn report(wrong: &[String]) {
+/// Fails if something differed.
+pub fn report(wrong: &[String]) {
     let count = wrong.len();
     assert!(
         wrong.is_empty(),

@@ -1,11 +1,16 @@
 //! Strings that would do something to a terminal, in every text of every answer, on every screen: no cell, plain output, JSON or
 //! clipboard has what a terminal obeys.
 
+use std::sync::Arc;
+
+use model::wire::prom::QueryData;
 use ratatui::buffer::CellWidth as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tui::effect::{Ask, Reply, Trouble, TroubleKind};
+use tui::dashboard::shelf::{Boards, Entry};
+use tui::dashboard::{Board, FileError, PanelKind, Variable, VariableKind};
+use tui::effect::{Ask, Names, Reply, Trouble, TroubleKind};
 use tui::event::{Event, News};
 use tui::sanitize::{self, Safe};
 use tui::screen::{self, Args};
@@ -206,7 +211,52 @@ pub fn poisoned_reply(ask: &Ask, text: &str) -> Result<Reply, Trouble> {
         Reply::Correlation(of) => Reply::Correlation(Box::new(poisoned(of.as_ref(), text))),
         Reply::Query(of) => Reply::Query(poisoned(&of, text)),
         Reply::Values(of) => Reply::Values(poisoned(&of, text)),
+        Reply::Names(Names(of)) => {
+            let entries = of.values().enumerate().map(|(index, of)| (format!("{text}{index}"), poisoned(of, text)));
+            Reply::Names(Names(entries.collect()))
+        }
+        Reply::Boards(of) => Reply::Boards(poisoned_boards(of, text)),
     })
+}
+
+// Files are somebody's too: every text of every board.
+fn poisoned_boards(of: Boards, text: &str) -> Boards {
+    let error = FileError {
+        file: text.to_owned(),
+        line: 1,
+        column: 1,
+        message: text.to_owned(),
+        remedy: Some(text.to_owned()),
+    };
+    let poison = |(index, mut entry): (usize, Entry)| {
+        // The first has the name that is asked for.
+        entry.name = if index == 0 { text.to_owned() } else { format!("{text}{index}") };
+        entry.error = index.is_multiple_of(2).then(|| error.clone());
+        entry.board = entry.board.map(|board| {
+            let mut board = Board::clone(&board);
+            board.title = text.to_owned();
+            board.description = text.to_owned();
+            let variable = Variable {
+                name: "odd".to_owned(),
+                label: text.to_owned(),
+                kind: VariableKind::List(vec![text.to_owned()]),
+                default: None,
+                multi: index.is_multiple_of(2),
+            };
+            board.variables.push(variable);
+            for panel in &mut board.panels {
+                panel.title = text.to_owned();
+                panel.queries.iter_mut().for_each(|query| query.legend = format!("{text}{{{{job}}}}"));
+            }
+            let mut note = board.panels[0].clone();
+            (note.kind, note.queries) = (PanelKind::Text(text.to_owned()), Vec::new());
+            board.panels.insert(0, note);
+            Arc::new(board)
+        });
+        entry
+    };
+    let entries = of.entries.into_iter().enumerate().map(poison).collect();
+    Boards { entries, complaint: Some(error) }
 }
 
 fn shortened(mut reply: Reply, rows: usize) -> Reply {
@@ -217,6 +267,13 @@ fn shortened(mut reply: Reply, rows: usize) -> Reply {
         Reply::Correlation(found) => {
             found.spans.truncate(rows);
             found.logs.truncate(rows);
+        }
+        Reply::Query(QueryData::Matrix(series)) => series.iter_mut().for_each(|one| one.values.truncate(rows)),
+        Reply::Names(Names(names)) => *names = std::mem::take(names).into_iter().take(rows).collect(),
+        Reply::Boards(boards) => {
+            for board in boards.entries.iter_mut().filter_map(|entry| entry.board.as_mut()) {
+                Arc::make_mut(board).panels.truncate(rows.saturating_mul(2));
+            }
         }
         _ => {}
     }
@@ -240,7 +297,7 @@ fn no_string_reaches_the_terminal() {
             check(&mut driver, text);
             let json = driver.state.top().json().to_string();
             assert!(!sanitize::json(&json).contains(sanitize::is_hostile), "{index} in JSON");
-            for keys in ["Down Enter", "y Tab Down", "Enter", "Esc : \"correlate \""] {
+            for keys in ["Down Enter", "y Tab Down", "Enter", "v Enter l", "Esc e \"x\"", "Esc : \"correlate \""] {
                 driver.press(keys);
                 check(&mut driver, text);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use model::Timestamp;
+use model::wire::prom::{MatrixSeries, QueryData, VectorSeries};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use serde_json::{Value, json};
@@ -185,10 +186,51 @@ impl Monkey {
             }
             Ask::Trace { .. } => Reply::Trace(Box::new(self.typed(TRACE))),
             Ask::Correlate { .. } => Reply::Correlation(Box::new(self.typed(CORRELATION))),
+            Ask::Rules => Reply::Rules(self.typed(&["groups"])),
+            Ask::Notifications => Reply::Notifications(self.typed(&["queued", "dead"])),
+            Ask::Query { .. } | Ask::QueryRange { .. } => Reply::Query(self.numbers()),
+            Ask::ValuesOf { .. } | Ask::LabelNames { .. } => {
+                Reply::Values((0..self.rng.usize(..700)).map(|_| self.word()).collect())
+            }
             other => match fixture::shop(other) {
                 Ok(reply) => reply,
                 Err(_) => Reply::Values(Vec::new()),
             },
+        }
+    }
+
+    // Series whose times and values may be anything.
+    fn numbers(&mut self) -> QueryData {
+        let sample = |monkey: &mut Self, at: usize| {
+            let now = monkey.now.wall.as_nanos() as f64 / 1e9;
+            let time = match monkey.rng.u8(..30) {
+                0 => f64::from_bits(monkey.rng.u64(..)),
+                _ => now - 1_000.0 + at as f64 * 5.0,
+            };
+            let value = match monkey.rng.u8(..12) {
+                0 => monkey.word(),
+                1 => ["NaN", "+Inf", "-Inf", "-0", "1e308", "-1e308", "5e-324"][monkey.rng.usize(..7)].to_owned(),
+                2 => f64::from_bits(monkey.rng.u64(..)).to_string(),
+                _ => (monkey.rng.f64() * 1e4).to_string(),
+            };
+            (time, value)
+        };
+        let count = self.rng.usize(..12) * self.rng.usize(1..8);
+        let metric = |monkey: &mut Self| [("job".to_owned(), monkey.word()), (monkey.word(), monkey.word())].into();
+        match self.rng.u8(..8) {
+            0 => QueryData::Scalar(sample(self, 0)),
+            1 => QueryData::String(sample(self, 0)),
+            2..4 => QueryData::Vector(
+                (0..count).map(|_| VectorSeries { metric: metric(self), value: sample(self, 0) }).collect(),
+            ),
+            _ => {
+                let points = self.rng.usize(..200);
+                let series = |monkey: &mut Self| MatrixSeries {
+                    metric: metric(monkey),
+                    values: (0..points).map(|at| sample(monkey, at)).collect(),
+                };
+                QueryData::Matrix((0..count).map(|_| series(self)).collect())
+            }
         }
     }
 
@@ -218,14 +260,14 @@ impl Monkey {
         let many =
             |monkey: &mut Self, keys: &[&str]| (0..count).map(|_| monkey.object(keys)).collect::<Vec<_>>().into();
         match key {
-            "timestamp" | "start" | "end" | "last_seen" | "activeAt" | "firedAt" | "end_timestamp"
-            | "observed_timestamp" => match self.rng.u8(..8) {
+            "timestamp" | "start" | "end" | "created" | "next_attempt" | "lastEvaluation" | "last_seen"
+            | "activeAt" | "firedAt" | "end_timestamp" | "observed_timestamp" => match self.rng.u8(..8) {
                 0 => json!(self.word()),
                 1 => json!(Timestamp::from_nanos(self.rng.i64(..)).to_string()),
                 _ => json!(self.now.wall.saturating_add(-self.rng.i64(..900_000_000_000)).to_string()),
             },
             "ingest_seq" | "offset_ns" | "duration_ns" | "step_ns" | "total" | "p50_ns" | "p95_ns" | "requests"
-            | "errors_u" | "log_errors" | "count" => match self.rng.u8(..6) {
+            | "errors_u" | "attempts" | "log_errors" | "count" => match self.rng.u8(..6) {
                 0 => json!(u64::MAX),
                 1 => json!(0),
                 _ => json!(self.rng.u64(..1_000_000_000)),
@@ -263,6 +305,20 @@ impl Monkey {
             "alerts" => many(self, &["labels", "annotations", "state", "activeAt", "firedAt", "value", "samples"]),
             "samples" => many(self, &["timestamp", "service", "text", "trace_id", "span_id"]),
             "events" => many(self, &["timestamp", "name", "attributes"]),
+            "groups" => many(self, &["name", "file", "rules", "interval", "evaluationTime", "lastEvaluation"]),
+            "rules" => (0..count)
+                .map(|at| {
+                    let mut rule = self.object(RULE);
+                    rule["type"] = json!(if at.is_multiple_of(2) { "alerting" } else { "recording" });
+                    rule
+                })
+                .collect::<Vec<_>>()
+                .into(),
+            "interval" | "evaluationTime" | "duration" | "keepFiringFor" => json!(self.rng.f64() * 1e6 - 10.0),
+            "health" => json!(["ok", "err", "unknown", "odd"][self.rng.usize(..4)]),
+            "queued" | "dead" => {
+                many(self, &["receiver", "status", "attempts", "created", "next_attempt", "last_error"])
+            }
             "links" => many(self, &["trace_id", "span_id", "attributes"]),
             "counters" => {
                 json!({"sextant_ingest_accepted_items_total": self.rng.u64(..), self.word(): self.rng.u64(..)})
@@ -319,6 +375,20 @@ impl Monkey {
         assert!(hostile.is_none(), "{hostile:?}");
     }
 }
+
+const RULE: &[&str] = &[
+    "name",
+    "query",
+    "state",
+    "duration",
+    "keepFiringFor",
+    "labels",
+    "annotations",
+    "health",
+    "lastError",
+    "evaluationTime",
+    "lastEvaluation",
+];
 
 const LOG: &[&str] = &[
     "timestamp",
