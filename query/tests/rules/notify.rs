@@ -1,5 +1,6 @@
 //! Notifications: the configuration as data, the machines as data, delivery to a receiver on this machine.
 
+mod campaign;
 mod config;
 mod delivery;
 mod dispatch;

@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use store::StateChange;
 
 use super::client::Failure;
-use super::dispatch::{Lane, delete, put};
+use super::dispatch::Lane;
 use super::group::Endpoint;
 use super::limits::{
     BACKOFF_MAX, BACKOFF_MIN, DEAD_MAX, ENDPOINT_ATTEMPTS_MAX, ENDPOINT_BYTES_MAX, ENDPOINT_ENTRIES_MAX,
     LANE_ENTRIES_MAX, RETRY_AFTER_MAX,
 };
+use super::record::{delete, put};
 use super::stats::NotifyStats;
 use super::webhook::{Body, idempotency_key};
 
