@@ -11,7 +11,7 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
-mod rule_engine;
+mod rule_files;
 mod rules;
 mod rust_sdk;
 mod serve;

@@ -1,6 +1,7 @@
 //! Everything about one id, a trace's or a business id: spans, logs, exemplars and alerts in one time line.
 
 use model::Timestamp;
+use model::wire::alerts::Alert;
 use model::wire::correlate::Correlation;
 use model::wire::points::Exemplar;
 use ratatui::buffer::Buffer;
@@ -223,7 +224,10 @@ impl Correlate {
                 let exemplar = &found.exemplars[index];
                 ("exemplar", " ", service(exemplar.service.as_deref()), describe(exemplar), Role::Text)
             }
-            What::Alert(index) => ("alert", "!", Safe::from_static("-"), alert_line(&found.alerts[index]), Role::Bad),
+            What::Alert(index) => {
+                let alert = &found.alerts[index];
+                ("alert", "!", service(alert.labels.get("service").map(String::as_str)), alert_line(alert), Role::Bad)
+            }
         };
         let text = if role == Role::Bad { Role::Bad } else { Role::Text };
         vec![
@@ -241,23 +245,14 @@ impl Correlate {
             What::Span(index) => ("Span", span_details(&found.spans[index])),
             What::Log(index) => ("Record", log_details(&found.logs[index])),
             What::Exemplar(index) => ("Exemplar", exemplar_details(&found.exemplars[index])),
-            What::Alert(index) => {
-                let mut fields = vec![Detail::Text(alert_line(&found.alerts[index]), Role::Bad)];
-                if let Value::Object(alert) = &found.alerts[index] {
-                    attributes(&mut fields, "Alert", alert);
-                }
-                ("Alert", fields)
-            }
+            What::Alert(index) => ("Alert", alert_details(&found.alerts[index])),
         }
     }
 }
 
 // By time; a span before what happened at the very moment it began, what has no time first.
 fn time_line(found: &Correlation) -> Vec<Entry> {
-    let alert_time = |alert: &Value| {
-        let times = ["activeAt", "timestamp", "startsAt", "active_at"];
-        times.iter().find_map(|key| alert.get(key)?.as_str().and_then(format::moment))
-    };
+    let alert_time = |alert: &Alert| alert.active_at.as_deref().and_then(format::moment);
     let spans = found.spans.iter().map(|row| format::moment(&row.timestamp)).enumerate();
     let logs = found.logs.iter().map(|row| format::moment(&row.timestamp)).enumerate();
     let exemplars = found.exemplars.iter().map(|row| format::moment(&row.timestamp)).enumerate();
@@ -277,10 +272,31 @@ fn describe(exemplar: &Exemplar) -> Safe {
     Safe::of(format_args!("{metric} = {}", format::value(&exemplar.value)))
 }
 
-fn alert_line(alert: &Value) -> Safe {
-    let name = alert.pointer("/labels/alertname").or_else(|| alert.get("alertname")).and_then(Value::as_str);
-    let state = alert.get("state").and_then(Value::as_str).unwrap_or_default();
-    Safe::of(format_args!("{} {}", Safe::line(name.unwrap_or("alert")), Safe::line(state)))
+fn alert_line(alert: &Alert) -> Safe {
+    let name = alert.labels.get("alertname").map_or("alert", String::as_str);
+    let head = Safe::of(format_args!("{} {}", Safe::line(name), Safe::line(&alert.state)));
+    match alert.annotations.get("summary") {
+        Some(summary) => Safe::of(format_args!("{head}: {}", Safe::line(summary))),
+        None => head,
+    }
+}
+
+fn alert_details(alert: &Alert) -> Vec<Detail> {
+    let mut fields = vec![Detail::Text(alert_line(alert), Role::Bad), Detail::Text(Safe::default(), Role::Text)];
+    for (name, time) in [("active since", &alert.active_at), ("firing since", &alert.fired_at)] {
+        if let Some(time) = time {
+            fields.push(Detail::field(name, format::row_date(time)));
+        }
+    }
+    fields.push(Detail::field("value", Safe::line(&alert.value)));
+    for (title, labels) in [("Labels", &alert.labels), ("Annotations", &alert.annotations)] {
+        if !labels.is_empty() {
+            fields.push(Detail::Text(Safe::default(), Role::Text));
+            fields.push(Detail::heading(title));
+            fields.extend(labels.iter().map(|(name, value)| Detail::field(Safe::line(name), Safe::line(value))));
+        }
+    }
+    fields
 }
 
 fn exemplar_details(exemplar: &Exemplar) -> Vec<Detail> {
@@ -399,8 +415,8 @@ impl Screen for Correlate {
                 }
             }
             What::Alert(index) => {
-                let name = found.alerts[index].pointer("/labels/alertname").and_then(Value::as_str);
-                Subject { alert: name.map(str::to_owned), time: self.time_of(what), ..Subject::default() }
+                let name = found.alerts[index].labels.get("alertname");
+                Subject { alert: name.cloned(), time: self.time_of(what), ..Subject::default() }
             }
         }
     }

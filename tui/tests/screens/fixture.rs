@@ -445,7 +445,13 @@ fn correlation(id: &str, words: &Words) -> Correlation {
         spans,
         logs,
         exemplars: vec![exemplar],
-        alerts: vec![json!({"labels": {"alertname": "PaymentErrors"}, "state": "firing", "activeAt": at(5, 0)})],
+        alerts: vec![Alert {
+            labels: [("alertname".to_owned(), "PaymentErrors".to_owned())].into(),
+            state: "firing".to_owned(),
+            active_at: Some(at(5, 0)),
+            value: "3.1e+01".to_owned(),
+            ..Alert::default()
+        }],
         partial: false,
         reason: None,
     }
