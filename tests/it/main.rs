@@ -15,3 +15,4 @@ mod rule_files;
 mod rules;
 mod rust_sdk;
 mod serve;
+mod watch;

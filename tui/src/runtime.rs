@@ -6,6 +6,7 @@
 
 mod fetches;
 pub mod once;
+pub mod picture;
 mod tail;
 
 use std::io;
