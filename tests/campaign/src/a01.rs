@@ -48,7 +48,7 @@ async fn run_all(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
     }
     done.sort_by_key(|trial| trial.seed.wrapping_sub(seed));
     let transitions = done.iter().map(|trial| trial.acknowledged).sum();
-    Ok(Report::new("A01", seed, transitions, done))
+    Ok(Report::new("A01", seed, transitions, done).of_alerts())
 }
 
 async fn in_a_directory(binary: PathBuf, seed: u64) -> anyhow::Result<Trial> {
