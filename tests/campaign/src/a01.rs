@@ -17,7 +17,7 @@ use crate::report::{Report, Trial};
 const ALARMS: u64 = 4;
 
 /// Every alarm is raised and cleared within this time, and so the kill meets some transition of some alarm.
-const PLAN_MS: u64 = 6_000;
+const PLAN_MS: u64 = 8_500;
 
 /// From the end of the plan until everything is told. A notification that was under way at the kill is tried again within
 /// seconds.
@@ -71,7 +71,8 @@ fn plan(random: &mut fastrand::Rng) -> (Vec<(u64, Step)>, u64) {
     let mut steps = Vec::new();
     for alarm in 0..ALARMS {
         let raised = random.u64(0..1_500);
-        let cleared = raised + random.u64(2_500..4_000);
+        // Long enough for two evaluations and the kill between them, on a busy machine too.
+        let cleared = raised + random.u64(4_500..7_000);
         steps.push((raised, Step::Set { alarm, value: 1 }));
         steps.push((cleared, Step::Set { alarm, value: 0 }));
     }
