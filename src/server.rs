@@ -75,18 +75,19 @@ impl Server {
         for (_, listener, _) in answering {
             server.serve(listener, gate.router());
         }
-        let store = open_store(config, &clock, &stats).await?;
-        let intake = Intake::new(config.collector.clone(), store.writer(), Arc::clone(&clock), stats.clone());
-        server.watch_itself(config, &store, &intake, &clock, &stats);
-        let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
-        let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
-        gate.open(query::api::router(state.with_rules(rules.clone()).with_notifier(notifier.clone())));
+        let intake = Intake::starting(config.collector.clone(), Arc::clone(&clock), stats.clone());
         for (name, listener, _) in receiving {
             match name {
                 "otlp_grpc" => server.serve_grpc(listener, intake.clone()),
                 _ => server.serve(listener, collector::http_router(intake.clone())),
             }
         }
+        let store = open_store(config, &clock, &stats).await?;
+        let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
+        intake.open(store.writer());
+        server.watch_itself(config, &store, &intake, &clock, &stats);
+        let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
+        gate.open(query::api::router(state.with_rules(rules.clone()).with_notifier(notifier.clone())));
         rules.run();
         let stop = Stop::new();
         let said = stop.said();

@@ -3,11 +3,13 @@
 //!
 //! A request that is no message of its kind is refused whole and leaves the columns as they were. Within a decoded request
 //! every item is judged alone: what OTLP forbids is left out and counted in the [`Outcome`], everything else is kept as it
-//! was sent. prost sits inside for now; nothing of it shows outside.
+//! was sent. Both encodings become the messages of OTLP first, and one conversion follows; prost's types sit inside and do not
+//! show outside.
 
 mod attributes;
 mod correlation;
 mod histogram;
+mod json;
 mod logs;
 mod points;
 mod resource;
@@ -30,6 +32,8 @@ use crate::{DecodeError, Outcome, Reason, Warning};
 pub enum Encoding {
     /// Binary protobuf.
     Protobuf,
+    /// OTLP/JSON.
+    Json,
 }
 
 /// What conversion needs to know besides the bytes.
@@ -64,25 +68,25 @@ impl Default for Limits {
     }
 }
 
-fn decode<M: prost::Message + Default>(
-    bytes: &[u8],
+// The message that the bytes are. What JSON said in another way than OTLP wants is warned about in the outcome.
+fn decode<'a, M: prost::Message + Default>(
+    bytes: &'a [u8],
     encoding: Encoding,
     request: weight::Request,
+    json_root: fn(&mut json::Reader<'a>) -> json::Read<M>,
     context: &Context<'_>,
+    outcome: &mut Outcome,
 ) -> Result<M, DecodeError> {
+    let bytes_max = context.limits.decoded_bytes_max;
     match encoding {
         Encoding::Protobuf => {
-            let bytes_max = context.limits.decoded_bytes_max;
             if !weight::fits(request, bytes, bytes_max) {
                 return Err(DecodeError::TooManyParts { bytes_max });
             }
-            let message = match request {
-                weight::Request::Logs => "ExportLogsServiceRequest",
-                weight::Request::Spans => "ExportTraceServiceRequest",
-                weight::Request::Points => "ExportMetricsServiceRequest",
-            };
+            let message = request.message();
             M::decode(bytes).map_err(|source| DecodeError::Protobuf { message, source })
         }
+        Encoding::Json => json::read(bytes, request, json_root, bytes_max, outcome),
     }
 }
 

@@ -17,6 +17,13 @@ pub const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
 /// JSON, and common readers of JSON (serde_json among them) stop at 128: deeper values could be kept but not read again.
 pub const VALUE_DEPTH_MAX: usize = 24;
 
+/// How deep objects and lists of a JSON request may be nested, unknown keys included. The deepest value that is kept takes
+/// about 110; the reader's stack grows with each, so that an unbounded one would be an attack.
+pub const JSON_DEPTH_MAX: usize = 256;
+
+/// Bytes of the path that an answer gives for a place in a JSON request; senders choose some of its words.
+pub const PLACE_BYTES_MAX: usize = 400;
+
 /// Bytes that the resources, scopes and metric descriptions of one request may take once every item carries its own copy,
 /// as parts and queries see them. Without it a request of some MiB, one huge resource over many small items, would ask for
 /// terabytes later, when nobody can refuse it any more. Below what one record of the WAL may take.
@@ -30,13 +37,18 @@ pub const DECODED_BYTES_MAX: u64 = 2 << 30;
 /// busy for longer than other connections should notice.
 pub const INLINE_BYTES_MAX: usize = 128 << 10;
 
-/// The same for compressed requests, which commonly grow tenfold.
+/// The same for gzip, which commonly grows tenfold and at most a thousandfold. (A few bytes of zstd can be 128 KiB, so
+/// that it always goes aside.)
 pub const INLINE_COMPRESSED_BYTES_MAX: usize = 12 << 10;
 
 /// Bytes that decompression adds at a time, and so the most by which it overshoots before it looks at a bound.
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
-/// Bytes of a request too large that are read and thrown away before it is answered over HTTP/1.1, where a client that is
+/// Largest window of a zstd frame, as a power of two: 8 MiB, what RFC 9659 allows to content codings. It is memory that one
+/// decompression takes whatever comes out; a frame that wants more is refused.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Bytes of a refused request that are read and thrown away before it is answered over HTTP/1.1, where a client that is
 /// still writing would find the connection reset and never see the answer.
 pub const DRAIN_BYTES_MAX: u64 = 64 << 20;
 
@@ -45,6 +57,20 @@ pub const REASONS_NAMED_MAX: usize = 5;
 
 /// Characters of a sender's name (of a span, of a metric) that an answer repeats.
 pub const NAME_ECHO_CHARS_MAX: usize = 80;
+
+/// Bytes of the text by which an answer says what is wrong with some items. Reasons and names are bounded one by one; this
+/// holds whatever is added to them. OTLP allows answers of 4 MiB.
+pub const PARTIAL_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of the text of a refusal. Over gRPC it travels in headers, three times and in base64, and clients commonly take
+/// 8 KiB of headers.
+pub const REFUSAL_TEXT_BYTES_MAX: usize = 1 << 10;
+
+/// Answers over HTTP smaller than this are not compressed: they fit a packet as they are.
+pub const ANSWER_GZIP_BYTES_MIN: usize = 1 << 10;
+
+/// When a client should come again that came while the server replays its log.
+pub const RETRY_AFTER_START: Duration = Duration::from_secs(1);
 
 /// When a client that found the server full should come again.
 pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_secs(1);

@@ -113,11 +113,24 @@ pub enum Warning {
     StringIndex,
     /// A metric without data: there is nothing to keep.
     MetricWithoutData,
+    /// JSON: the name of an enumeration's value instead of its number.
+    EnumName,
+    /// JSON: a key in snake_case whose form in lowerCamelCase is known. It is ignored like every unknown key.
+    SnakeCaseKey,
+    /// JSON: a key for the second time in one object, or two fields of which there can be one.
+    RepeatedKey,
 }
 
 impl Warning {
     /// All warnings.
-    pub const ALL: [Warning; 3] = [Warning::IgnoredId, Warning::StringIndex, Warning::MetricWithoutData];
+    pub const ALL: [Warning; 6] = [
+        Warning::IgnoredId,
+        Warning::StringIndex,
+        Warning::MetricWithoutData,
+        Warning::EnumName,
+        Warning::SnakeCaseKey,
+        Warning::RepeatedKey,
+    ];
 
     /// The word of the counters.
     pub const fn as_str(self) -> &'static str {
@@ -125,6 +138,9 @@ impl Warning {
             Warning::IgnoredId => "ignored_id",
             Warning::StringIndex => "string_index",
             Warning::MetricWithoutData => "metric_without_data",
+            Warning::EnumName => "enum_name",
+            Warning::SnakeCaseKey => "snake_case_key",
+            Warning::RepeatedKey => "repeated_key",
         }
     }
 
@@ -136,6 +152,11 @@ impl Warning {
             Warning::MetricWithoutData => {
                 "metrics without data were skipped (send a metric with its points or not at all)"
             }
+            Warning::EnumName => {
+                "names of enumerated values were read as their numbers (OTLP/JSON has the numbers only)"
+            }
+            Warning::SnakeCaseKey => "keys in snake_case were ignored (OTLP/JSON has them in lowerCamelCase)",
+            Warning::RepeatedKey => "of a key that stands twice in one object the last was taken (send it once)",
         }
     }
 }
@@ -231,6 +252,7 @@ impl Outcome {
             }
             let _ = write!(message, "warning, {} times: {}, first {}", noted.count, warning.what(), noted.first);
         }
+        truncate(&mut message, limits::PARTIAL_TEXT_BYTES_MAX);
         Some(PartialSuccess { rejected, message })
     }
 
@@ -247,6 +269,15 @@ impl Outcome {
             let _ = write!(text, "; {unnamed} for other reasons");
         }
         text
+    }
+}
+
+/// Cuts a text to `bytes_max` bytes, visibly and between characters.
+pub fn truncate(text: &mut String, bytes_max: usize) {
+    const CUT: &str = "...";
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub(CUT.len())));
+        text.push_str(CUT);
     }
 }
 
@@ -279,6 +310,15 @@ mod tests {
         assert!(partial.message.starts_with("66 of 67 data points rejected: 11 because "), "{}", partial.message);
         assert!(partial.message.contains("(first place 10)"), "{}", partial.message);
         assert!(partial.message.ends_with("; 21 for other reasons"), "{}", partial.message);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        for (bytes_max, expected) in [(9, "aüüüü"), (8, "aüü..."), (7, "aü..."), (3, "...")] {
+            let mut text = "aüüüü".to_owned();
+            truncate(&mut text, bytes_max);
+            assert_eq!(text, expected);
+        }
     }
 
     #[test]

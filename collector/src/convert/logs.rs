@@ -7,7 +7,9 @@ use store::schema::{LogColumns, LogRow, derived};
 
 use super::attributes::{HeldValue, KeyValues};
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, known_time, optional_id, weight};
+use super::{
+    Context, Encoding, Expansion, Mistakes, Place, correlation, decode, json, known_time, optional_id, weight,
+};
 use crate::{DecodeError, Outcome, Reason};
 
 /// Adds the records of an `ExportLogsServiceRequest` to the columns. On an error the columns are as before.
@@ -17,8 +19,9 @@ pub fn logs(
     context: &Context<'_>,
     columns: &mut LogColumns,
 ) -> Result<Outcome, DecodeError> {
-    let request: ExportLogsServiceRequest = decode(bytes, encoding, weight::Request::Logs, context)?;
     let mut outcome = Outcome::default();
+    let request: ExportLogsServiceRequest =
+        decode(bytes, encoding, weight::Request::Logs, json::logs_request, context, &mut outcome)?;
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_logs.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);

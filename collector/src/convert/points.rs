@@ -13,7 +13,8 @@ use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, 
 use super::attributes::KeyValues;
 use super::resource::{Envelope, HeldResource, HeldScope};
 use super::{
-    Context, Encoding, Expansion, Mistakes, Place, correlation, decode, histogram, known_time, optional_id, weight,
+    Context, Encoding, Expansion, Mistakes, Place, correlation, decode, histogram, json, known_time, optional_id,
+    weight,
 };
 use crate::{DecodeError, Outcome, Reason, Warning};
 
@@ -24,8 +25,9 @@ pub fn points(
     context: &Context<'_>,
     columns: &mut PointColumns,
 ) -> Result<Outcome, DecodeError> {
-    let request: ExportMetricsServiceRequest = decode(bytes, encoding, weight::Request::Points, context)?;
     let mut outcome = Outcome::default();
+    let request: ExportMetricsServiceRequest =
+        decode(bytes, encoding, weight::Request::Points, json::metrics_request, context, &mut outcome)?;
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_metrics.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);

@@ -8,7 +8,7 @@ use store::schema::{EventRow, LinkRow, SpanColumns, SpanRow, ValueRef};
 
 use super::attributes::KeyValues;
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, sent_time, weight};
+use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, json, sent_time, weight};
 use crate::{DecodeError, Outcome, Reason};
 
 /// Adds the spans of an `ExportTraceServiceRequest` to the columns. On an error the columns are as before.
@@ -18,8 +18,9 @@ pub fn spans(
     context: &Context<'_>,
     columns: &mut SpanColumns,
 ) -> Result<Outcome, DecodeError> {
-    let request: ExportTraceServiceRequest = decode(bytes, encoding, weight::Request::Spans, context)?;
     let mut outcome = Outcome::default();
+    let request: ExportTraceServiceRequest =
+        decode(bytes, encoding, weight::Request::Spans, json::traces_request, context, &mut outcome)?;
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_spans.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);

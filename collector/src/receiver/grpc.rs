@@ -1,4 +1,4 @@
-//! OTLP/gRPC: the three export services and grpc.health.v1, on tonic's server.
+//! OTLP/gRPC: the three export services, grpc.health.v1 and grpc.reflection, on tonic's server.
 //!
 //! The messages are not decoded here: a request's body is taken as bytes, its one gRPC frame unwrapped, and handed on, so
 //! that both doors share one decompression, one set of limits and one decoder, and each fault gets the code that OTLP
@@ -24,6 +24,7 @@ use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::server as reflection;
 
 use super::Door;
 use super::decode::{self, Compression};
@@ -34,10 +35,13 @@ use crate::{Intake, Outcome, Refusal, limits};
 
 /// The gRPC server could not go on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve OTLP/gRPC")]
-pub struct ServeError {
-    #[source]
-    source: tonic::transport::Error,
+pub enum ServeError {
+    /// The listener or a connection failed in a way that ends the server.
+    #[error("cannot serve OTLP/gRPC")]
+    Transport(#[source] tonic::transport::Error),
+    /// The messages' descriptions, which are part of the program, cannot be read: a defect.
+    #[error("cannot describe the services of OTLP/gRPC")]
+    Reflection(#[source] tonic_reflection::server::Error),
 }
 
 const SERVICES: [(&str, Signal); 3] = [
@@ -50,16 +54,20 @@ const SERVICES: [(&str, Signal); 3] = [
 const FRAME_HEADER_BYTES: usize = 5;
 
 /// Serves OTLP/gRPC and grpc.health.v1 until `shutdown` completes and the calls under way are answered. Health says
-/// NOT_SERVING as soon as the intake is closed.
+/// SERVING from when the intake is opened until it is closed.
 pub async fn serve_grpc(
     intake: Intake,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let reporter = HealthReporter::new();
-    set_health(&reporter, ServingStatus::Serving).await;
+    set_health(&reporter, ServingStatus::NotServing).await;
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-    let routes = Routes::from(router(intake.clone())).add_service(health);
+    let routes = Routes::from(router(intake.clone()))
+        .add_service(health)
+        .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
+        // What clients asked for before there was a v1; many still do.
+        .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
     let server = Server::builder()
         .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
@@ -68,14 +76,25 @@ pub async fn serve_grpc(
         .add_routes(routes)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown);
     let health_of_intake = async {
+        intake.opened().await;
+        set_health(&reporter, ServingStatus::Serving).await;
         intake.closed().await;
         set_health(&reporter, ServingStatus::NotServing).await;
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        served = server => served.map_err(|source| ServeError { source }),
+        served = server => served.map_err(ServeError::Transport),
         () = health_of_intake => Ok(()),
     }
+}
+
+// The services that are here; the descriptions have more.
+fn reflection() -> reflection::Builder<'static> {
+    let services = SERVICES.into_iter().map(|(name, _)| name).chain(["grpc.health.v1.Health"]);
+    let builder = reflection::Builder::configure()
+        .register_encoded_file_descriptor_set(opentelemetry_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    services.fold(builder, reflection::Builder::with_service_name)
 }
 
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
@@ -118,7 +137,9 @@ async fn unknown_method(State(intake): State<Intake>, request: Request) -> Respo
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let value = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|known| media_type.eq_ignore_ascii_case(known))
 }
 
 fn with_status(status: StatusCode) -> Response {
@@ -192,7 +213,7 @@ fn refuse(refusal: &Refusal) -> Response {
     let details = Bytes::from(status.to_protobuf());
     let mut response = into_response(Status::with_details(code, status.message, details));
     if matches!(refusal, Refusal::ContentEncoding { .. }) {
-        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("gzip,identity"));
+        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip,zstd"));
     }
     response
 }

@@ -39,8 +39,8 @@ pub struct Server {
     pub http: SocketAddr,
     pub grpc: SocketAddr,
     pub intake: Intake,
+    pub store: Store,
     stats: Stats,
-    store: Store,
     _directory: TempDir,
 }
 
@@ -62,6 +62,26 @@ impl Server {
         };
         let store = Store::open(setup).expect("an empty folder can be opened");
         let intake = Intake::new(config, store.writer(), clock, stats.clone());
+        Self::before(intake, stats, store, directory).await
+    }
+
+    /// A server whose store is open, but whose doors do not know yet.
+    pub async fn starting(config: Config) -> Self {
+        let directory = tempfile::tempdir().expect("a folder can be made");
+        let (stats, clock) = (Stats::new(), Arc::new(SystemClock::new()));
+        let setup = Setup {
+            directory: directory.path().join("data"),
+            config: store::Config::default(),
+            clock: clock.clone(),
+            disk: Arc::new(RealDisk),
+            stats: stats.clone(),
+        };
+        let store = Store::open(setup).expect("an empty folder can be opened");
+        let intake = Intake::starting(config, clock, stats.clone());
+        Self::before(intake, stats, store, directory).await
+    }
+
+    async fn before(intake: Intake, stats: Stats, store: Store, directory: TempDir) -> Self {
         let (http_listener, http) = bind().await;
         let (grpc_listener, grpc) = bind().await;
         let router = http_router(intake.clone());
