@@ -31,7 +31,7 @@ pub fn correlation_keys() -> Vec<String> {
 }
 
 pub fn context(keys: &[String]) -> Context<'_> {
-    Context { received: RECEIVED, correlation_keys: keys, limits: Limits::default() }
+    Context { received: RECEIVED, correlation_keys: keys, limits: Limits::default(), series: None }
 }
 
 /// Both doors and what stands behind them. Ends with the test's runtime.
