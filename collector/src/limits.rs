@@ -105,8 +105,9 @@ pub const BODY_WINDOW: Duration = Duration::from_secs(10);
 /// before it reads the answer, too little to keep the server busy.
 pub const STRANGERS_BYTES_MAX: u64 = 1 << 20;
 
-/// Default of the attributes of an item, resource or scope. SDKs stop at 128.
-pub const ATTRIBUTES_MAX: u64 = 2_000;
+/// Default of the attributes of an item, resource or scope. SDKs stop at 128; whoever sends documents as log records may have
+/// thousands.
+pub const ATTRIBUTES_MAX: u64 = 10_000;
 
 /// Default of the bytes of an attribute's key. Keys become names of columns.
 pub const ATTRIBUTE_KEY_BYTES_MAX: u64 = 1 << 10;
@@ -115,7 +116,7 @@ pub const ATTRIBUTE_KEY_BYTES_MAX: u64 = 1 << 10;
 pub const ATTRIBUTE_VALUE_BYTES_MAX: u64 = 1 << 20;
 
 /// Default of the attributes of a point. SDKs stop at 128; each becomes a label, which every query carries along.
-pub const LABELS_MAX: u64 = 128;
+pub const LABELS_MAX: u64 = 512;
 
 /// Default of the series that points may belong to at a time. Each takes some KiB of memory in heads and queries.
 pub const SERIES_MAX: u64 = 2_000_000;

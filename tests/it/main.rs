@@ -4,6 +4,7 @@ mod alerts;
 mod cli;
 mod crash;
 mod demo;
+mod doors;
 mod golden;
 mod harness;
 mod metrics;

@@ -48,8 +48,8 @@ pub async fn gather(
     let pace = Pace::new(intake.config().body_bytes_per_s_min);
     tokio::select! {
         gathered = gather_all(body, bytes_max, drain, reservation, &pace) => gathered,
-        refusal = pace.broken(intake.clock()) => Err(refusal),
-        () = body_deadline(intake) => Err(Refusal::Slow { seconds }),
+        refusal = pace.broken(intake.clock()) => Err(pace.verdict(refusal)),
+        () = body_deadline(intake) => Err(pace.verdict(Refusal::Slow { seconds })),
     }
 }
 
@@ -82,6 +82,7 @@ async fn gather_all(
         };
         pace.arrived(data.len());
         if (bytes.len() + data.len()) as u64 > bytes_max {
+            pace.exceeds(bytes_max);
             drop(bytes);
             drop_rest(body, drain).await;
             return Err(Refusal::TooLarge { bytes_max });

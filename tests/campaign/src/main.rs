@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let patience = Duration::from_secs(arguments.seconds);
     let figures = match arguments.campaign {
         Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
-        Name::R12 => Some(r12::run(&binary, trials).await?),
+        Name::R12 => Some(r12::run(&binary, trials, 4 << 10).await?),
         Name::R14 => Some(r14::run(&binary, patience, seed).await?),
         _ => None,
     };

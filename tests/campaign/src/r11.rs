@@ -28,11 +28,13 @@ pub struct Plan {
     pub seconds: Duration,
     /// Log records that slow readers ask for.
     pub records: u64,
+    /// How many times the p99 without the attack the one with it may be.
+    pub factor: u32,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { connections: 1_000, seconds: Duration::from_secs(60), records: 50_000 }
+        Self { connections: 1_000, seconds: Duration::from_secs(60), records: 50_000, factor: 2 }
     }
 }
 
@@ -115,7 +117,7 @@ pub async fn run(binary: &Path, plan: &Plan) -> anyhow::Result<Figures> {
     }
     figures.note("resident at most", mib(watch.most()));
     // Below some milliseconds a p99 is the machine's, not the server's.
-    let allowed = (2 * before.quantile(0.99)).max(Duration::from_millis(10));
+    let allowed = (plan.factor * before.quantile(0.99)).max(Duration::from_millis(10));
     let p99 = during.quantile(0.99);
     figures.expect(p99 <= allowed, || format!("the p99 is {} instead of at most {}", ms(p99), ms(allowed)));
     server.kill().await?;

@@ -40,7 +40,7 @@ struct Bomb {
     grpc: &'static [i32],
 }
 
-fn bombs() -> anyhow::Result<Vec<Bomb>> {
+fn bombs(large_mib: usize) -> anyhow::Result<Vec<Bomb>> {
     let zeros = |mib: usize| gzip_zeros(mib << 20);
     let plain = |name, body: Vec<u8>| Bomb {
         name,
@@ -54,24 +54,24 @@ fn bombs() -> anyhow::Result<Vec<Bomb>> {
         grpc: &[8],
     };
     let member = zeros(16)?;
-    let ten_gib = zeros(1 << 10)?;
+    let large = zeros(large_mib)?;
     Ok(vec![
-        Bomb { encoding: Some("gzip"), ..plain("gzip", ten_gib.clone()) },
-        Bomb { encoding: Some("gzip"), ..plain("many gzip members", member.repeat(640)) },
+        Bomb { encoding: Some("gzip"), ..plain("gzip", large.clone()) },
+        Bomb { encoding: Some("gzip"), ..plain("many gzip members", member.repeat(large_mib / 16 + 1)) },
         // Inside is another gzip, which is no protobuf.
         Bomb { encoding: Some("gzip"), http: &[400], grpc: &[3], ..plain("gzip in gzip", gzip(&gzip(&member)?)?) },
-        Bomb { encoding: Some("deflate"), http: &[415], grpc: &[12], ..plain("deflate", ten_gib.clone()) },
+        Bomb { encoding: Some("deflate"), http: &[415], grpc: &[12], ..plain("deflate", large.clone()) },
         Bomb { chunked: true, ..plain("chunked, without a length", vec![0; 80 << 20]) },
         Bomb { encoding: Some("gzip"), http: &[400], grpc: &[3], ..plain("1000-fold below the limit", zeros(40)?) },
         Bomb { declared: Some(u64::from(u32::MAX)), ..plain("length that lies", vec![0; 70 << 20]) },
         Bomb {
             encoding: Some("gzip"),
-            pieces: (2_000, Duration::from_millis(500)),
+            pieces: (200, Duration::from_millis(500)),
             http: &[503],
             grpc: &[14],
-            ..plain("slow gzip", ten_gib)
+            ..plain("slow gzip", large)
         },
-        Bomb { encoding: Some("zstd"), ..plain("zstd", zstd_zeros(4 << 30)?) },
+        Bomb { encoding: Some("zstd"), ..plain("zstd", zstd_zeros(large_mib << 20)?) },
         Bomb { http: &[400], grpc: &[3], ..plain("values 100,000 deep", deep_protobuf(100_000)) },
         Bomb {
             media_type: "application/json",
@@ -82,8 +82,8 @@ fn bombs() -> anyhow::Result<Vec<Bomb>> {
     ])
 }
 
-/// Sends every shape alone and then `times` at once, on both transports.
-pub async fn run(binary: &Path, times: u64) -> anyhow::Result<Figures> {
+/// Sends every shape alone and then several at once, `times` in all, on both transports. The largest grow to `large_mib`.
+pub async fn run(binary: &Path, times: u64, large_mib: usize) -> anyhow::Result<Figures> {
     let directory = tempfile::tempdir()?;
     let setup = Setup::new(binary, directory.path());
     setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {LIMIT}\n"))?;
@@ -97,7 +97,7 @@ pub async fn run(binary: &Path, times: u64) -> anyhow::Result<Figures> {
     let grpc = server.address("otlp_grpc");
     let (during, _) = {
         let attack = async {
-            for bomb in bombs()? {
+            for bomb in bombs(large_mib)? {
                 let bomb = Arc::new(bomb);
                 for over_grpc in [false, true] {
                     let address = if over_grpc { grpc } else { http };
