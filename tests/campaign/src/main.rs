@@ -30,6 +30,9 @@ struct Arguments {
     /// R11: seconds without and with the attack. R14: seconds of overload.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// R12: mebibytes that the largest bombs grow to.
+    #[arg(long, default_value_t = 4096)]
+    large_mib: usize,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -76,7 +79,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let patience = Duration::from_secs(arguments.seconds);
     let figures = match arguments.campaign {
         Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
-        Name::R12 => Some(r12::run(&binary, trials, 4 << 10).await?),
+        Name::R12 => Some(r12::run(&binary, trials, arguments.large_mib).await?),
         Name::R14 => Some(r14::run(&binary, patience, seed).await?),
         _ => None,
     };
