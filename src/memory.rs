@@ -32,9 +32,9 @@ pub fn limit(config: &Config) -> u64 {
 pub fn fit(config: &mut Config) {
     let limit = config.memory_bytes_max;
     let store = &mut config.store;
-    // Rows in memory: a quarter. A head is written while it is still there, and then once more as Arrow and Parquet.
-    store.head_bytes_max = store.head_bytes_max.min(limit / 4);
-    store.flush_bytes = store.flush_bytes.min(limit / 16);
+    // A head is written while it is still there, as Arrow, Parquet and an index, each with memory of its own.
+    store.head_bytes_max = store.head_bytes_max.min(limit / 8);
+    store.flush_bytes = store.flush_bytes.min(limit / 32);
     let collector = &mut config.collector;
     // A request that could never be taken must be refused for good; three bytes are foreseen for one, compressed and not.
     collector.request_bytes_max = collector.request_bytes_max.min(limit / 8);
@@ -135,7 +135,7 @@ mod tests {
         let mut config = Config { memory_bytes_max: 400 << 20, ..Config::default() };
         let limit = limit(&config);
         fit(&mut config);
-        assert_eq!((limit, config.store.head_bytes_max, config.store.flush_bytes), (400 << 20, 100 << 20, 25 << 20));
+        assert_eq!((limit, config.store.head_bytes_max, config.store.flush_bytes), (400 << 20, 50 << 20, (400 << 20) / 32));
         assert_eq!(config.collector.request_bytes_max, 50 << 20);
         let large = Config { memory_bytes_max: 64 << 30, ..Config::default() };
         let mut fitted = large.clone();
