@@ -135,7 +135,10 @@ mod tests {
         let mut config = Config { memory_bytes_max: 400 << 20, ..Config::default() };
         let limit = limit(&config);
         fit(&mut config);
-        assert_eq!((limit, config.store.head_bytes_max, config.store.flush_bytes), (400 << 20, 50 << 20, (400 << 20) / 32));
+        assert_eq!(
+            (limit, config.store.head_bytes_max, config.store.flush_bytes),
+            (400 << 20, 50 << 20, (400 << 20) / 32)
+        );
         assert_eq!(config.collector.request_bytes_max, 50 << 20);
         let large = Config { memory_bytes_max: 64 << 30, ..Config::default() };
         let mut fitted = large.clone();

@@ -84,6 +84,8 @@ fn bombs(large_mib: usize) -> anyhow::Result<Vec<Bomb>> {
 
 /// Sends every shape alone and then several at once, `times` in all, on both transports. The largest grow to `large_mib`.
 pub async fn run(binary: &Path, times: u64, large_mib: usize) -> anyhow::Result<Figures> {
+    // Making them takes a while, during which nobody would look after the healthy client.
+    let bombs = tokio::task::spawn_blocking(move || bombs(large_mib)).await??;
     let directory = tempfile::tempdir()?;
     let setup = Setup::new(binary, directory.path());
     setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {LIMIT}\n"))?;
@@ -95,24 +97,21 @@ pub async fn run(binary: &Path, times: u64, large_mib: usize) -> anyhow::Result<
     let before = healthy(&server, async { tokio::time::sleep(Duration::from_secs(5)).await }).await?;
     let http = server.address("otlp_http");
     let grpc = server.address("otlp_grpc");
-    let (during, _) = {
-        let attack = async {
-            for bomb in bombs(large_mib)? {
-                let bomb = Arc::new(bomb);
-                for over_grpc in [false, true] {
-                    let address = if over_grpc { grpc } else { http };
-                    throw(&bomb, address, over_grpc, times, &mut figures).await?;
-                }
+    let attack = async {
+        for bomb in bombs {
+            let bomb = Arc::new(bomb);
+            for over_grpc in [false, true] {
+                let address = if over_grpc { grpc } else { http };
+                throw(&bomb, address, over_grpc, times, &mut figures).await?;
             }
-            figures.note("HTTP/2 resets", resets(grpc).await?);
-            figures.note("HTTP/2 heads without end", endless_head(grpc).await?);
-            anyhow::Ok(())
-        };
-        let done = std::cell::Cell::new(None);
-        let during = healthy(&server, async { done.set(Some(attack.await)) }).await?;
-        done.into_inner().transpose()?;
-        (during, ())
+        }
+        figures.note("HTTP/2 resets", resets(grpc).await?);
+        figures.note("HTTP/2 heads without end", endless_head(grpc).await?);
+        anyhow::Ok(())
     };
+    let done = std::cell::Cell::new(None);
+    let during = healthy(&server, async { done.set(Some(attack.await)) }).await?;
+    done.into_inner().transpose()?;
     figures.expect(server.ended()?.is_none(), || "the server has ended".to_owned());
     tokio::time::sleep(Duration::from_secs(2)).await;
     let most = watch.most();
