@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod alerting;
+pub mod check;
 pub mod condition;
 pub mod config;
 pub mod engine;
@@ -23,6 +24,7 @@ pub mod rule;
 pub mod show;
 pub mod state;
 pub mod template;
+pub mod unit;
 mod yaml;
 
 pub use alert::Alert;

@@ -16,7 +16,7 @@ fn paths(table: &Table, prefix: &str, found: &mut BTreeSet<String>) {
     for (name, value) in table {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-            // An empty one is a setting whose keys are its user's.
+            // Without keys of its own it is a setting: a table of anybody's names.
             Value::Table(section) if !section.is_empty() => paths(section, &path, found),
             _ => {
                 found.insert(path);
@@ -37,6 +37,14 @@ fn default_toml_has_every_key() {
     paths(&Table::try_from(Config::default()).expect("serialisable"), "", &mut of_types);
     let of_file: BTreeSet<String> = KEYS.iter().map(|key| key.path.clone()).collect();
     assert_eq!(of_file, of_types);
+}
+
+#[test]
+fn external_labels_may_have_any_name() {
+    let text = "[rules.external_labels]\ncluster = \"eu-1\"\n\"a b\" = \"\"\n";
+    super::layers::check_text(Path::new("sextant.toml"), text).expect("they are known");
+    let inline = "[rules]\nexternal_labels = { cluster = 5 }\n";
+    assert!(super::layers::check_text(Path::new("sextant.toml"), inline).is_err());
 }
 
 #[test]

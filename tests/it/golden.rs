@@ -1,4 +1,5 @@
-//! OTLP's own example requests in JSON: sent to the binary over HTTP, and read back with `format=otlp`, equal in meaning.
+//! OTLP's own example requests in JSON: sent to the binary over HTTP, and read back with `format=otlp`, equal in meaning; what
+//! was read back, sent to another server, is read from there word for word.
 
 use std::path::{Path, PathBuf};
 
@@ -29,16 +30,22 @@ async fn the_examples_of_the_specification_come_back() {
         ("logs.json", "/v1/logs", "/api/v1/logs"),
         ("events.json", "/v1/logs", "/api/v1/logs"),
     ] {
-        let place = Place::new();
-        let server = place.serve().await;
         let sent = std::fs::read(folder.join(file)).expect("the example can be read");
-        let client = Client::new(&server.url("otlp_http"), Settings::default()).expect("an address");
-        let answer = client.post(door, "application/json", sent.clone().into()).await.expect("it is answered");
-        assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]), "{file}");
-        let kept = read_back(&server, rows).await;
+        let kept = through(door, rows, sent.clone()).await;
         let sent: Value = serde_json::from_slice(&sent).expect("the example is JSON");
         assert_eq!(meaning(&kept), meaning(&sent), "{file}");
+        assert_eq!(through(door, rows, kept.to_string().into_bytes()).await, kept, "{file}");
     }
+}
+
+// What a server of its own gives back of a request.
+async fn through(door: &str, rows: &str, request: Vec<u8>) -> Value {
+    let place = Place::new();
+    let server = place.serve().await;
+    let client = Client::new(&server.url("otlp_http"), Settings::default()).expect("an address");
+    let answer = client.post(door, "application/json", request.into()).await.expect("it is answered");
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]), "{door}");
+    read_back(&server, rows).await
 }
 
 async fn read_back(server: &Server, path: &str) -> Value {

@@ -1,6 +1,7 @@
 //! The binary from outside: one program of end-to-end tests. Each test has a directory, ports and an environment of its own.
 
 mod alerts;
+mod boards;
 mod cli;
 mod crash;
 mod demo;
@@ -11,5 +12,8 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
+mod rule_files;
+mod rules;
 mod rust_sdk;
 mod serve;
+mod watch;

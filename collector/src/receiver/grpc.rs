@@ -31,6 +31,7 @@ use super::decode::{self, Compression};
 use super::status::{self, RpcStatus};
 use crate::convert::Encoding;
 use crate::intake::Arrival;
+use crate::outcome;
 use crate::{Intake, Outcome, Refusal, limits};
 
 /// The gRPC server could not go on.
@@ -140,7 +141,9 @@ fn door(signal: Signal) -> MethodRouter<Intake> {
 async fn unknown_method(State(intake): State<Intake>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     intake.counters().astray(Door::Grpc, &Refusal::UnknownPath { path: path.clone() });
-    into_response(Status::unimplemented(format!("there is no method {path}; Export of the OTLP services is received")))
+    let mut message = format!("Export of the OTLP services is received; there is no method {path}");
+    outcome::truncate(&mut message, limits::REFUSAL_TEXT_BYTES_MAX);
+    into_response(Status::unimplemented(message))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -45,7 +45,7 @@ impl Request for ExportLogsServiceRequest {
     }
 
     fn shorten(&mut self) {
-        self.resource_logs.truncate(2);
+        self.resource_logs.truncate(1);
         for scope in self.resource_logs.iter_mut().flat_map(|resource| &mut resource.scope_logs) {
             scope.log_records.truncate(2);
         }
@@ -76,7 +76,7 @@ impl Request for ExportTraceServiceRequest {
     }
 
     fn shorten(&mut self) {
-        self.resource_spans.truncate(2);
+        self.resource_spans.truncate(1);
         for scope in self.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans) {
             scope.spans.truncate(2);
         }
@@ -107,7 +107,7 @@ impl Request for ExportMetricsServiceRequest {
     }
 
     fn shorten(&mut self) {
-        self.resource_metrics.truncate(2);
+        self.resource_metrics.truncate(1);
         for scope in self.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics) {
             scope.metrics.truncate(2);
         }
@@ -170,7 +170,7 @@ pub fn check(base: u64, requests: u64) {
         rejected += counts.1;
     }
     println!("{requests} requests, {accepted} items kept, {rejected} rejected: the same both ways");
-    assert!(accepted > requests && rejected > requests / 10, "{accepted} kept, {rejected} rejected");
+    assert!(accepted > requests / 2 && rejected > requests / 50, "{accepted} kept, {rejected} rejected");
 }
 
 /// A seed that is printed, and can be given to repeat a run.
@@ -209,9 +209,10 @@ fn damaged_json_is_refused_or_read_but_never_more() {
             }
         }
         let converted = ExportTraceServiceRequest::convert(&text, Encoding::Json, &context(&correlation_keys()));
-        // The judge is another parser: what it takes for no JSON is refused. (It stops at fewer levels.)
-        let judged = serde_json::from_slice::<serde_json::Value>(&text);
-        if judged.is_err_and(|error| !error.to_string().contains("recursion limit")) {
+        // The judge is another parser: what it takes for no JSON is refused. (It stops at fewer levels, and at numbers that no
+        // double holds even where nobody wants them.)
+        let judged = serde_json::from_slice::<serde_json::Value>(&text).map_err(|error| error.to_string());
+        if judged.is_err_and(|error| !error.contains("recursion limit") && !error.contains("out of range")) {
             assert!(converted.is_err(), "seed {seed}: {}", String::from_utf8_lossy(&text));
         }
         refused += u64::from(converted.is_err());

@@ -19,7 +19,7 @@ mod unique;
 pub use budget::Budget;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use model::Labels;
 
@@ -169,6 +169,14 @@ impl<'a> Evaluator<'a> {
             self.warn(format!("PromQL warning: quantile value should be between 0 and 1, got {wrong}{place}"));
         }
     }
+}
+
+// Whoever adds numbers up later adds them up in the same order each time: the last bits of a rule's result must not depend on
+// the seed of a hash map.
+fn in_order<T>(map: HashMap<Labels, T>) -> Vec<(Labels, T)> {
+    let mut pairs: Vec<(Labels, T)> = map.into_iter().collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs
 }
 
 fn seconds(millis: i64) -> f64 {

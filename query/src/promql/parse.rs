@@ -86,8 +86,45 @@ fn check_durations(query: &str, tokens: &[Token<'_>]) -> Result<(), PromqlError>
     Ok(())
 }
 
+// What is PromQL only with a feature switched on, and unknown to the parser: durations that are computed, and the modifiers of
+// extended ranges. The parser has refused it already, so that a guess does no harm.
+fn experimental(tokens: &[Token<'_>]) -> Option<(usize, &'static str)> {
+    let mut in_brackets = false;
+    for (index, token) in tokens.iter().enumerate() {
+        let before = |back: usize| index.checked_sub(back).map_or("", |index| tokens[index].text);
+        let computes = matches!(token.text, "+" | "-" | "*" | "/" | "%" | "^" | "(");
+        let signed = matches!(before(1), "-" | "+");
+        let after_offset = before(if signed { 2 } else { 1 }).eq_ignore_ascii_case("offset");
+        match token.text {
+            "[" => in_brackets = true,
+            "]" => in_brackets = false,
+            _ if in_brackets && (computes || is_duration_word(token)) => return Some((token.at, COMPUTED)),
+            "(" if after_offset => return Some((token.at, COMPUTED)),
+            _ if after_offset && is_duration_word(token) => return Some((token.at, COMPUTED)),
+            word if matches!(before(1), "]" | "}") && word.eq_ignore_ascii_case("anchored") => {
+                return Some((token.at, "\"anchored\""));
+            }
+            word if matches!(before(1), "]" | "}") && word.eq_ignore_ascii_case("smoothed") => {
+                return Some((token.at, "\"smoothed\""));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+const COMPUTED: &str = "a duration that is computed";
+
+fn is_duration_word(token: &Token<'_>) -> bool {
+    let word = token.text.trim_start_matches(':');
+    token.kind == TokenKind::Word && ["step", "range", "min", "max", "min_of", "max_of"].contains(&word)
+}
+
 fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
     let query = query.to_owned();
+    if let Some((at, construct)) = experimental(tokens) {
+        return PromqlError::Unsupported { query, position: Some(at), construct: construct.to_owned() };
+    }
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
         let called = |pair: &&[Token<'_>]| pair[0].text == name && pair[1].text == "(";
         let position = tokens.windows(2).find(called).map(|pair| pair[0].at);
@@ -187,6 +224,10 @@ mod tests {
             ("a\n  + )", "2:5: parse error: unexpected right parenthesis ')'"),
             ("a[1e300]", "1:3: parse error: 1e300 seconds are no duration"),
             ("a offset -inf", "1:11: parse error: inf seconds are no duration"),
+            ("a[5m * 2]", "1:6: a duration that is computed is not supported yet"),
+            ("a[1h:step()]", "1:5: a duration that is computed is not supported yet"),
+            ("a offset -(5m)", "1:11: a duration that is computed is not supported yet"),
+            ("rate(a[5m] smoothed)", "1:12: \"smoothed\" is not supported yet"),
         ] {
             match parse(query) {
                 Err(error) => assert_eq!(error.to_string(), expected, "{query}"),

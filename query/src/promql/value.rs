@@ -172,7 +172,7 @@ pub enum Value {
     Scalar(Sample),
     /// One text, and the time it was asked for.
     Text(i64, String),
-    /// Series at one moment, sorted by their labels.
+    /// Series at one moment: in the order `sort` or `topk` at the very outside gives them, or else by their labels.
     Vector(Vec<(Labels, Sample)>),
     /// Series over time, sorted by their labels; none is empty.
     Matrix(Vec<(Labels, Vec<Sample>)>),

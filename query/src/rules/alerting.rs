@@ -154,8 +154,8 @@ pub fn withdraw(before: &Alerts, at: i64) -> Step {
     for alert in before.values().filter(|alert| alert.is_active()) {
         step.note(Some(alert), (alert.state == AlertState::Firing).then(|| alert.resolved(at)));
     }
-    step.announce(at);
-    step.alerts.clear();
+    // Nobody will tell of them again.
+    step.send = std::mem::take(&mut step.alerts).into_values().map(|alert| alert.sent(at)).collect();
     step
 }
 
@@ -221,6 +221,10 @@ impl ActiveAlert {
         ActiveAlert { state: AlertState::Resolved, resolved_at: Some(at), ..self.clone() }
     }
 
+    fn sent(&self, at: i64) -> ActiveAlert {
+        ActiveAlert { sent_at: Some(at), ..self.clone() }
+    }
+
     fn needs_sending(&self, at: i64) -> bool {
         if self.state == AlertState::Pending {
             return false;
@@ -255,7 +259,7 @@ impl Step {
     // Decides what is told, and notes that it was.
     fn announce(&mut self, at: i64) {
         for alert in self.alerts.values_mut().filter(|alert| alert.needs_sending(at)) {
-            alert.sent_at = Some(at);
+            *alert = alert.sent(at);
             self.send.push(alert.clone());
         }
         self.series.sort_by(|one, other| one.0.cmp(&other.0));

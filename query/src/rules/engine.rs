@@ -336,7 +336,9 @@ async fn keep_evaluating(group: &Group, context: &Arc<Context>, mut stopped: wat
     let now = || context.clock.now().as_millis();
     let mut last = group.slot(now());
     loop {
-        let wait = group.slot(now()).saturating_add(group.interval_ms).saturating_sub(now());
+        // At once if the moment has passed meanwhile; the slot bounds the wait if the wall clock was set back.
+        let next = last.min(group.slot(now())).saturating_add(group.interval_ms);
+        let wait = next.saturating_sub(now());
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
         tokio::select! {
             () = context.clock.sleep_until(context.clock.monotonic().saturating_add(wait)) => {}

@@ -4,7 +4,7 @@
 //! Nothing is evaluated here.
 
 mod duration;
-mod fields;
+pub(in crate::rules) mod fields;
 mod group;
 
 use std::collections::BTreeMap;
@@ -175,6 +175,12 @@ impl RuleFile {
 
     /// Reads a file's text. `path` is what the file is called in messages and in the rules' identity.
     pub fn parse(path: &str, text: &str) -> Result<RuleFile, Vec<FileError>> {
+        let (file, errors) = RuleFile::read(path, text);
+        if errors.is_empty() { Ok(file) } else { Err(errors) }
+    }
+
+    /// What can be read of a file, and all mistakes in it. Only for looking at: rules with mistakes are among the others.
+    pub fn read(path: &str, text: &str) -> (RuleFile, Vec<FileError>) {
         let mut errors = Errors::new(path);
         let groups = match yaml::parse(text) {
             Ok(Some(root)) => group::groups(&root, &mut errors),
@@ -186,11 +192,8 @@ impl RuleFile {
             }
         };
         let mut found = errors.into_found();
-        if found.is_empty() {
-            return Ok(RuleFile { path: path.to_owned(), groups });
-        }
         found.sort_by_key(|error| error.place);
         found.truncate(limits::FILE_ERRORS_MAX);
-        Err(found)
+        (RuleFile { path: path.to_owned(), groups }, found)
     }
 }

@@ -13,7 +13,7 @@ use store::Store;
 use tokio::sync::Semaphore;
 
 use super::alert::fingerprint;
-use super::alerting::ActiveAlert;
+use super::alerting::{ActiveAlert, Step, Transition};
 use super::condition::{View, chain};
 use super::file;
 use super::history::{History, Record};
@@ -67,6 +67,14 @@ impl Context {
         let mut labels = self.external_labels.clone();
         labels.extend(owned(&alert.labels));
         labels
+    }
+
+    /// What is written down of a step.
+    pub fn records(&self, rule: &RuleId, step: &Step, at: Timestamp) -> Vec<Record> {
+        let record = |transition: &Transition| {
+            Record::new(rule, transition, fingerprint(&self.labels_of(&transition.alert)), at)
+        };
+        step.transitions.iter().map(record).collect()
     }
 
     /// Writes transitions to the log. They are durable already: if the log does not take them now, they wait.

@@ -5,6 +5,7 @@
 //! crash hits after the record and before the entry is gone, the record is there twice, with one transition id.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use model::attributes::AttributeValue;
 use model::id::hex;
@@ -14,10 +15,10 @@ use model::{SpanId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
 use store::{Batch, StateChange, Store, StoreError, Writer};
-use tokio::sync::Mutex;
 
-use super::alert::fingerprint;
 use super::alerting::{ALERT_NAME, AlertState, Transition};
+use super::group::lock;
+use super::limits;
 use super::recording::{SCOPE, SERVICE};
 use super::state::{RuleId, owned};
 
@@ -47,6 +48,8 @@ pub struct Record {
     pub to: AlertState,
     /// Whose alert it is.
     pub rule: RuleId,
+    /// That of the labels the alert leaves with, external ones among them.
+    pub fingerprint: u64,
     /// The alert's labels.
     pub labels: BTreeMap<String, String>,
     /// Expanded.
@@ -60,16 +63,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of a transition at `at`.
-    pub fn new(rule: &RuleId, transition: &Transition, at: Timestamp) -> Self {
+    /// The record of a transition at `at` of an alert that leaves with this fingerprint.
+    pub fn new(rule: &RuleId, transition: &Transition, fingerprint: u64, at: Timestamp) -> Self {
         let labels = owned(&transition.alert.labels);
-        let id = format!("{:016x}-{:x}-{}", fingerprint(&labels), at.as_nanos(), transition.to.as_str());
+        let id = format!("{fingerprint:016x}-{:x}-{}", at.as_nanos(), transition.to.as_str());
         Self {
             id,
             at: at.as_nanos(),
             from: transition.from,
             to: transition.to,
             rule: rule.clone(),
+            fingerprint,
             labels,
             annotations: transition.alert.annotations.clone(),
             value: transition.alert.value.to_string(),
@@ -131,7 +135,7 @@ impl Record {
             (ALERT_NAME.to_owned(), text(self.labels.get(ALERT_NAME).unwrap_or(&self.rule.name))),
             ("alert.previous_state".to_owned(), text(before)),
             ("alert.transition_id".to_owned(), text(&self.id)),
-            ("alert.fingerprint".to_owned(), text(&format!("{:016x}", fingerprint(&self.labels)))),
+            ("alert.fingerprint".to_owned(), text(&format!("{:016x}", self.fingerprint))),
             ("alert.value".to_owned(), AttributeValue::Double(self.value.parse().unwrap_or(f64::NAN))),
             ("alert.active_at".to_owned(), text(&Timestamp::from_nanos(self.active_at).to_string())),
             ("rule.group".to_owned(), text(&self.rule.group)),
@@ -165,8 +169,10 @@ fn batch<'a>(records: impl IntoIterator<Item = &'a Record>) -> Batch {
 /// The transitions that are durable, but no log records yet.
 pub struct History {
     writer: Writer,
-    // By their keys. Held over a write: two writers would append one record twice.
+    // By their keys. Held to look and to change, never over a write.
     waiting: Mutex<BTreeMap<Vec<u8>, Record>>,
+    // One writes at a time, for all who came meanwhile: two would append one record twice.
+    writing: tokio::sync::Mutex<()>,
     gauge: Gauge,
 }
 
@@ -183,7 +189,7 @@ impl History {
         let help = "Transitions of alerts that are durable and not yet log records.";
         let gauge = stats.gauge("sextant_rule_history_waiting", help, &[]);
         gauge.set(waiting.len() as u64);
-        Self { writer: store.writer(), waiting: Mutex::new(waiting), gauge }
+        Self { writer: store.writer(), waiting: Mutex::new(waiting), writing: tokio::sync::Mutex::default(), gauge }
     }
 
     /// What makes the records durable. The caller commits it together with the alerts' state, and then calls
@@ -198,18 +204,33 @@ impl History {
 
     /// Writes these records and all that still wait to the log. On an error they go on waiting, and the next call tries again.
     pub async fn write(&self, records: Vec<Record>) -> Result<(), StoreError> {
-        let mut waiting = self.waiting.lock().await;
-        waiting.extend(records.into_iter().map(|record| (record.key(), record)));
-        self.gauge.set(waiting.len() as u64);
-        if waiting.is_empty() {
-            return Ok(());
+        {
+            let mut waiting = lock(&self.waiting);
+            waiting.extend(records.into_iter().map(|record| (record.key(), record)));
+            self.gauge.set(waiting.len() as u64);
+            if waiting.is_empty() {
+                return Ok(());
+            }
         }
-        self.writer.append(batch(waiting.values())).await?;
-        let gone = waiting.keys().map(|key| StateChange { table: TABLE.to_owned(), key: key.clone(), value: None });
-        let gone: Vec<StateChange> = gone.collect();
-        // They are in the log. If the table cannot forget them now, the next start writes them once more.
-        waiting.clear();
-        self.gauge.set(0);
-        self.writer.change_state(gone).await
+        let _alone = self.writing.lock().await;
+        loop {
+            let some: BTreeMap<Vec<u8>, Record> = {
+                let waiting = lock(&self.waiting);
+                let first = waiting.iter().take(limits::HISTORY_BATCH_MAX);
+                first.map(|(key, record)| (key.clone(), record.clone())).collect()
+            };
+            if some.is_empty() {
+                return Ok(());
+            }
+            self.writer.append(batch(some.values())).await?;
+            // They are in the log. If the table cannot forget them now, the next start writes them once more.
+            let gone = |key: Vec<u8>| StateChange { table: TABLE.to_owned(), key, value: None };
+            {
+                let mut waiting = lock(&self.waiting);
+                some.keys().for_each(|key| drop(waiting.remove(key)));
+                self.gauge.set(waiting.len() as u64);
+            }
+            self.writer.change_state(some.into_keys().map(gone).collect()).await?;
+        }
     }
 }

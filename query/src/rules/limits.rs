@@ -37,3 +37,7 @@ pub const FILES_POLL_S: u64 = 5;
 
 /// The shortest time between two evaluations of a group, in milliseconds. Each costs commits of the store.
 pub const INTERVAL_MIN_MS: i64 = 100;
+
+/// Transitions that are written to the log in one request. A record holds an alert's labels, annotations and samples: this keeps a
+/// request at a few MiB when everything fires at once.
+pub const HISTORY_BATCH_MAX: usize = 1_000;

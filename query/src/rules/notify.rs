@@ -15,6 +15,7 @@ pub mod limits;
 pub mod matcher;
 pub mod outbox;
 pub mod receiver;
+mod record;
 pub mod route;
 mod run;
 mod stats;
@@ -39,10 +40,11 @@ pub use stats::NotifyStats;
 
 use self::client::Client;
 use self::config::Config;
-use self::dispatch::{ALERTS, Dispatch, LOG};
+use self::dispatch::Dispatch;
 use self::group::Endpoint;
 use self::guard::{Allowed, Guard, Lookup};
 use self::outbox::{OUTBOX, Outbox};
+use self::record::{ALERTS, LOG};
 use crate::rules::Alert;
 
 /// What notifications are made from.

@@ -14,7 +14,7 @@ use super::alert::{Alert, fingerprint};
 use super::alerting::withdraw;
 use super::condition::chain;
 use super::group::{Context, Group};
-use super::history::{History, Record};
+use super::history::History;
 use super::recording;
 use super::rule::{RuleState, bare};
 use super::state::{self, RuleId};
@@ -85,7 +85,7 @@ pub async fn end_unknown(context: &Context, groups: &[Arc<Group>]) {
 
 async fn end_one(context: &Context, id: &RuleId, state: &RuleState, now: Timestamp) -> Result<(), StoreError> {
     let step = withdraw(&state.alerts, now.as_millis());
-    let records: Vec<Record> = step.transitions.iter().map(|t| Record::new(id, t, now)).collect();
+    let records = context.records(id, &step, now);
     let leaving: Vec<Alert> = step.send.iter().map(|alert| bare(context, alert)).collect();
     let mut changes = state::changes(id, &state.alerts, &step.alerts);
     changes.extend(History::changes(&records));

@@ -14,7 +14,7 @@ use super::condition::{Condition, Element, View, chain, vector};
 use super::expand::{Around, Templates};
 use super::file::{self, Action, Rule};
 use super::group::{Context, lock};
-use super::history::{History, Record};
+use super::history::History;
 use super::links::{Subject, links};
 use super::state::{self, RuleId};
 use super::template::{Query, TemplateError};
@@ -207,8 +207,7 @@ impl RunningRule {
     // Makes the step durable, then lets it out.
     async fn commit(&self, context: &Context, step: Step, at_ms: i64) -> Result<(), StoreError> {
         let before = self.state().alerts;
-        let at = Timestamp::from_millis(at_ms);
-        let records: Vec<Record> = step.transitions.iter().map(|t| Record::new(&self.id, t, at)).collect();
+        let records = context.records(&self.id, &step, Timestamp::from_millis(at_ms));
         let leaving: Vec<Alert> = step.send.iter().map(|alert| self.outgoing(context, alert, at_ms)).collect();
         let mut changes = state::changes(&self.id, &before, &step.alerts);
         changes.extend(History::changes(&records));

@@ -27,6 +27,12 @@ use std::rc::Rc;
 use model::Labels;
 use model::wire::alerts::AlertSample;
 
+// Go's ways of writing, for what else speaks in Prometheus's words.
+pub(in crate::rules) use float::{Shape, format as format_float};
+pub(in crate::rules) use moment::print_duration;
+pub(in crate::rules) use number::parse_float;
+pub(in crate::rules) use quote::quote;
+
 use function::Context;
 use tree::Trees;
 use value::{Map, Root, Value};

@@ -2,6 +2,7 @@
 
 mod api;
 mod oracle;
+mod random;
 mod rule_files;
 mod script;
 mod store_source;
@@ -9,7 +10,7 @@ mod world;
 
 use std::path::{Path, PathBuf};
 
-use query::promql::{self, MemorySource, Steps};
+use query::promql::{self, MemorySource, Options, Plan, Steps, Value};
 use script::Report;
 
 #[test]
@@ -38,6 +39,21 @@ fn scripts_of_prometheus() {
     assert!(report.passed > 0, "{report}");
 }
 
+/// Rule tests have an evaluation interval of their own; a plan is made once for all of it.
+#[test]
+fn subqueries_without_a_step_take_the_askers() {
+    let mut source = MemorySource::new();
+    source.load("m{l=\"a\"}", "0+1x60", 0, 10_000).expect("the notation is right");
+    let plan = Plan::new("count_over_time(m[5m:]) or vector(time())").expect("the query is right");
+    for (step, at, expected) in [(60_000, 600_000, 5.0), (30_000, 600_000, 10.0), (30_000, 100_000, 4.0)] {
+        let options = Options { subquery_step_ms: step, ..script::options() };
+        let answer = promql::instant_plan(&source, &plan, at, &options).expect("the query is answered");
+        let Value::Vector(vector) = answer.value else { panic!("{:?}", answer.value) };
+        let values: Vec<f64> = vector.iter().map(|(_, sample)| sample.value).collect();
+        assert_eq!(values, [at as f64 / 1000.0, expected], "a step of {step} ms at {at}");
+    }
+}
+
 /// As deep as the limit allows, in every direction the syntax tree can grow, on a stack as small as those of the threads that
 /// queries run on.
 #[test]
@@ -51,13 +67,19 @@ fn the_deepest_queries_fit_the_stack() {
         format!("up{}", " ^ up".repeat(depth)),
         format!("{}up{}", "sum(".repeat(depth), ")".repeat(depth)),
         format!("1{}", " - 1".repeat(depth)),
+        format!("up{}", " or up".repeat(depth)),
+        format!("{}up{}", "abs(".repeat(depth), ")".repeat(depth)),
+        format!("{}up{}", "absent(".repeat(depth), ")".repeat(depth)),
+        format!("{}1{}", "scalar(vector(".repeat(depth / 2), "))".repeat(depth / 2)),
+        format!("up{}", " + on () group_left () up".repeat(depth / 3)),
+        format!("{}up{}", "avg_over_time(".repeat(depth / 2), "[1m:1m])".repeat(depth / 2)),
     ];
     let work = move || {
         for query in queries {
             let steps = Steps::range(0, 120_000, 60_000).expect("three steps");
             let answer = promql::range(&source, &query, steps, &script::options());
             assert!(answer.is_ok(), "{query}: {answer:?}");
-            let deeper = format!("({query})");
+            let deeper = format!("{}{query}{}", "(".repeat(depth), ")".repeat(depth));
             assert!(promql::range(&source, &deeper, steps, &script::options()).is_err(), "{deeper}");
         }
     };

@@ -1,5 +1,8 @@
 //! The engine against naive recomputation from the raw samples, on random series. A seed is printed when they differ.
 
+mod sets;
+mod windows;
+
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
@@ -31,15 +34,15 @@ fn aggregations() {
     }
 }
 
-struct World {
+pub struct World {
     rng_seed: u64,
     series: BTreeMap<Labels, Raw>,
-    source: MemorySource,
+    pub source: MemorySource,
 }
 
 impl World {
     /// Up to twelve series of `m_total`, with gaps, resets, markers and NaN.
-    fn random(seed: u64) -> Self {
+    pub fn random(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut series = BTreeMap::new();
         let mut source = MemorySource::new();
@@ -94,7 +97,7 @@ impl World {
     }
 }
 
-fn random_steps(rng: &mut Rng) -> Steps {
+pub fn random_steps(rng: &mut Rng) -> Steps {
     let start = rng.i64(-100_000..2_000_000);
     Steps::range(start, start + rng.i64(0..2_000_000), rng.i64(1_000..200_000)).expect("few steps")
 }
@@ -158,7 +161,7 @@ fn check_aggregations(world: &World, seed: u64) {
     let mut rng = Rng::with_seed(seed ^ 0xA66);
     let steps = random_steps(&mut rng);
     for (by, keeps) in [("", &[][..]), ("by (group)", &["group"]), ("without (id)", &["group"]), ("by (id)", &["id"])] {
-        for operation in ["sum", "avg", "min", "max", "count"] {
+        for operation in ["sum", "avg", "min", "max", "count", "stdvar", "group"] {
             let got = world.run(&format!("{operation} {by} (m_total)"), steps);
             let mut groups: BTreeMap<Labels, BTreeMap<i64, Vec<f64>>> = BTreeMap::new();
             for (labels, raw) in &world.series {
@@ -187,6 +190,11 @@ fn fold(operation: &str, values: &[f64]) -> f64 {
         "avg" => values.iter().sum::<f64>() / values.len() as f64,
         "min" => numbers().reduce(f64::min).unwrap_or(f64::NAN),
         "max" => numbers().reduce(f64::max).unwrap_or(f64::NAN),
+        "stdvar" => {
+            let mean = fold("avg", values);
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64
+        }
+        "group" => 1.0,
         _ => values.len() as f64,
     }
 }

@@ -54,7 +54,7 @@ fn empty_files_have_no_groups() {
 fn mistakes_are_named_with_their_place() {
     let rule = |rule: &str| format!("groups:\n- name: g\n  rules:\n  - {}", rule.replace('\n', "\n    "));
     for (text, expected) in [
-        (rule("alert: A\nexpr: up\nforr: 5m"), "6:5: group \"g\", rule 1, \"\": unknown key \"forr\" in a rule"),
+        (rule("alert: A\nexpr: up\nforr: 5m"), "6:5: group \"g\", rule 1, \"A\": unknown key \"forr\" in a rule"),
         (
             rule("alert: A\nrecord: b\nexpr: up"),
             "5:13: group \"g\", rule 1, \"A\": only one of 'record' and 'alert' must be set",

@@ -183,11 +183,21 @@ impl Server {
         self.child.kill().await.context("cannot kill the server")
     }
 
+    /// SIGHUP: the server reads its rules again.
+    pub async fn hang_up(&self) -> anyhow::Result<()> {
+        self.signal("-HUP").await
+    }
+
+    async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let id = self.child.id().context("the server has ended already")?;
+        let signalled = Command::new("kill").arg(signal).arg(id.to_string()).status().await?;
+        anyhow::ensure!(signalled.success(), "cannot signal the server");
+        Ok(())
+    }
+
     /// SIGTERM, and what the process makes of it within `patience`.
     pub async fn stop(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
-        let id = self.child.id().context("the server has ended already")?;
-        let signalled = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await?;
-        anyhow::ensure!(signalled.success(), "cannot signal the server");
+        self.signal("-TERM").await?;
         Ok(timeout(patience, self.child.wait()).await.context("the server did not stop")??)
     }
 }

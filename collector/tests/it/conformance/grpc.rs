@@ -60,7 +60,14 @@ pub fn rows() -> Vec<super::Row> {
         row!(g14, "G14", "MAY", GRPC, "warning on full accept", "none rejected, error_message says it"),
         row!(g15, "G15", "SHOULD", GRPC, "transient failure: disk, stopping, starting", "UNAVAILABLE with RetryInfo"),
         row!(g16, "G16", "SHOULD", GRPC, "overload", "UNAVAILABLE with RetryInfo"),
-        row!(g17, "G17", "SHOULD", GRPC, "undecodable protobuf", "INVALID_ARGUMENT with BadRequest"),
+        row!(
+            g17,
+            "G17",
+            "SHOULD",
+            GRPC,
+            "undecodable protobuf, nested 100,000 levels deep too",
+            "INVALID_ARGUMENT with BadRequest"
+        ),
         row!(
             g18,
             "G18",
@@ -291,6 +298,23 @@ async fn g17(transport: Transport) {
     let answer = wire.send(Signal::Logs, b"\xff\xff").await;
     answer.assert_permanent(3, 200);
     assert_eq!(answer.field.as_deref(), Some("body"));
+    wire.send(Signal::Logs, &deep_protobuf(100_000)).await.assert_permanent(3, 200);
+}
+
+/// A log record whose body is nested so deep. Written from the inside out, since every level says how long it is.
+pub fn deep_protobuf(levels: usize) -> Vec<u8> {
+    // The body's array and its value, again and again; around them the record, scope, resource and request.
+    let tags = std::iter::repeat_n([0x2a, 0x0a], levels).flatten().chain([0x2a, 0x2a, 0x12, 0x12, 0x0a]);
+    let mut heads: Vec<Vec<u8>> = Vec::new();
+    let mut length = 0;
+    for tag in tags {
+        let mut head = vec![tag];
+        prost::encode_length_delimiter(length, &mut head).expect("a vector grows");
+        length += head.len();
+        heads.push(head);
+    }
+    heads.reverse();
+    heads.concat()
 }
 
 async fn g18(transport: Transport) {

@@ -81,7 +81,7 @@ pub fn rows() -> Vec<super::Row> {
             "HTTP's status and the Status's code",
             "400 is 3, 404 is 5, 413 is 8, 405 and 415 are 12, 500 is 13, 503 is 14"
         ),
-        row!(h24, "H24", "MAY", BOTH, "Accept-Encoding: gzip", "answers of 1 KiB and more are gzip"),
+        row!(h24, "H24", "MAY", BOTH, "Accept-Encoding: gzip", "successes of 1 KiB and more are gzip"),
         row!(h25, "H25", "MAY", BOTH, "keep-alive, pipelining, HTTP/2 without TLS", "all answered"),
         row!(
             h26,
@@ -349,6 +349,9 @@ async fn h20(transport: Transport) {
     assert_eq!(answer.field.as_deref(), Some(field));
     if transport == Transport::Json {
         assert!(answer.message.contains("timeUnixNano, byte 65: \"x\" is not"), "{}", answer.message);
+    }
+    if transport == Transport::Protobuf {
+        wire.send(Signal::Logs, &grpc::deep_protobuf(100_000)).await.assert_permanent(3, 400);
     }
     for cut in 1..body.len() {
         assert_eq!(wire.send(Signal::Logs, &body[..cut]).await.http, 400);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Evaluator, Result, SeriesStream};
+use super::{Evaluator, Result, SeriesStream, in_order};
 use crate::promql::plan::{Aggregate, Aggregation};
 use crate::promql::summation::{Mean, compensated};
 use crate::promql::value::{Column, Series};
@@ -23,7 +23,7 @@ impl<'a> Evaluator<'a> {
                 states[index].add(node.operation, value);
             }
         }
-        let groups = groups.into_iter().map(move |(labels, states)| {
+        let groups = in_order(groups).into_iter().map(move |(labels, states)| {
             let mut column = Column::holes(steps);
             for (index, state) in states.iter().enumerate() {
                 column.set(index, state.result(node.operation));

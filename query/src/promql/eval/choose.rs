@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::Labels;
 
-use super::{Evaluator, Result, SeriesStream};
+use super::{Evaluator, Result, SeriesStream, in_order};
 use crate::promql::error::PromqlError;
 use crate::promql::function::quantile;
 use crate::promql::plan::{Choice, CountValues, GroupQuantile, Grouping, Side, Vector};
@@ -20,6 +20,8 @@ impl<'a> Evaluator<'a> {
             let mut column = Column::holes(self.steps.count());
             let mut values = Vec::with_capacity(members.len());
             for index in 0..self.steps.count() {
+                // A step of a large group is work enough to ask whether there is time for it.
+                self.charge(0)?;
                 values.clear();
                 values.extend(members.iter().filter_map(|series| series.column.get(index)));
                 if let (false, Some(share)) = (values.is_empty(), quantiles.get(index)) {
@@ -37,7 +39,11 @@ impl<'a> Evaluator<'a> {
             return Ok(Box::new(std::iter::empty()));
         }
         let groups = self.groups(&node.vector, &node.by)?;
-        Ok(Box::new(groups.into_values().flat_map(move |members| chosen(members, &counts, node.side)).map(Ok)))
+        let mut series = Vec::new();
+        for members in groups.into_values() {
+            series.extend(self.first_of(members, &counts, node.side)?);
+        }
+        Ok(Box::new(series.into_iter().map(Ok)))
     }
 
     pub(super) fn count_values(self, node: &'a CountValues) -> Result<SeriesStream<'a>> {
@@ -59,7 +65,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
-        Ok(Box::new(counts.into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+        Ok(Box::new(in_order(counts).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
     }
 
     // The members of a group come in the order of their labels, so that ties are always decided alike.
@@ -74,25 +80,26 @@ impl<'a> Evaluator<'a> {
         }
         Ok(groups)
     }
-}
 
-// Of each step the first `count` members; the others lose their number there.
-fn chosen(mut members: Vec<Series>, counts: &[usize], side: Side) -> Vec<Series> {
-    let mut order: Vec<(usize, f64)> = Vec::with_capacity(members.len());
-    for (index, count) in counts.iter().enumerate() {
-        order.clear();
-        let present = |(member, series): (usize, &Series)| series.column.get(index).map(|value| (member, value));
-        order.extend(members.iter().enumerate().filter_map(present));
-        if order.len() <= *count {
-            continue;
+    // Of each step the first `count` members; the others lose their number there.
+    fn first_of(self, mut members: Vec<Series>, counts: &[usize], side: Side) -> Result<Vec<Series>> {
+        let mut order: Vec<(usize, f64)> = Vec::with_capacity(members.len());
+        for (index, count) in counts.iter().enumerate() {
+            self.charge(0)?;
+            order.clear();
+            let present = |(member, series): (usize, &Series)| series.column.get(index).map(|value| (member, value));
+            order.extend(members.iter().enumerate().filter_map(present));
+            if order.len() <= *count {
+                continue;
+            }
+            order.sort_by(|a, b| side.compare(a.1, b.1));
+            for (member, _) in &order[*count..] {
+                members[*member].column.set(index, None);
+            }
         }
-        order.sort_by(|a, b| side.compare(a.1, b.1));
-        for (member, _) in &order[*count..] {
-            members[*member].column.set(index, None);
-        }
+        members.retain(|series| !series.column.is_empty());
+        Ok(members)
     }
-    members.retain(|series| !series.column.is_empty());
-    members
 }
 
 fn count(parameter: Option<f64>) -> Result<usize> {

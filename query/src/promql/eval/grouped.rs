@@ -83,7 +83,7 @@ impl<'a> Evaluator<'a> {
         ones: &[Series],
         seen: &mut Seen,
     ) -> Result<Vec<Series>> {
-        let mut results = Vec::new();
+        let mut results: Vec<Series> = Vec::new();
         for one in ones {
             let labels = result_labels(node, many, &series.labels, &one.labels);
             let key = (node.on.of(&series.labels), labels.clone());
@@ -105,11 +105,18 @@ impl<'a> Evaluator<'a> {
                     "multiple matches for labels: grouping labels must ensure unique matches".to_owned(),
                 ));
             }
-            if !column.is_empty() {
-                results.push(Series { labels, column });
-            }
+            add(&mut results, Series { labels, column });
         }
         Ok(results)
+    }
+}
+
+// Ones that take turns may leave one label set: then it is one series.
+fn add(results: &mut Vec<Series>, result: Series) {
+    match results.iter_mut().find(|other| other.labels == result.labels) {
+        Some(other) => result.column.present().for_each(|(index, value)| other.column.set(index, Some(value))),
+        None if result.column.is_empty() => {}
+        None => results.push(result),
     }
 }
 

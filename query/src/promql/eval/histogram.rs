@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use model::Labels;
 
-use super::{Evaluator, Result, SeriesStream};
+use super::{Evaluator, Result, SeriesStream, in_order};
 use crate::promql::function::buckets::{self, Bucket};
 use crate::promql::plan::{HistogramFunction, HistogramShare};
 use crate::promql::value::{Column, Series};
@@ -22,13 +22,14 @@ impl<'a> Evaluator<'a> {
             }
             HistogramFunction::Fraction(lower, upper) => (self.scalar(lower)?, Some(self.scalar(upper)?)),
         };
-        let stream = histograms.into_iter().map(move |(labels, columns)| {
+        let stream = in_order(histograms).into_iter().map(move |(labels, columns)| {
             self.charge(self.steps.count())?;
             let mut column = Column::holes(self.steps.count());
             let mut at_step = Vec::with_capacity(columns.len());
             for index in 0..self.steps.count() {
                 let present =
                     |(bound, column): &(f64, Column)| column.get(index).map(|count| Bucket { bound: *bound, count });
+                self.charge(0)?;
                 at_step.clear();
                 at_step.extend(columns.iter().filter_map(present));
                 let (false, Some(first)) = (at_step.is_empty(), first.get(index)) else { continue };

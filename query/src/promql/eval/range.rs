@@ -18,15 +18,17 @@ impl<'a> Evaluator<'a> {
     /// A function of the samples in a range, at each step.
     pub(super) fn over_range(self, node: &'a OverRange) -> Result<SeriesStream<'a>> {
         let arguments = node.arguments.iter().map(|argument| self.scalar(argument)).collect::<Result<Vec<Column>>>()?;
-        if let (Numbers::Quantile, [quantiles]) = (node.function.numbers, arguments.as_slice()) {
-            self.check_quantile(quantiles, node.position);
-        }
         let stream = self.samples(&node.range)?.map(move |stored| {
             let StoredSeries { labels, samples } = stored?;
             if node.function.expects_counter && !samples.is_empty() {
                 self.check_counter_name(&node.range, labels.metric_name().unwrap_or(""));
             }
             let column = self.windows(node, &arguments, &samples)?;
+            if let (Numbers::Quantile, [quantiles], false) =
+                (node.function.numbers, arguments.as_slice(), column.is_empty())
+            {
+                self.check_quantile(quantiles, node.position);
+            }
             let labels = if node.function.keeps_name { labels } else { labels.without_name() };
             Ok(Series { labels, column })
         });

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::{Evaluator, Result, SeriesStream, same_labels};
+use super::{Evaluator, Result, SeriesStream, in_order, same_labels};
 use crate::promql::value::Column;
 use crate::promql::value::Series;
 
@@ -31,6 +31,6 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
-        Ok(Box::new(joined.into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+        Ok(Box::new(in_order(joined).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
     }
 }

@@ -118,11 +118,10 @@ impl<'q> Builder<'q> {
         let token = self.locator.text();
         // Any text may name a label but the empty one, and bytes that make no text: the parser reads `\xff` as a character.
         let written = token.map_or("", |token| token.text);
-        let is_text =
-            !written.split("\\x").skip(1).any(|escape| escape.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
+        let is_text = written.starts_with('`')
+            || !written.split("\\x").skip(1).any(|escape| escape.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']));
         if literal.val.is_empty() || !is_text {
-            let message = format!("{role}: {:?}", literal.val);
-            return Err(self.refuse(token.map(|token| token.at), &message));
+            return Err(self.refuse(token.map(|token| token.at), &format!("{role} {written}")));
         }
         Ok(literal.val.clone())
     }
@@ -193,6 +192,26 @@ mod tests {
         let Vector::Select(select) = &node.right else { panic!("{node:?}") };
         let when = When { offset_ms: -60_000, at: Some(At::Time(10_000)) };
         assert_eq!((select.position, select.when), (Some(42), when));
+    }
+
+    #[test]
+    fn plans_are_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        shared(&Plan::new("sum(rate(x_total{a=~\"b\"}[5m]))").expect("valid"));
+    }
+
+    #[test]
+    fn never_panics_on_broken_queries() {
+        for query in [
+            "topk by (a) (3, label_replace(x, \"é\", '$1', `a`, \"(.*)\")) and on (b) max_over_time((x offset -5m)[1h:1m] @ end())",
+            "histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m]))) > bool scalar(quantile_over_time(.5, y[1m])) atan2 hour()",
+            "count_values(\"\\xff\", x * on () group_left (a, \"b.c\") y) unless absent({\"x\", a!~\"b\"}) or vector(-0x1f)",
+        ] {
+            for (end, _) in query.char_indices() {
+                let _ = Plan::new(&query[..end]);
+                let _ = Plan::new(&query[end..]);
+            }
+        }
     }
 
     #[test]

@@ -9,35 +9,35 @@ use crate::rules::yaml::{Content, Node, Place, SyntaxError};
 const LIKENESS_MIN: f64 = 0.75;
 
 /// The mistakes found so far.
-pub(super) struct Errors {
+pub(in crate::rules) struct Errors {
     path: String,
     /// The rule that is being read.
-    pub(super) rule: Option<RulePlace>,
+    pub(in crate::rules) rule: Option<RulePlace>,
     found: Vec<FileError>,
 }
 
 impl Errors {
-    pub(super) fn new(path: &str) -> Self {
+    pub(in crate::rules) fn new(path: &str) -> Self {
         Self { path: path.to_owned(), rule: None, found: Vec::new() }
     }
 
-    pub(super) fn into_found(self) -> Vec<FileError> {
+    pub(in crate::rules) fn into_found(self) -> Vec<FileError> {
         self.found
     }
 
-    pub(super) fn add(&mut self, place: Place, message: impl Into<String>) {
+    pub(in crate::rules) fn add(&mut self, place: Place, message: impl Into<String>) {
         self.add_with_hint(place, message, None);
     }
 
-    pub(super) fn add_with_hint(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
+    pub(in crate::rules) fn add_with_hint(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
         self.push(FileErrorKind::Invalid, place, message.into(), hint);
     }
 
-    pub(super) fn unsupported(&mut self, place: Place, message: String) {
+    pub(in crate::rules) fn unsupported(&mut self, place: Place, message: String) {
         self.push(FileErrorKind::Unsupported, place, message, None);
     }
 
-    pub(super) fn syntax(&mut self, error: SyntaxError) {
+    pub(in crate::rules) fn syntax(&mut self, error: SyntaxError) {
         self.push(FileErrorKind::Syntax, error.place, error.message, None);
     }
 
@@ -48,14 +48,14 @@ impl Errors {
 }
 
 /// The values of a map by their keys.
-pub(super) struct Fields<'a> {
+pub(in crate::rules) struct Fields<'a> {
     place: Place,
     values: BTreeMap<&'a str, &'a Node>,
 }
 
 impl<'a> Fields<'a> {
     /// The keys of `node`, which is called `what` in messages. Unknown and repeated keys are told.
-    pub(super) fn of(node: &'a Node, what: &str, known: &[&str], errors: &mut Errors) -> Option<Fields<'a>> {
+    pub(in crate::rules) fn of(node: &'a Node, what: &str, known: &[&str], errors: &mut Errors) -> Option<Fields<'a>> {
         let pairs = match &node.content {
             Content::Map(pairs) => pairs.as_slice(),
             Content::Null => &[],
@@ -81,17 +81,17 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a key, if it has one.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(in crate::rules) fn get(&self, key: &str) -> Option<&'a Node> {
         self.values.get(key).copied().filter(|node| node.content != Content::Null)
     }
 
     /// Where the value of a key is, or the map.
-    pub(super) fn place(&self, key: &str) -> Place {
+    pub(in crate::rules) fn place(&self, key: &str) -> Place {
         self.values.get(key).map_or(self.place, |node| node.place)
     }
 
     /// A text; empty if it is not there.
-    pub(super) fn text(&self, key: &str, errors: &mut Errors) -> String {
+    pub(in crate::rules) fn text(&self, key: &str, errors: &mut Errors) -> String {
         match self.get(key).map(|node| (&node.content, node.place)) {
             None => String::new(),
             Some((Content::Scalar(text), _)) => text.clone(),
@@ -103,7 +103,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A duration in milliseconds, if it is there.
-    pub(super) fn duration(&self, key: &str, errors: &mut Errors) -> Option<i64> {
+    pub(in crate::rules) fn duration(&self, key: &str, errors: &mut Errors) -> Option<i64> {
         self.get(key)?;
         let text = self.text(key, errors);
         match parse_duration(&text) {
@@ -117,7 +117,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number, 0 if it is not there.
-    pub(super) fn number(&self, key: &str, errors: &mut Errors) -> usize {
+    pub(in crate::rules) fn number(&self, key: &str, errors: &mut Errors) -> usize {
         if self.get(key).is_none() {
             return 0;
         }
@@ -129,7 +129,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Texts by their names, with the place of each name; empty if they are not there.
-    pub(super) fn texts(&self, key: &str, errors: &mut Errors) -> BTreeMap<String, (String, Place)> {
+    pub(in crate::rules) fn texts(&self, key: &str, errors: &mut Errors) -> BTreeMap<String, (String, Place)> {
         let mut texts = BTreeMap::new();
         let Some(node) = self.get(key) else { return texts };
         let Content::Map(pairs) = &node.content else {
@@ -153,7 +153,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The nodes of a list; empty if it is not there.
-    pub(super) fn list(&self, key: &str, errors: &mut Errors) -> &'a [Node] {
+    pub(in crate::rules) fn list(&self, key: &str, errors: &mut Errors) -> &'a [Node] {
         match self.get(key).map(|node| (&node.content, node.place)) {
             None => &[],
             Some((Content::List(list), _)) => list,

@@ -87,11 +87,11 @@ fn rule(
     errors: &mut Errors,
 ) -> Option<Rule> {
     let keys: &[&str] = if kind == GroupKind::Prometheus { &PROMETHEUS_RULE_KEYS } else { &RULE_KEYS };
+    if let Some(place) = &mut errors.rule {
+        place.name = name_of(node);
+    }
     let fields = Fields::of(node, "a rule", keys, errors)?;
     let (record, alert) = (fields.text("record", errors), fields.text("alert", errors));
-    if let Some(place) = &mut errors.rule {
-        place.name = if alert.is_empty() { record.clone() } else { alert.clone() };
-    }
     match (record.is_empty(), alert.is_empty()) {
         (false, false) => errors.add(fields.place("record"), "only one of 'record' and 'alert' must be set"),
         (true, true) => errors.add(node.place, "one of 'record' or 'alert' must be set"),
@@ -115,6 +115,14 @@ fn rule(
     all_labels.extend(labels(&fields, errors));
     let name = if record.is_empty() { alert } else { record };
     Some(Rule { name, expr, range_ms, labels: all_labels, action, place: node.place })
+}
+
+// What the rule is called in messages, about its keys too.
+fn name_of(node: &Node) -> String {
+    let mut quiet = Errors::new("");
+    let Some(fields) = Fields::of(node, "a rule", &RULE_KEYS, &mut quiet) else { return String::new() };
+    let alert = fields.text("alert", &mut quiet);
+    if alert.is_empty() { fields.text("record", &mut quiet) } else { alert }
 }
 
 fn range(fields: &Fields<'_>, of_group: Option<i64>, errors: &mut Errors) -> Option<i64> {

@@ -5,37 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::Timestamp;
-use serde::{Deserialize, Serialize};
 use store::StateChange;
 
 use super::config::Config;
 use super::group::{Endpoint, Episode, Group, Told, reason};
-use super::limits::{ALERTS_MAX, FINISHED_KEPT, GROUPS_PER_COMMIT, LOG_KEPT};
+use super::limits::{ALERTS_MAX, COMMIT_BYTES_MAX, FINISHED_KEPT, GROUPS_PER_COMMIT, LOG_KEPT};
 use super::outbox::{Draft, Room};
+use super::record::{self, ALERTS, LOG};
 use super::stats::NotifyStats;
 use super::webhook::render;
 use crate::rules::Alert;
 
-/// The state table of alerts that somebody has to be told of.
-pub const ALERTS: &str = "notify_alerts";
-/// The state table of what receivers were told.
-pub const LOG: &str = "notify_log";
-
 /// A group of one webhook, as text: the order of its notifications is kept, and the log is by it.
 pub type Lane = String;
-
-/// An alert's record in [`ALERTS`]; its key is the episode.
-#[derive(Debug, Serialize, Deserialize)]
-struct AlertRecord {
-    // Its value is 0 here: JSON has no word for infinity.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alert: Option<Alert>,
-    #[serde(default)]
-    value_bits: u64,
-    // When everybody had heard that it was resolved.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finished: Option<i64>,
-}
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -114,11 +96,10 @@ impl Dispatch {
             self.told.insert(lane, told);
         }
         for (key, bytes) in alerts {
-            let record: AlertRecord = serde_json::from_slice(&bytes).map_err(|error| (ALERTS, key.clone(), error))?;
-            let Some(episode) = episode_of_key(&key) else { continue };
-            let value = f64::from_bits(record.value_bits);
-            let alert = record.alert.map(|alert| Arc::new(Alert { value, ..alert }));
-            self.known.insert(episode, Known { alert, finished: record.finished, holders: 0, durable: true });
+            let (alert, finished) = record::read_alert(&bytes).map_err(|error| (ALERTS, key.clone(), error))?;
+            let Some(episode) = record::episode_of_key(&key) else { continue };
+            let alert = alert.map(Arc::new);
+            self.known.insert(episode, Known { alert, finished, holders: 0, durable: true });
         }
         self.regroup(now);
         Ok(())
@@ -153,10 +134,10 @@ impl Dispatch {
         let mut changes = Vec::new();
         for alert in alerts {
             let news = self.news(alert, now);
-            changes.extend(news.overtaken.map(|alert| put_alert(&alert)));
+            changes.extend(news.overtaken.map(|alert| record::put_alert(&alert)));
             let durable = self.known.get(&Episode::of(alert)).is_some_and(|known| known.durable);
             if news.wanted && (!durable || news.ends) {
-                changes.push(put_alert(alert));
+                changes.push(record::put_alert(alert));
             }
         }
         changes
@@ -234,7 +215,13 @@ impl Dispatch {
             for (number, webhook) in receiver.iter().flat_map(|receiver| receiver.webhooks.iter().enumerate()) {
                 let endpoint = Endpoint { receiver: route.options.receiver.clone(), webhook: number };
                 let lane = lane(&endpoint, &route.id, &labels);
-                let told_at = self.told.get(&lane).map(|told| told.at);
+                let told = self.told.get(&lane);
+                // After a restart: others have yet to hear of its end, this one has.
+                if told.is_some_and(|told| told.resolved.contains(&episode)) {
+                    continue;
+                }
+                // A group of which everything ended begins anew.
+                let told_at = told.filter(|told| !told.firing.is_empty()).map(|told| told.at);
                 let group = self.groups.entry(lane).or_insert_with(|| {
                     let key = route.group_key(&labels);
                     let webhook = Arc::clone(webhook);
@@ -282,6 +269,9 @@ impl Dispatch {
         let due = self.groups.iter().filter(|(_, group)| is_due(group, now)).map(|(lane, _)| lane.clone());
         let due: Vec<Lane> = due.take(GROUPS_PER_COMMIT).collect();
         for lane in due {
+            if plan.drafts.iter().map(|draft| draft.body.text.len()).sum::<usize>() >= COMMIT_BYTES_MAX {
+                break;
+            }
             let Some(group) = self.groups.get_mut(&lane) else { continue };
             group.looked_at(now.as_nanos().saturating_add(group.options.group_interval));
             let free = room(&lane, &group.endpoint);
@@ -329,7 +319,7 @@ impl Dispatch {
             (told, changed) = (Some(next), true);
         }
         if let Some(told) = told.filter(|_| changed) {
-            plan.changes.push(put(LOG, lane.clone(), &told));
+            plan.changes.push(record::put(LOG, lane.clone(), &told));
             plan.told.push((lane.clone(), told));
         }
         if !done.is_empty() {
@@ -351,8 +341,7 @@ impl Dispatch {
         }
         for episode in left.into_iter().filter(|(_, left)| *left == 0).map(|(episode, _)| episode) {
             if self.known.get(&episode).is_some_and(|known| known.durable) {
-                let record = AlertRecord { alert: None, value_bits: 0, finished: Some(now.as_nanos()) };
-                plan.changes.push(put(ALERTS, key_of_episode(episode), &record));
+                plan.changes.push(record::finish_alert(episode, now.as_nanos()));
             }
             plan.finished.push((episode, now.as_nanos()));
         }
@@ -369,7 +358,7 @@ impl Dispatch {
         for (episode, known) in &self.known {
             if known.finished.is_some_and(|finished| finished.saturating_add(nanos(FINISHED_KEPT)) <= at) {
                 if known.durable {
-                    plan.changes.push(delete(ALERTS, key_of_episode(*episode)));
+                    plan.changes.push(record::delete_alert(*episode));
                 }
                 plan.forgotten.push(*episode);
             }
@@ -379,7 +368,7 @@ impl Dispatch {
             let over = told.firing.is_empty() && !told.resolved.iter().any(|episode| self.is_open(*episode));
             let old = over || told.at.saturating_add(nanos(LOG_KEPT)) <= at;
             if old && !self.groups.contains_key(lane) && !plan.told.iter().any(|(planned, _)| planned == lane) {
-                plan.changes.push(delete(LOG, lane.clone()));
+                plan.changes.push(record::delete(LOG, lane.clone()));
                 plan.forgotten_lanes.push(lane.clone());
             }
         }
@@ -471,31 +460,4 @@ fn lane(endpoint: &Endpoint, route: &str, labels: &BTreeMap<String, String>) -> 
     let group = format!("{route}:{}", super::route::label_text(labels));
     // A list of texts and a number always becomes JSON.
     serde_json::to_string(&(&endpoint.receiver, endpoint.webhook, group)).unwrap_or_default()
-}
-
-fn key_of_episode(Episode(fingerprint, start): Episode) -> String {
-    format!("{fingerprint:016x}/{start}")
-}
-
-fn episode_of_key(key: &str) -> Option<Episode> {
-    let (fingerprint, start) = key.split_once('/')?;
-    Some(Episode(u64::from_str_radix(fingerprint, 16).ok()?, start.parse().ok()?))
-}
-
-fn put_alert(alert: &Alert) -> StateChange {
-    let key = key_of_episode(Episode::of(alert));
-    let stored = Alert { value: 0.0, ..alert.clone() };
-    put(ALERTS, key, &AlertRecord { alert: Some(stored), value_bits: alert.value.to_bits(), finished: None })
-}
-
-/// The change that puts a record.
-pub fn put(table: &str, key: String, record: &impl Serialize) -> StateChange {
-    // Records are structs of texts and numbers, which always become JSON.
-    let value = serde_json::to_vec(record).unwrap_or_default();
-    StateChange { table: table.to_owned(), key: key.into_bytes(), value: Some(value) }
-}
-
-/// The change that deletes a record.
-pub fn delete(table: &str, key: String) -> StateChange {
-    StateChange { table: table.to_owned(), key: key.into_bytes(), value: None }
 }

@@ -26,6 +26,9 @@ pub const LOG_KEPT: Duration = Duration::from_secs(120 * 3_600);
 /// Groups that are flushed in one commit. More would make the commit large, fewer cost an fsync each.
 pub const GROUPS_PER_COMMIT: usize = 128;
 
+/// Bytes of bodies after which no further group is flushed in the same commit; see [`GROUPS_PER_COMMIT`].
+pub const COMMIT_BYTES_MAX: usize = 16 << 20;
+
 /// Notifications of one group to one receiver that wait. Beyond it the group is not flushed, which loses nothing and is counted:
 /// its alerts wait instead.
 pub const LANE_ENTRIES_MAX: usize = 64;

@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use store::StateChange;
 
 use super::client::Failure;
-use super::dispatch::{Lane, delete, put};
+use super::dispatch::Lane;
 use super::group::Endpoint;
 use super::limits::{
     BACKOFF_MAX, BACKOFF_MIN, DEAD_MAX, ENDPOINT_ATTEMPTS_MAX, ENDPOINT_BYTES_MAX, ENDPOINT_ENTRIES_MAX,
     LANE_ENTRIES_MAX, RETRY_AFTER_MAX,
 };
+use super::record::{delete, put};
 use super::stats::NotifyStats;
 use super::webhook::{Body, idempotency_key};
 
@@ -407,14 +408,17 @@ impl Outbox {
 
     /// What waits and what was given up.
     pub fn status(&self) -> Notifications {
-        let queued = self.slots.values().filter(|slot| slot.phase != Phase::Over);
-        let queued = queued.map(|slot| {
-            let receiver = self.receivers.get(&slot.entry.endpoint);
-            let next = slot.entry.next_attempt.max(receiver.map_or(0, |receiver| receiver.paused_until));
-            shown(&slot.entry, Some(next))
-        });
+        // What waits for another one of its lane is not tried before it.
+        let mut before: BTreeMap<&Lane, i64> = BTreeMap::new();
+        let mut queued = Vec::new();
+        for slot in self.slots.values().filter(|slot| slot.phase != Phase::Over) {
+            let paused = self.receivers.get(&slot.entry.endpoint).map_or(0, |receiver| receiver.paused_until);
+            let next = before.entry(&slot.entry.lane).or_insert(paused);
+            *next = slot.entry.next_attempt.max(*next);
+            queued.push(shown(&slot.entry, Some(*next)));
+        }
         let dead = self.dead.values().rev().map(|entry| shown(entry, None));
-        Notifications { queued: queued.collect(), dead: dead.collect() }
+        Notifications { queued, dead: dead.collect() }
     }
 
     fn count(&self) {

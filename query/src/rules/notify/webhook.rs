@@ -124,7 +124,6 @@ fn message<'a>(
 }
 
 fn item<'a>(alert: &'a Alert, firing: bool, external_url: &str, extras: bool) -> Item<'a> {
-    let time = |nanos: i64| Timestamp::from_nanos(nanos).to_string();
     let links = alert.links.iter().map(|(name, link)| (name.clone(), absolute(link, external_url)));
     Item {
         status: status(firing),
@@ -140,6 +139,14 @@ fn item<'a>(alert: &'a Alert, firing: bool, external_url: &str, extras: bool) ->
         links: if extras { links.collect() } else { Labels::new() },
         samples: if extras { &alert.samples } else { &[] },
     }
+}
+
+// RFC 3339 as Go writes it: no more digits than there are.
+fn time(nanos: i64) -> String {
+    let text = Timestamp::from_nanos(nanos).to_string();
+    let short = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+    let short = if text.contains('.') { short } else { text.trim_end_matches('Z') };
+    format!("{short}Z")
 }
 
 // Rules know paths; who reads a notification needs to know of which server.

@@ -190,7 +190,6 @@ const BAD_PAIR: &str = "incompatible types for comparison";
 
 pub fn eq(_: &mut Context<'_>, values: &[Value]) -> Returned {
     let (one, others) = (&values[0], &values[1..]);
-    comparable(one)?;
     if others.is_empty() {
         return Err("missing argument for comparison".to_owned());
     }
@@ -202,33 +201,39 @@ pub fn eq(_: &mut Context<'_>, values: &[Value]) -> Returned {
     Ok(Value::Bool(false))
 }
 
-fn comparable(value: &Value) -> Result<(), String> {
-    match value {
-        Value::Map(_) | Value::Args(_) | Value::Vector(_) | Value::Records(_) | Value::Root(_) => {
-            Err(format!("non-comparable type {}: {}", print::sprint(std::slice::from_ref(value)), value.type_name()))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn equal(one: &Value, other: &Value) -> Result<bool, String> {
     match (one, other) {
-        (Value::Nothing, Value::Nothing) => Ok(true),
-        (Value::Nothing, _) | (_, Value::Nothing) => Ok(false),
         (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
         (Value::Float(a), Value::Float(b)) => Ok(a == b),
         (Value::Text(a) | Value::Html(a), Value::Text(b) | Value::Html(b)) => Ok(a == b),
-        (Value::Sample(a), Value::Sample(b)) => Ok(match (a, b) {
-            (None, None) => true,
-            (Some(a), Some(b)) => Rc::ptr_eq(&a.labels, &b.labels),
-            _ => false,
-        }),
-        (Value::Moment(a), Value::Moment(b)) => Ok(a == b),
-        (Value::Duration(a), Value::Duration(b)) => Ok(a == b),
         _ => match (whole(one), whole(other)) {
             (Some(a), Some(b)) => Ok(a == b),
-            _ => Err(BAD_PAIR.to_owned()),
+            _ if is_basic(one) || is_basic(other) => {
+                let nothing = |value: &Value| matches!(value, Value::Nothing);
+                if nothing(one) || nothing(other) { Ok(false) } else { Err(BAD_PAIR.to_owned()) }
+            }
+            _ => same(one, other),
         },
+    }
+}
+
+fn is_basic(value: &Value) -> bool {
+    matches!(value, Value::Bool(_) | Value::Int(_) | Value::Byte(_) | Value::Float(_)) || value.is_textual()
+}
+
+// Of values that are neither numbers nor texts.
+fn same(one: &Value, other: &Value) -> Result<bool, String> {
+    match (one, other) {
+        (Value::Nothing, other) => Ok(matches!(other, Value::Nothing)),
+        (_, Value::Map(_) | Value::Args(_) | Value::Vector(_) | Value::Records(_) | Value::Root(_)) => {
+            let written = print::sprint(std::slice::from_ref(other));
+            Err(format!("non-comparable type {written}: {}", other.type_name()))
+        }
+        (Value::Sample(None), Value::Sample(None)) => Ok(true),
+        (Value::Sample(Some(a)), Value::Sample(Some(b))) => Ok(Rc::ptr_eq(&a.labels, &b.labels)),
+        (Value::Moment(a), Value::Moment(b)) => Ok(a == b),
+        (Value::Duration(a), Value::Duration(b)) => Ok(a == b),
+        _ => Ok(false),
     }
 }
 
@@ -242,10 +247,7 @@ fn whole(value: &Value) -> Option<i64> {
 
 // `None` where a NaN makes them neither less nor equal nor greater.
 fn order(one: &Value, other: &Value) -> Result<Option<Ordering>, String> {
-    let basic = |value: &Value| {
-        matches!(value, Value::Bool(_) | Value::Int(_) | Value::Byte(_) | Value::Float(_)) || value.is_textual()
-    };
-    if !basic(one) || !basic(other) {
+    if !is_basic(one) || !is_basic(other) {
         return Err(BAD_TYPE.to_owned());
     }
     match (one, other) {

@@ -33,10 +33,18 @@ pub fn format(value: f64, shape: Shape, precision: Option<usize>) -> String {
 fn exponent(value: f64, precision: Option<usize>) -> String {
     let written = match precision {
         Some(precision) => format!("{value:.precision$e}"),
-        None => format!("{value:e}"),
+        None => shortest(value),
     };
     let (mantissa, power) = split(&written);
     join(mantissa, power)
+}
+
+// As few digits as can be read back. Where two such numbers are equally near, Go takes the even one, Rust the greater.
+fn shortest(value: f64) -> String {
+    let written = format!("{value:e}");
+    let digits = split(&written).0.chars().filter(char::is_ascii_digit).count();
+    let even = format!("{value:.*e}", digits - 1);
+    if even.parse() == Ok(value) { even } else { written }
 }
 
 fn split(written: &str) -> (&str, i32) {
@@ -53,7 +61,7 @@ fn general(value: f64, precision: Option<usize>) -> String {
     let digits = precision.map(|precision| precision.max(1));
     let written = match digits {
         Some(digits) => format!("{value:.*e}", digits - 1),
-        None => format!("{value:e}"),
+        None => shortest(value),
     };
     let (mantissa, power) = split(&written);
     let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
@@ -77,8 +85,8 @@ fn general(value: f64, precision: Option<usize>) -> String {
 
 const SHORTEST_LIMIT: i32 = 6;
 
-/// `%x`: the bits of the mantissa as hexadecimal digits, and the power of two.
-pub fn hexadecimal(value: f64) -> String {
+/// `%x`: the bits of the mantissa as hexadecimal digits, as many as `precision` says or as are needed, and the power of two.
+pub fn hexadecimal(value: f64, precision: Option<usize>) -> String {
     if !value.is_finite() {
         return format(value, Shape::General, None);
     }
@@ -87,15 +95,29 @@ pub fn hexadecimal(value: f64) -> String {
     let (mut power, mut mantissa) = (((bits >> 52) & 0x7ff) as i32 - 1023, bits & ((1 << 52) - 1));
     if power == -1023 {
         if mantissa == 0 {
-            return format!("{sign}0x0p+00");
+            let point = precision.filter(|precision| *precision > 0);
+            let zeros = point.map_or(String::new(), |precision| format!(".{}", "0".repeat(precision)));
+            return format!("{sign}0x0{zeros}p+00");
         }
         // Numbers below the normal ones begin with a one, too.
         let shift = mantissa.leading_zeros() as i32 - 11;
         mantissa = (mantissa << shift) & ((1 << 52) - 1);
         power = -1022 - shift;
     }
+    if let Some(bits) = precision.filter(|precision| *precision < 13).map(|precision| 52 - 4 * precision) {
+        // To the nearest, and to the even one of two; a mantissa of two is one with the next power.
+        let whole = mantissa | (1 << 52);
+        let (kept, rest, half) = (whole >> bits, whole & ((1 << bits) - 1), 1 << (bits - 1));
+        let up = rest > half || (rest == half && kept & 1 == 1);
+        let rounded = (kept + u64::from(up)) << bits;
+        power += i32::from(rounded >> 53 == 1);
+        mantissa = rounded & ((1 << 52) - 1);
+    }
     let digits = format!("{mantissa:013x}");
-    let digits = digits.trim_end_matches('0');
+    let digits = match precision {
+        Some(precision) => format!("{digits:0<precision$}")[..precision].to_owned(),
+        None => digits.trim_end_matches('0').to_owned(),
+    };
     let point = if digits.is_empty() { "" } else { "." };
     let power_sign = if power < 0 { '-' } else { '+' };
     format!("{sign}0x1{point}{digits}p{power_sign}{:02}", power.abs())
@@ -131,6 +153,7 @@ mod tests {
             (99_999.5, Shape::General, Some(4), "1e+05"),
             (9999.4, Shape::General, Some(4), "9999"),
             (123.45, Shape::General, Some(4), "123.5"),
+            (-5_378_430_331_620_866.0 / 8.0, Shape::General, None, "-6.723037914526082e+14"),
             (100.0, Shape::General, Some(4), "100"),
             (0.5, Shape::General, Some(0), "0.5"),
             (2.5, Shape::Fixed, Some(0), "2"),
@@ -141,7 +164,7 @@ mod tests {
             assert_eq!(format(value, shape, precision), expected);
         }
         for (value, expected) in [(3.5, "0x1.cp+01"), (0.0, "0x0p+00"), (-1.0, "-0x1p+00"), (5e-324, "0x1p-1074")] {
-            assert_eq!(hexadecimal(value), expected);
+            assert_eq!(hexadecimal(value, None), expected);
         }
     }
 }

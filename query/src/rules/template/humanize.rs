@@ -63,7 +63,8 @@ pub fn duration(value: f64) -> String {
         return scaled_up(value) + "s";
     }
     let (sign, magnitude) = if value < 0.0 { ("-", -value) } else { ("", value) };
-    let whole = magnitude as i64;
+    // Beyond 64 bits Go's conversion gives the least number on the machines Prometheus mostly runs on.
+    let whole = if magnitude >= i64::MAX as f64 { i64::MIN } else { magnitude as i64 };
     let (days, hours, minutes, seconds) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{sign}{}s", four_digits(magnitude)),

@@ -353,6 +353,19 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) -> bool {
         self.at = self.start;
+        let mut good = self.scan_number();
+        // Real and imaginary part.
+        if good && self.peek().is_some_and(|c| matches!(c, '+' | '-')) {
+            good = self.scan_number() && self.text[..self.at].ends_with('i');
+        }
+        if !good {
+            let syntax = super::quote::quote(&self.text[self.start..self.at]);
+            return self.error(format!("bad number syntax: {syntax}"));
+        }
+        self.emit(Kind::Number)
+    }
+
+    fn scan_number(&mut self) -> bool {
         self.accept("+-");
         let mut digits = "0123456789_";
         if self.accept("0") {
@@ -378,12 +391,11 @@ impl<'a> Lexer<'a> {
             self.while_next(|c| c.is_ascii_digit() || c == '_');
         }
         self.accept("i");
-        if self.peek().is_some_and(is_alphanumeric) {
+        let ends = !self.peek().is_some_and(is_alphanumeric);
+        if !ends {
             self.next();
-            let syntax = super::quote::quote(&self.text[self.start..self.at]);
-            return self.error(format!("bad number syntax: {syntax}"));
         }
-        self.emit(Kind::Number)
+        ends
     }
 
     fn accept(&mut self, any_of: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::float::{self, Shape};
 use super::limits::OUTPUT_BYTES_MAX;
-use super::quote::{code_point, is_print, quote, quote_ascii, quote_char};
+use super::quote::{is_print, quote, quote_ascii, quote_char};
 use super::value::Value;
 
 /// `fmt.Sprint`: a space between two values of which neither is a text.
@@ -248,8 +248,8 @@ struct Printer {
 impl Printer {
     fn argument(&mut self, value: &Value, verb: char) {
         match (verb, value) {
+            ('T' | 'v', Value::Nothing) => self.pad("<nil>"),
             ('T', _) => self.text(value.type_name()),
-            ('v', Value::Nothing) => self.pad("<nil>"),
             _ => self.value(value, verb, 0),
         }
     }
@@ -436,23 +436,28 @@ impl Printer {
             'b' => 2,
             'o' | 'O' => 8,
             'x' | 'X' => 16,
-            'c' | 'q' | 'U' => {
+            'c' | 'q' => {
                 let c = u32::try_from(number).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
-                let written = match verb {
-                    'c' => c.to_string(),
-                    'q' => quote_char(c, self.flags.plus),
-                    _ if self.flags.sharp && is_print(c) => code_point(c),
-                    _ => format!("U+{number:04X}"),
-                };
-                let zero = self.flags.zero;
-                self.flags.zero = zero && verb != 'U';
-                self.pad(&written);
-                self.flags.zero = zero;
-                return;
+                return self.pad(&if verb == 'c' { c.to_string() } else { quote_char(c, self.flags.plus) });
             }
+            'U' => return self.code_point(number),
             _ => return self.bad_verb(value, verb),
         };
         self.radix(number, radix, verb);
+    }
+
+    fn code_point(&mut self, number: i128) {
+        // Go takes the bits of a negative number.
+        let bits = number as u64;
+        let digits = self.flags.precision.unwrap_or(0).max(4);
+        let mut written = format!("U+{bits:0digits$X}");
+        let c = u32::try_from(bits).ok().and_then(char::from_u32);
+        if let Some(c) = c.filter(|c| self.flags.sharp && is_print(*c)) {
+            written.push_str(&format!(" '{c}'"));
+        }
+        let zero = std::mem::take(&mut self.flags.zero);
+        self.pad(&written);
+        self.flags.zero = zero;
     }
 
     fn radix(&mut self, number: i128, radix: u32, verb: char) {
@@ -509,12 +514,14 @@ impl Printer {
         };
         let precision = self.flags.precision.or(usual);
         let mut written = match verb {
-            'x' | 'X' => float::hexadecimal(number),
+            'x' | 'X' => float::hexadecimal(number, precision),
             'b' => float::binary(number),
             _ => float::format(number, shape, precision),
         };
-        if self.flags.sharp && number.is_finite() && shape == Shape::General && !matches!(verb, 'x' | 'X' | 'b') {
-            written = with_point(&written, precision.unwrap_or(6));
+        if self.flags.sharp && number.is_finite() && verb != 'b' {
+            // Only some verbs are filled up to a number of digits.
+            let digits = if matches!(verb, 'e' | 'E' | 'f' | 'F') { 0 } else { precision.unwrap_or(6) };
+            written = with_point(&written, digits);
         }
         if verb.is_ascii_uppercase() && number.is_finite() {
             written.make_ascii_uppercase();
@@ -550,11 +557,15 @@ impl Printer {
     }
 }
 
-// `%#g` keeps the point and the zeros behind it, so that there are as many digits as were asked for.
+// `#` keeps the point, and `%#g` the zeros behind it, so that there are as many digits as were asked for.
 fn with_point(written: &str, digits: usize) -> String {
-    let (mantissa, exponent) = written.find('e').map_or((written, ""), |at| written.split_at(at));
-    let shown = mantissa.chars().filter(char::is_ascii_digit).collect::<String>();
-    let shown = shown.trim_start_matches('0').len().max(1);
+    let end = if written.contains('x') { 'p' } else { 'e' };
+    let (mantissa, exponent) = written.find(end).map_or((written, ""), |at| written.split_at(at));
+    let unsigned = mantissa.trim_start_matches('-');
+    let shown = unsigned.chars().filter(|c| *c != '.').collect::<String>();
+    let shown = shown.trim_start_matches('0').len();
+    // A single zero counts as a digit.
+    let shown = shown.max(usize::from(unsigned == "0"));
     let point = if mantissa.contains('.') { "" } else { "." };
-    format!("{mantissa}{point}{}{exponent}", "0".repeat(digits.saturating_sub(shown).min(1000)))
+    format!("{mantissa}{point}{}{exponent}", "0".repeat(digits.saturating_sub(shown).min(OUTPUT_BYTES_MAX)))
 }

@@ -4,110 +4,128 @@ use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr, VectorSelector};
 
 use super::{Builder, Result, Typed, without_parentheses};
+use crate::promql::error::PromqlError;
 use crate::promql::function::{ElementFunction, RangeFunction, range_function};
 use crate::promql::matcher::anchored;
 use crate::promql::plan::{
     HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mapped, OverRange, Scalar, Side, Vector,
 };
 
+/// A call on its way to the plan.
+struct Called<'t> {
+    name: &'t str,
+    arguments: Vec<&'t Expr>,
+    /// Where its name stands.
+    start: Option<usize>,
+    /// Where its first argument begins.
+    first: Option<usize>,
+    /// For messages.
+    place: String,
+}
+
 impl Builder<'_> {
+    // Calls are nested as deep as the limit allows: each kind has a function of its own, so that none of them takes up room on
+    // the stack for the others.
     pub(super) fn call(&mut self, call: &Call) -> Result<Typed> {
         let name = call.func.name;
         let start = self.locator.call(name);
-        let arguments: Vec<&Expr> = call.args.args.iter().map(|argument| &**argument).collect();
-        let place = format!("call to function '{name}'");
+        let arguments = call.args.args.iter().map(|argument| &**argument).collect();
         let first = self.locator.first_argument();
-        if let Some(function) = range_function(name) {
-            return self.over_range(function, &arguments, first, &place).map(Typed::Vector);
+        let called = Called { name, arguments, start, first, place: format!("call to function '{name}'") };
+        match name {
+            "time" | "pi" | "scalar" => self.scalar_call(&called).map(Typed::Scalar),
+            _ => self.vector_call(&called).map(Typed::Vector),
         }
-        if let Some(function) = ElementFunction::from_name(name) {
-            return self.mapped(function, &arguments, &place).map(Typed::Vector);
-        }
-        Ok(Typed::Vector(match (name, arguments.as_slice()) {
-            ("time", []) => return Ok(Typed::Scalar(Scalar::Time)),
-            ("pi", []) => return Ok(Typed::Scalar(Scalar::Number(std::f64::consts::PI))),
-            ("scalar", [vector]) => return Ok(Typed::Scalar(Scalar::Of(Box::new(self.vector(vector, &place)?)))),
-            ("vector", [scalar]) => Vector::Constant(self.scalar(scalar, &place)?),
-            ("timestamp", [vector]) => match self.vector(vector, &place)? {
-                Vector::Select(select) => Vector::SampleTime(select),
-                vector => Vector::StepTime(Box::new(vector)),
-            },
-            ("sort", [vector]) => Vector::Sorted(Side::Least, Box::new(self.vector(vector, &place)?)),
-            ("sort_desc", [vector]) => Vector::Sorted(Side::Greatest, Box::new(self.vector(vector, &place)?)),
-            ("absent", [vector]) => Vector::Absent(labels_of_absent(vector), Box::new(self.vector(vector, &place)?)),
-            ("absent_over_time", [range]) => {
-                let labels = labels_of_absent(range);
-                let present = range_function("present_over_time");
-                let function = present.ok_or_else(|| self.unsupported(start, "function \"absent_over_time\""))?;
-                let present = self.over_range(function, &[*range], first, &place)?;
-                Vector::Absent(labels, Box::new(present))
-            }
-            ("label_replace", [vector, destination, replacement, source, regex]) => {
-                self.label_replace([vector, destination, replacement, source, regex], &place)?
-            }
-            ("label_join", [vector, destination, separator, sources @ ..]) => {
-                self.label_join([vector, destination, separator], sources, &place)?
-            }
-            ("histogram_quantile", [quantile, buckets]) => {
-                let function = HistogramFunction::Quantile(self.scalar(quantile, &place)?);
-                self.histogram(function, buckets, first, &place)?
-            }
-            ("histogram_fraction", [lower, upper, buckets]) => {
-                let lower = self.scalar(lower, &place)?;
-                self.locator.next_argument();
-                let function = HistogramFunction::Fraction(lower, self.scalar(upper, &place)?);
-                self.histogram(function, buckets, first, &place)?
-            }
-            _ => return Err(self.unsupported(start, &format!("function \"{name}\""))),
-        }))
     }
 
-    fn over_range(
-        &mut self,
-        function: &'static RangeFunction,
-        arguments: &[&Expr],
-        position: Option<usize>,
-        place: &str,
-    ) -> Result<Vector> {
+    fn scalar_call(&mut self, called: &Called<'_>) -> Result<Scalar> {
+        match called.arguments.as_slice() {
+            [vector] => Ok(Scalar::Of(Box::new(self.vector(vector, &called.place)?))),
+            _ if called.name == "pi" => Ok(Scalar::Number(std::f64::consts::PI)),
+            _ => Ok(Scalar::Time),
+        }
+    }
+
+    fn vector_call(&mut self, called: &Called<'_>) -> Result<Vector> {
+        if let Some(function) = range_function(called.name) {
+            return self.over_range(function, called);
+        }
+        if let Some(function) = ElementFunction::from_name(called.name) {
+            return self.mapped(function, called);
+        }
+        match called.name {
+            "vector" | "timestamp" | "sort" | "sort_desc" => self.simple(called),
+            "absent" | "absent_over_time" => self.absent(called),
+            "label_replace" => self.label_replace(called),
+            "label_join" => self.label_join(called),
+            "histogram_quantile" | "histogram_fraction" => self.histogram(called),
+            name => Err(self.unsupported(called.start, &format!("function \"{name}\""))),
+        }
+    }
+
+    fn over_range(&mut self, function: &'static RangeFunction, called: &Called<'_>) -> Result<Vector> {
         let mut range = None;
         let mut numbers = Vec::new();
-        for (index, argument) in arguments.iter().enumerate() {
+        for (index, argument) in called.arguments.iter().enumerate() {
             if index > 0 {
                 self.locator.next_argument();
             }
             if index == function.range_argument {
                 range = Some(self.range(argument)?);
             } else {
-                numbers.push(self.scalar(argument, place)?);
+                numbers.push(self.scalar(argument, &called.place)?);
             }
         }
-        let range = range.ok_or_else(|| self.refuse(position, &format!("expected a range of samples in {place}")))?;
-        Ok(Vector::OverRange(Box::new(OverRange { function, range, arguments: numbers, position })))
+        let range = range.ok_or_else(|| self.wrong_arguments(called))?;
+        Ok(Vector::OverRange(Box::new(OverRange { function, range, arguments: numbers, position: called.first })))
     }
 
-    fn mapped(&mut self, function: ElementFunction, arguments: &[&Expr], place: &str) -> Result<Vector> {
-        let Some((vector, numbers)) = arguments.split_first() else {
+    fn mapped(&mut self, function: ElementFunction, called: &Called<'_>) -> Result<Vector> {
+        let Some((vector, numbers)) = called.arguments.split_first() else {
             // Only those of the calendar can do without: they look at the time of the step.
-            return Ok(Vector::Mapped(Box::new(Mapped {
-                function,
-                vector: Vector::Constant(Scalar::Time),
-                arguments: Vec::new(),
-            })));
+            let vector = Vector::Constant(Scalar::Time);
+            return Ok(Vector::Mapped(Box::new(Mapped { function, vector, arguments: Vec::new() })));
         };
-        let vector = self.vector(vector, place)?;
+        let vector = self.vector(vector, &called.place)?;
         let mut arguments = Vec::new();
         for number in numbers {
             self.locator.next_argument();
-            arguments.push(self.scalar(number, place)?);
+            arguments.push(self.scalar(number, &called.place)?);
         }
         Ok(Vector::Mapped(Box::new(Mapped { function, vector, arguments })))
     }
 
-    fn label_replace(&mut self, arguments: [&Expr; 5], place: &str) -> Result<Vector> {
-        let [vector, destination, replacement, source, regex] = arguments;
-        let vector = self.vector(vector, place)?;
+    fn simple(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [argument] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        if called.name == "vector" {
+            return self.scalar(argument, &called.place).map(Vector::Constant);
+        }
+        let vector = self.vector(argument, &called.place)?;
+        Ok(match (called.name, vector) {
+            ("timestamp", Vector::Select(select)) => Vector::SampleTime(select),
+            ("timestamp", vector) => Vector::StepTime(Box::new(vector)),
+            ("sort", vector) => Vector::Sorted(Side::Least, Box::new(vector)),
+            (_, vector) => Vector::Sorted(Side::Greatest, Box::new(vector)),
+        })
+    }
+
+    fn absent(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [argument] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        let labels = labels_of_absent(argument);
+        let vector = match range_function("present_over_time").filter(|_| called.name == "absent_over_time") {
+            Some(present) => self.over_range(present, called)?,
+            None => self.vector(argument, &called.place)?,
+        };
+        Ok(Vector::Absent(labels, Box::new(vector)))
+    }
+
+    fn label_replace(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [vector, destination, replacement, source, regex] = called.arguments.as_slice() else {
+            return Err(self.wrong_arguments(called));
+        };
+        let vector = self.vector(vector, &called.place)?;
         self.locator.next_argument();
-        let destination = self.label(destination, "invalid destination label name in label_replace()")?;
+        let destination = self.label(destination, "invalid destination label name in label_replace():")?;
         let replacement = self.text(replacement)?;
         let source = self.text(source)?;
         self.locator.next_argument();
@@ -118,28 +136,41 @@ impl Builder<'_> {
         Ok(Vector::LabelReplace(Box::new(LabelReplace { vector, destination, replacement, source, regex })))
     }
 
-    fn label_join(&mut self, arguments: [&Expr; 3], sources: &[&Expr], place: &str) -> Result<Vector> {
-        let [vector, destination, separator] = arguments;
-        let vector = self.vector(vector, place)?;
+    fn label_join(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [vector, destination, separator, sources @ ..] = called.arguments.as_slice() else {
+            return Err(self.wrong_arguments(called));
+        };
+        let vector = self.vector(vector, &called.place)?;
         self.locator.next_argument();
-        let destination = self.label(destination, "invalid destination label name in label_join()")?;
+        let destination = self.label(destination, "invalid destination label name in label_join():")?;
         let separator = self.text(separator)?;
-        let label = |source: &&Expr| self.label(source, "invalid source label name in label_join()");
+        let label = |source: &&Expr| self.label(source, "invalid source label name in label_join():");
         let sources = sources.iter().map(label).collect::<Result<_>>()?;
         Ok(Vector::LabelJoin(Box::new(LabelJoin { vector, destination, separator, sources })))
     }
 
-    fn histogram(
-        &mut self,
-        function: HistogramFunction,
-        buckets: &Expr,
-        first_position: Option<usize>,
-        place: &str,
-    ) -> Result<Vector> {
-        self.locator.next_argument();
+    fn histogram(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [numbers @ .., buckets] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        let mut planned = Vec::new();
+        for number in numbers {
+            planned.push(self.scalar(number, &called.place)?);
+            self.locator.next_argument();
+        }
+        let mut planned = planned.into_iter();
+        let function = match (planned.next(), planned.next()) {
+            (Some(quantile), None) => HistogramFunction::Quantile(quantile),
+            (Some(lower), Some(upper)) => HistogramFunction::Fraction(lower, upper),
+            (None, _) => return Err(self.wrong_arguments(called)),
+        };
         let position = self.locator.upcoming();
-        let vector = self.vector(buckets, place)?;
+        let vector = self.vector(buckets, &called.place)?;
+        let first_position = called.first;
         Ok(Vector::Histogram(Box::new(HistogramShare { function, vector, first_position, position })))
+    }
+
+    // The parser has counted them already.
+    fn wrong_arguments(&self, called: &Called<'_>) -> PromqlError {
+        self.refuse(called.start, &format!("wrong number of arguments in {}", called.place))
     }
 }
 
