@@ -122,7 +122,7 @@ impl Server {
     }
 }
 
-async fn bind() -> (TcpListener, SocketAddr) {
+pub async fn bind() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     (listener, address)

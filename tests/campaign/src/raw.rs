@@ -144,7 +144,7 @@ pub async fn grpc(
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let grpc = text("grpc-status").and_then(|text| text.parse().ok());
         // base64 of a Status with details; one with a RetryInfo has its name in it.
-        let retry = text("grpc-status-details-bin").is_some_and(|text| holds_retry_info(text));
+        let retry = text("grpc-status-details-bin").is_some_and(holds_retry_info);
         Ok(Answered { status, grpc, retry })
     })
     .await
