@@ -34,15 +34,3 @@ async fn slow_connections_are_closed_and_keep_nobody_waiting() {
     let figures = campaign::r11::run(Path::new(BINARY), &plan).await.expect("a campaign");
     assert!(figures.wrong.is_empty(), "{}", figures.to_table());
 }
-
-#[tokio::test]
-async fn bombs_are_refused_in_the_words_of_their_protocol() {
-    let figures = campaign::r12::run(Path::new(BINARY), 1, 80).await.expect("a campaign");
-    assert!(figures.wrong.is_empty(), "{}", figures.to_table());
-}
-
-#[tokio::test]
-async fn under_overload_what_is_accepted_is_what_is_stored() {
-    let figures = campaign::r14::run(Path::new(BINARY), Duration::from_secs(6), 1).await.expect("a campaign");
-    assert!(figures.wrong.is_empty(), "{}", figures.to_table());
-}
