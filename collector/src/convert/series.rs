@@ -149,6 +149,8 @@ mod tests {
         assert!(!gate.admits(metric, std::slice::from_ref(&a)));
         assert!(!gate.admits(metric, &[attribute("a", 2), attribute("b", 1)]));
         assert!(!gate.admits(gate.metric(0, &Metric::default(), 2), &[a.clone(), b.clone()]));
-        assert!(!gate.admits(gate.metric(gate.envelope(&[a.clone()], "", &[]), &Metric::default(), 1), &[a, b]));
+        assert!(
+            !gate.admits(gate.metric(gate.envelope(std::slice::from_ref(&a), "", &[]), &Metric::default(), 1), &[a, b])
+        );
     }
 }
