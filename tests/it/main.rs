@@ -5,6 +5,7 @@ mod boards;
 mod cli;
 mod crash;
 mod demo;
+mod doors;
 mod golden;
 mod harness;
 mod metrics;
