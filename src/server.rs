@@ -17,7 +17,7 @@ use query::rules::notify::{self, Notifier};
 use query::rules::reload::LoadError;
 use query::rules::{self, Rules};
 use store::Store;
-use store::disk::RealDisk;
+use store::disk::Disk;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
@@ -68,7 +68,11 @@ struct Behind {
 
 impl Server {
     /// Binds the doors, tells `announce` where, opens the data directory, and takes and answers requests once that is done.
-    pub async fn start(config: &Config, announce: impl FnOnce(&Doors) -> std::io::Result<()>) -> Result<Self, Failure> {
+    pub async fn start(
+        config: &Config,
+        disk: Arc<dyn Disk>,
+        announce: impl FnOnce(&Doors) -> std::io::Result<()>,
+    ) -> Result<Self, Failure> {
         let token = open_token(config)?;
         check(config)?;
         let config = &fitted(config);
@@ -101,7 +105,7 @@ impl Server {
                 }
             }
         }
-        let store = open_store(config, &clock, &stats).await?;
+        let store = open_store(config, disk, &clock, &stats).await?;
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
         intake.open(store.writer());
         server.watch_itself(config, &store, &intake, &clock, &stats);
@@ -368,12 +372,17 @@ async fn bind(config: &Config) -> Result<Listeners, Failure> {
 }
 
 // Opening replays the write-ahead log, which takes as long as it takes, on a thread of its own.
-async fn open_store(config: &Config, clock: &Arc<dyn Clock>, stats: &Stats) -> Result<Store, Failure> {
+async fn open_store(
+    config: &Config,
+    disk: Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    stats: &Stats,
+) -> Result<Store, Failure> {
     let setup = store::Setup {
         directory: config.data_dir.clone(),
         config: config.store.clone(),
         clock: Arc::clone(clock),
-        disk: Arc::new(RealDisk),
+        disk,
         stats: stats.clone(),
     };
     let opened = tokio::task::spawn_blocking(move || Store::open(setup)).await;

@@ -8,6 +8,7 @@ mod children;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use model::wire::correlate::Correlation;
 use shop::Fault;
+use store::disk::RealDisk;
 use tokio::time::Instant;
 use tui::Client;
 use tui::client::Settings;
@@ -83,7 +85,7 @@ pub fn run(args: DemoArgs) -> Outcome {
 async fn demo(mut config: Config, fault: Option<Fault>, webhooks: Option<&Path>) -> Outcome {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let alarm = Alarm::set_up(&mut config, webhooks).await?;
-    let server = Server::start(&config, announce).await?;
+    let server = Server::start(&config, Arc::new(RealDisk), announce).await?;
     let mut children = Children::new(fault);
     let shown = tokio::select! {
         shown = show(&server, &mut children, fault) => shown,
