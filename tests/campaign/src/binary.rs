@@ -30,12 +30,19 @@ pub struct Setup {
     directory: PathBuf,
     own_metrics_interval_s: u64,
     cgroup: Option<PathBuf>,
+    disk_faults: Vec<String>,
 }
 
 impl Setup {
     /// `directory` exists and belongs to this setup alone.
     pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), directory: directory.into(), own_metrics_interval_s: 0, cgroup: None }
+        Self {
+            binary: binary.into(),
+            directory: directory.into(),
+            own_metrics_interval_s: 0,
+            cgroup: None,
+            disk_faults: Vec::new(),
+        }
     }
 
     /// Lets the server store its own metrics so often.
@@ -46,6 +53,11 @@ impl Setup {
     /// Lets the server live in this cgroup.
     pub fn in_cgroup(self, directory: &Path) -> Self {
         Self { cgroup: Some(directory.to_owned()), ..self }
+    }
+
+    /// Lets these things go wrong on the server's disk: `ACTION:OPERATION:AREA:FIRST`.
+    pub fn with_disk_faults(self, faults: impl IntoIterator<Item = String>) -> Self {
+        Self { disk_faults: faults.into_iter().collect(), ..self }
     }
 
     /// Writes the configuration that the next start reads.
@@ -89,6 +101,9 @@ impl Setup {
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
+        }
+        for fault in &self.disk_faults {
+            command.arg("--disk-fault").arg(fault);
         }
         // What a test stores is all there is, unless it asks for more.
         command.env("SEXTANT_OWN_METRICS_INTERVAL_S", self.own_metrics_interval_s.to_string());

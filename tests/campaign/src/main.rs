@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r11, r12, r14, r17};
+use campaign::{a01, binary, r01, r02, r07, r11, r12, r14, r17, r18, r19};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -43,6 +43,14 @@ struct Arguments {
 enum Name {
     /// kill -9 at random moments under load on three signals.
     R01,
+    /// kill -9 at each place where something changes on disk.
+    R02,
+    /// A disk that is full from some write on, and has space again later.
+    R07,
+    /// A disk on which an operation fails, once or for ever.
+    R08,
+    /// A disk that becomes read-only.
+    R09,
     /// kill -9 at random moments around the transitions of alerts and their notifications.
     A01,
     /// 1,000 connections that send heads and bodies in drops, or read their answers so.
@@ -53,6 +61,10 @@ enum Name {
     R14,
     /// Receivers of notifications that are down, failing, busy, slow or resetting.
     R17,
+    /// Two processes on one data directory.
+    R18,
+    /// SIGTERM under load.
+    R19,
 }
 
 #[tokio::main]
@@ -90,6 +102,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     let report = match arguments.campaign {
         Name::R11 | Name::R12 | Name::R14 => unreachable!("they have figures"),
         Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R02 => r02::run(&binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R07 => r07::run(r07::Row::Full, &binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R08 => r07::run(r07::Row::Failing, &binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R09 => r07::run(r07::Row::ReadOnly, &binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R18 => r18::run(&binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R19 => r19::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::A01 => a01::run(&binary, trials, seed, tell("transitions")).await?,
         Name::R17 => {
             let outage = Duration::from_secs(arguments.outage_s);
