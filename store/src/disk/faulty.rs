@@ -189,6 +189,7 @@ impl Faults {
             if fault.operations.contains(&operation) && fault.area.is_none_or(|area| area == self.area(path)) {
                 let number = seen.fetch_add(1, Ordering::Relaxed) + 1;
                 if number >= fault.first && number - fault.first < fault.count {
+                    tracing::warn!(?operation, path = %path.display(), "a planned fault strikes");
                     struck = struck.or(Some(fault.action));
                 }
             }

@@ -50,7 +50,7 @@ pub fn load(server: &Server, ledger: &Arc<Ledger>, seed: u64) -> anyhow::Result<
     Load::start(
         server,
         ledger,
-        Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed },
+        Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed, pause: None },
     )
 }
 

@@ -22,6 +22,7 @@ pub mod r14;
 pub mod r17;
 pub mod r18;
 pub mod r19;
+pub mod r22;
 pub mod raw;
 pub mod receiver;
 pub mod report;

@@ -34,6 +34,8 @@ pub struct Plan {
     pub requests_max: u64,
     /// Where the randomness of sizes and contents begins.
     pub seed: u64,
+    /// A connection sends so often, if it is not held up; as soon as it is answered if none.
+    pub pause: Option<Duration>,
 }
 
 /// Load under way.
@@ -85,7 +87,11 @@ struct Sender {
 
 impl Sender {
     async fn run(mut self, mut random: fastrand::Rng) -> anyhow::Result<()> {
+        let mut ticks = self.plan.pause.map(tokio::time::interval);
         for _ in 0..self.plan.requests_max {
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
+            }
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }

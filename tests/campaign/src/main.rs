@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r02, r07, r11, r12, r14, r17, r18, r19};
+use campaign::{a01, binary, r01, r02, r07, r11, r12, r14, r17, r18, r19, r22};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,7 +27,7 @@ struct Arguments {
     /// R17: seconds that the receivers misbehave.
     #[arg(long, default_value_t = 300)]
     outage_s: u64,
-    /// R11: seconds without and with the attack. R14: seconds of overload.
+    /// R11: seconds without and with the attack. R14: seconds of overload. R22: seconds of load.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// R12: mebibytes that the largest bombs grow to.
@@ -65,6 +65,8 @@ enum Name {
     R18,
     /// SIGTERM under load.
     R19,
+    /// Half of what the server can take, for long.
+    R22,
 }
 
 #[tokio::main]
@@ -93,6 +95,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
         Name::R12 => Some(r12::run(&binary, trials, arguments.large_mib).await?),
         Name::R14 => Some(r14::run(&binary, patience, seed).await?),
+        Name::R22 => {
+            progress.set_length(arguments.seconds);
+            progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} s")?);
+            Some(r22::run(&binary, patience, seed, |passed| progress.set_position(passed.as_secs())).await?)
+        }
         _ => None,
     };
     if let Some(figures) = figures {
@@ -100,7 +107,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return tell_figures(&figures, arguments.json);
     }
     let report = match arguments.campaign {
-        Name::R11 | Name::R12 | Name::R14 => unreachable!("they have figures"),
+        Name::R11 | Name::R12 | Name::R14 | Name::R22 => unreachable!("they have figures"),
         Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::R02 => r02::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::R07 => r07::run(r07::Row::Full, &binary, trials, seed, tell("records acknowledged")).await?,

@@ -60,7 +60,8 @@ pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
 async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> anyhow::Result<Trial> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut server = setup.start().await?;
-    let plan = Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed };
+    let plan =
+        Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed, pause: None };
     let load = Load::start(&server, ledger, plan)?;
     let killed_after_ms = random.u64(50..2_000);
     tokio::time::sleep(Duration::from_millis(killed_after_ms)).await;

@@ -46,7 +46,8 @@ impl Row {
             Row::Failing => {
                 let what = random.choice(FAILING).unwrap_or("sync:wal");
                 let passes = random.bool();
-                let first = random.u64(1..=if what.ends_with(":wal") { 60 } else { 4 });
+                let often = matches!(what, "append:wal" | "sync:wal");
+                let first = random.u64(1..=if often { 60 } else { 2 });
                 (format!("io:{what}:{first}{}", if passes { "+1" } else { "+*" }), passes)
             }
             Row::ReadOnly => (format!("read-only:write:*:{}+*", random.u64(1..200)), false),
@@ -136,6 +137,9 @@ async fn trial(
         // A server that cannot start says why; that is all it can do.
         Err(error) if format!("{error:#}").contains("exit status: 2") => {}
         Err(error) => wrong.push(format!("{error:#}")),
+    }
+    if !setup.stderr().contains("a planned fault strikes") {
+        wrong.push("the fault was never met".to_owned());
     }
     if setup.stderr().contains("panicked") {
         wrong.push("the server panicked".to_owned());
