@@ -29,7 +29,9 @@ pub struct Setup {
     binary: PathBuf,
     directory: PathBuf,
     own_metrics_interval_s: u64,
-    cgroup: Option<PathBuf>,
+    // Shell commands that the process runs before it becomes the server.
+    before: Vec<String>,
+    variables: Vec<(&'static str, String)>,
     disk_faults: Vec<String>,
 }
 
@@ -40,7 +42,8 @@ impl Setup {
             binary: binary.into(),
             directory: directory.into(),
             own_metrics_interval_s: 0,
-            cgroup: None,
+            before: Vec::new(),
+            variables: Vec::new(),
             disk_faults: Vec::new(),
         }
     }
@@ -51,8 +54,21 @@ impl Setup {
     }
 
     /// Lets the server live in this cgroup.
-    pub fn in_cgroup(self, directory: &Path) -> Self {
-        Self { cgroup: Some(directory.to_owned()), ..self }
+    pub fn in_cgroup(mut self, directory: &Path) -> Self {
+        self.before.push(format!("echo $$ > '{}/cgroup.procs'", directory.display()));
+        self
+    }
+
+    /// Lets the server have so many files open.
+    pub fn with_files_max(mut self, files: u64) -> Self {
+        self.before.push(format!("ulimit -n {files}"));
+        self
+    }
+
+    /// Gives the server a variable of the environment.
+    pub fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
     }
 
     /// Lets these things go wrong on the server's disk: `ACTION:OPERATION:AREA:FIRST`.
@@ -88,17 +104,18 @@ impl Setup {
 
     /// Starts the server with any free ports and waits until its doors are announced.
     pub async fn launch(&self) -> anyhow::Result<Server> {
-        let mut command = match &self.cgroup {
-            None => hermetic(&self.binary, &self.directory),
-            Some(cgroup) => {
-                // The shell enters the cgroup and becomes the server.
-                let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
-                command.arg("-c").arg("echo $$ > \"$0\" && exec \"$@\"").arg(cgroup.join("cgroup.procs"));
-                command.arg(&self.binary);
-                command
-            }
+        let mut command = if self.before.is_empty() {
+            hermetic(&self.binary, &self.directory)
+        } else {
+            // The shell becomes the server.
+            let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
+            command.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", self.before.join(" && "))).arg(&self.binary);
+            command
         };
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r02, r07, r11, r12, r14, r17, r18, r19, r22};
+use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -51,6 +51,8 @@ enum Name {
     R08,
     /// A disk that becomes read-only.
     R09,
+    /// A wall clock that jumps by hours and years, and records of times far away.
+    R10,
     /// kill -9 at random moments around the transitions of alerts and their notifications.
     A01,
     /// 1,000 connections that send heads and bodies in drops, or read their answers so.
@@ -59,6 +61,8 @@ enum Name {
     R12,
     /// Twice the load that can be taken, in 512 MiB.
     R14,
+    /// A port that somebody has; as many connections as files may be open.
+    R16,
     /// Receivers of notifications that are down, failing, busy, slow or resetting.
     R17,
     /// Two processes on one data directory.
@@ -113,6 +117,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         Name::R07 => r07::run(r07::Row::Full, &binary, trials, seed, tell("records acknowledged")).await?,
         Name::R08 => r07::run(r07::Row::Failing, &binary, trials, seed, tell("records acknowledged")).await?,
         Name::R09 => r07::run(r07::Row::ReadOnly, &binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R10 => r10::run(&binary, trials, seed, tell("records acknowledged")).await?,
+        Name::R16 => r16::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::R18 => r18::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::R19 => r19::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::A01 => a01::run(&binary, trials, seed, tell("transitions")).await?,
