@@ -34,10 +34,14 @@ const DAY_NANOS: u64 = 86_400_000_000_000;
 const LOAD: Duration = Duration::from_millis(400);
 const JUMPS: usize = 4;
 
+/// Where libfaketime is, if it is installed.
+pub fn library() -> Option<&'static str> {
+    LIBRARIES.into_iter().find(|path| Path::new(path).exists())
+}
+
 /// Makes `trials` trials, each in a fresh directory; `progress` is told after each.
 pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
-    let library = LIBRARIES.into_iter().find(|path| Path::new(path).exists());
-    let library = library.context("libfaketime is not there; Debian has it as `apt install libfaketime`")?;
+    let library = library().context("libfaketime is not there; Debian has it as `apt install libfaketime`")?;
     let mut done = Vec::new();
     let mut acknowledged = 0;
     for number in 0..trials {
