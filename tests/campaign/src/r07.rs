@@ -13,8 +13,12 @@ use crate::faults;
 use crate::ledger::Ledger;
 use crate::report::{Report, Trial};
 
-/// Load under the fault.
-const LOAD: Duration = Duration::from_millis(1_500);
+/// Load after the fault has struck first.
+const LOAD: Duration = Duration::from_millis(1_000);
+/// From the start of the load until then.
+const MEET_MAX: Duration = Duration::from_secs(30);
+/// What the server's log says when a fault strikes.
+const STRIKES: &str = "a planned fault strikes";
 /// From the end of the load until records are taken again.
 const RESUME_MAX: Duration = Duration::from_secs(20);
 
@@ -120,9 +124,16 @@ async fn trial(
     match setup.clone().with_disk_faults([fault.clone()]).start().await {
         Ok(mut server) => {
             let load = faults::load(&server, &ledger, random.u64(..))?;
+            let reads = fault.contains(":open:") || fault.contains(":read:");
+            while !setup.stderr().contains(STRIKES) && began.elapsed() < MEET_MAX {
+                if reads {
+                    // An answer may be an error: its file could not be read.
+                    let _ = faults::answers(&server).await;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             tokio::time::sleep(LOAD).await;
             load.end().await?;
-            let reads = fault.contains(":open:") || fault.contains(":read:");
             if !reads && let Err(error) = faults::answers(&server).await {
                 wrong.push(format!("{error:#}"));
             }
@@ -138,7 +149,7 @@ async fn trial(
         Err(error) if format!("{error:#}").contains("exit status: 2") => {}
         Err(error) => wrong.push(format!("{error:#}")),
     }
-    if !setup.stderr().contains("a planned fault strikes") {
+    if !setup.stderr().contains(STRIKES) {
         wrong.push("the fault was never met".to_owned());
     }
     if setup.stderr().contains("panicked") {
