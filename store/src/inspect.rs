@@ -47,13 +47,14 @@ pub fn inspect(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Inspection, Sto
     let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
     let damaged = |what| StoreError::Damaged { path: path.clone(), what };
     let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
+    let opened = Arc::default();
     let mut parts = Vec::with_capacity(manifest.parts.len());
     for entry in manifest.parts {
         let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
             path: path.clone(),
             what: format!("it lists {:?}, which is no name of a part", entry.name),
         })?;
-        let part = Part::open(disk, directory, name)?;
+        let part = Part::open(disk, directory, name, &opened)?;
         parts.push(PartSummary {
             name: entry.name,
             table: part.table(),

@@ -10,6 +10,8 @@ pub const LOCK: &str = "lock";
 pub const MANIFEST: &str = "manifest.json";
 /// The next manifest until it is complete.
 pub const MANIFEST_NEXT: &str = "manifest.next";
+/// Space that is given up when the disk is full. What is in it means nothing.
+pub const RESERVE: &str = "reserve";
 /// Folder of WAL segments.
 pub const WAL: &str = "wal";
 /// Folder of copies of segments in which something acknowledged could not be read.

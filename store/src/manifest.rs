@@ -16,7 +16,9 @@ use crate::wal::DirectoryId;
 use crate::{StoreError, layout};
 
 /// Version of the manifest's format. A reader refuses what it does not know.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The oldest version that is still read: without the fields that have a default.
+const FORMAT_READ: u32 = 1;
 
 /// What is live in a data directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,12 @@ pub(crate) struct Manifest {
     pub(crate) wal_first: u64,
     /// The state tables; `None` while there are none.
     pub(crate) state: Option<CheckpointRef>,
+    /// By table: rows that retention has removed so far.
+    #[serde(default)]
+    pub(crate) expired_rows: BTreeMap<String, u64>,
+    /// The time that retention believed when this was written, nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) believed_time: Option<i64>,
     /// All parts.
     pub(crate) parts: Vec<PartEntry>,
 }
@@ -77,6 +85,8 @@ impl Manifest {
             next_part: 1,
             wal_first: 0,
             state: None,
+            expired_rows: BTreeMap::new(),
+            believed_time: None,
             parts: Vec::new(),
         }
     }
@@ -127,10 +137,10 @@ impl Manifest {
         let (first, body) = (&bytes[..end], &bytes[end + 1..]);
         let preamble: Preamble = serde_json::from_slice(first)
             .map_err(|error| format!("its first line is no preamble: {error}; {remedy}"))?;
-        if preamble.format != FORMAT {
+        if !(FORMAT_READ..=FORMAT).contains(&preamble.format) {
             let format = preamble.format;
             return Err(format!(
-                "it has format {format}, this Sextant reads format {FORMAT}; use the one that wrote it"
+                "it has format {format}, this Sextant reads formats {FORMAT_READ} to {FORMAT}; use the one that wrote it"
             ));
         }
         if preamble.crc32 != format!("{:08x}", crc32fast::hash(body)) {

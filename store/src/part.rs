@@ -4,6 +4,7 @@
 //! A part is written by the flush, listed by the manifest, and opened once; snapshots share it. Its files stay until nothing
 //! refers to them.
 
+mod cache;
 mod meta;
 mod reader;
 mod writer;
@@ -11,20 +12,20 @@ mod writer;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use arrow::array::RecordBatch;
 use model::Timestamp;
 
+pub(crate) use cache::Opened;
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
 pub(crate) use reader::with_series;
-pub(crate) use writer::{Contents, discard, write};
+pub(crate) use writer::{Contents, PartWriter, Place, discard, write};
 
 use crate::StoreError;
 use crate::disk::{Disk, read_file};
 use crate::partition::Partition;
 use crate::schema::Table;
-use crate::text::Index;
 
 /// Folder of all parts inside a data directory.
 pub const PARTS_DIR: &str = "parts";
@@ -83,15 +84,19 @@ pub struct Part {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     meta: Meta,
-    // Each is read when it is first asked for. No file stays open.
-    footer: OnceLock<reader::Footer>,
-    index: OnceLock<Option<Index>>,
+    // What is known of the other files is read when it is asked for. No file stays open.
+    opened: Arc<Opened>,
     series: Mutex<Weak<RecordBatch>>,
 }
 
 impl Part {
-    /// Opens a part by its `meta.json`; the other files are opened when they are first needed.
-    pub fn open(disk: &Arc<dyn Disk>, data_directory: &Path, name: PartName) -> Result<Arc<Part>, StoreError> {
+    /// Opens a part by its `meta.json`; the other files are opened when they are needed, and `opened` remembers what it can of them.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        data_directory: &Path,
+        name: PartName,
+        opened: &Arc<Opened>,
+    ) -> Result<Arc<Part>, StoreError> {
         let directory = name.directory(data_directory);
         let path = directory.join(META_FILE);
         let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
@@ -106,8 +111,7 @@ impl Part {
             directory,
             disk: Arc::clone(disk),
             meta,
-            footer: OnceLock::new(),
-            index: OnceLock::new(),
+            opened: Arc::clone(opened),
             series: Mutex::default(),
         }))
     }

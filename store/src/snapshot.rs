@@ -13,6 +13,7 @@ use model::TimeRange;
 
 use crate::head::Chunk;
 use crate::part::Part;
+use crate::retention::Cutoffs;
 use crate::schema::{Table, column};
 use crate::visible::Chunks;
 use crate::{Granule, StoreError, scan};
@@ -24,6 +25,7 @@ pub struct Snapshot {
     pub(crate) last_seq: u64,
     pub(crate) chunks: Chunks,
     pub(crate) parts: Arc<Vec<Arc<Part>>>,
+    pub(crate) cutoffs: Cutoffs,
 }
 
 impl Snapshot {
@@ -35,6 +37,25 @@ impl Snapshot {
     /// The highest `ingest_seq` committed when the snapshot was taken; 0 if there is none.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// What is expired: such rows are not shown, whether they are deleted yet or not.
+    pub fn cutoffs(&self) -> &Cutoffs {
+        &self.cutoffs
+    }
+
+    /// How many rows of a table are expired and not yet deleted. Reads the granules that hold some.
+    pub fn expired_rows(&self, table: Table) -> Result<u64, StoreError> {
+        let chunks = self.chunks_in(table, TimeRange::ALL).cloned().map(Granule::of_chunk);
+        let parts = self.parts_in(table, TimeRange::ALL);
+        let parts = parts.flat_map(|part| scan::pruned(part, TimeRange::ALL, (0, u64::MAX), &Narrow::All));
+        let mut expired = 0;
+        for granule in chunks.chain(parts) {
+            let all = granule.rows();
+            let shown = granule.unexpired(table, &self.cutoffs).map_or(Ok(0), |granule| granule.count())?;
+            expired += (all - shown) as u64;
+        }
+        Ok(expired)
     }
 
     /// All parts, in no particular order.
@@ -65,7 +86,7 @@ impl Snapshot {
         for part in self.parts_in(table, range).filter(|part| overlaps(part.seq_bounds())) {
             granules.extend(scan::pruned(part, range, seqs, narrow));
         }
-        Ok(granules)
+        Ok(granules.into_iter().filter_map(|granule| granule.unexpired(table, &self.cutoffs)).collect())
     }
 
     /// Tables of the series that may have points in `range`. One series may stand in several of them.

@@ -14,9 +14,9 @@ use crate::disk::{Disk, LockGuard};
 use crate::manifest::Manifest;
 use crate::schema::Table;
 use crate::state::StateTable;
-use crate::upkeep::{Flushable, Upkeep};
+use crate::upkeep::{Flushable, Housekeeping, Upkeep};
 use crate::writer::{Committer, Queue, Writer};
-use crate::{Config, Durability, Snapshot, StoreError, lock};
+use crate::{Config, Durability, Retention, Snapshot, StoreError, lock};
 
 /// What a store is made from.
 #[derive(Clone)]
@@ -44,6 +44,7 @@ struct Inner {
     core: Arc<Core>,
     queue: Arc<Queue>,
     upkeep: Arc<Upkeep>,
+    housekeeping: Housekeeping,
     writer: Writer,
     commit: Mutex<Option<JoinHandle<()>>>,
     // Held for as long as anything may write.
@@ -78,6 +79,8 @@ pub struct TableSize {
     pub part_rows: u64,
     /// Bytes of parts.
     pub part_bytes: u64,
+    /// Rows that retention has deleted since the data directory was made.
+    pub expired_rows: u64,
 }
 
 impl Store {
@@ -93,6 +96,7 @@ impl Store {
         let core = Arc::new(core);
         let queue = Arc::new(Queue::new(&core.setup.stats));
         let upkeep = Arc::new(Upkeep::start(&core.setup, Arc::clone(&core) as Arc<dyn Flushable>)?);
+        let housekeeping = Housekeeping::start(Arc::clone(&core))?;
         let committer = Committer::new(Arc::clone(&core), Arc::clone(&queue), Arc::clone(&upkeep), log, next_seq);
         let commit = spawn_committer(committer)?;
         let inner = Inner {
@@ -100,6 +104,7 @@ impl Store {
             writer: Writer::new(Arc::clone(&queue), series_key),
             queue,
             upkeep,
+            housekeeping,
             commit: Mutex::new(Some(commit)),
             lock: Mutex::new(Some(lock)),
         };
@@ -131,6 +136,11 @@ impl Store {
         self.inner.core.status()
     }
 
+    /// How long rows are kept: what the collector asks before it takes a row.
+    pub fn retention(&self) -> Retention {
+        self.inner.core.retention().clone()
+    }
+
     /// When an append is acknowledged.
     pub fn durability(&self) -> Durability {
         self.inner.core.setup.config.durability
@@ -141,9 +151,23 @@ impl Store {
         self.inner.upkeep.flush_now()
     }
 
+    /// Does everything at once that is otherwise done in the background, but for flushes: merges parts until none are left that are
+    /// worth it, and removes files that nothing needs. Blocks until that is done. Answers the first error; the rest is done
+    /// all the same.
+    pub fn tidy_now(&self) -> Result<(), StoreError> {
+        self.inner.housekeeping.tidy_now()
+    }
+
+    /// Stops merging until it is told otherwise: one that is under way ends without a result. Everything else goes on.
+    pub fn pause_merges(&self, paused: bool) {
+        self.inner.housekeeping.pause(paused);
+    }
+
     /// Takes nothing more, commits what is queued, flushes the heads, and gives the directory back. Blocks until that is
     /// done. The error of a flush is told, and harmless: the WAL holds the rows, and the next start replays them.
     pub fn close(&self) -> Result<(), StoreError> {
+        // A merge may be in the middle of a large part: what it has is worth less than a prompt end.
+        self.inner.housekeeping.stop();
         self.inner.stop_commits();
         let flushed = self.flush_now();
         self.inner.stop();
@@ -162,6 +186,7 @@ impl Inner {
 
     // Nothing writes any more when the lock is given back.
     fn stop(&self) {
+        self.housekeeping.stop();
         self.stop_commits();
         self.upkeep.stop();
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();

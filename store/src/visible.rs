@@ -94,6 +94,13 @@ impl Visible {
         }
     }
 
+    /// Puts parts in the place of others, in one step.
+    pub(crate) fn replace(&mut self, old: &[Arc<Part>], new: Vec<Arc<Part>>) {
+        let is_old = |part: &Arc<Part>| old.iter().any(|old| Arc::ptr_eq(old, part));
+        self.parts = Arc::new(self.parts.iter().filter(|part| !is_old(part)).cloned().chain(new).collect());
+        self.version += 1;
+    }
+
     /// The chunks of a signal, oldest first.
     pub(crate) fn chunks_of(&self, signal: Signal) -> Vec<Arc<Chunk>> {
         self.chunks.iter().filter(|chunk| chunk.table().signal() == signal).cloned().collect()

@@ -18,13 +18,15 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::{INDEX_FILE, Part, ROWS_FILE, SERIES_FILE};
-use crate::disk::{Disk, ReadFile, read_file};
+use crate::disk::{Disk, ReadFile};
 use crate::schema::column;
 use crate::text::Index;
 use crate::{Projection, StoreError};
 
 /// Bytes read ahead where Parquet asks for no certain number.
 const READ_BYTES: usize = 16 << 10;
+/// Bytes read at a time to compare a file with its checksum.
+const VERIFY_BYTES: usize = 1 << 20;
 
 // What stays in memory of a part's rows: the footer and the places of the pages.
 pub(super) type Footer = ArrowReaderMetadata;
@@ -39,6 +41,7 @@ impl Part {
     ) -> Result<RecordBatch, StoreError> {
         let file = self.open_file(ROWS_FILE)?;
         let footer = self.footer(&file)?;
+        let footer = footer.as_ref();
         let damaged = |error| self.damaged(ROWS_FILE, error);
         let first = granule as u64 * self.meta.granule_rows;
         let (group, group_first, group_rows) =
@@ -81,8 +84,13 @@ impl Part {
     }
 
     /// The part's index; `None` if it has none, or one that cannot be trusted: then nothing is left out of a search.
-    pub(crate) fn index(&self) -> Option<&Index> {
-        self.index.get_or_init(|| self.open_index()).as_ref()
+    pub(crate) fn index(&self) -> Arc<Option<Index>> {
+        let made = self.opened.indexes.get(self.name.number, || {
+            let index = self.open_index();
+            let bytes = index.as_ref().map_or(0, Index::memory_bytes);
+            Ok::<_, std::convert::Infallible>((index, bytes + size_of::<Index>()))
+        });
+        made.unwrap_or_else(|never| match never {})
     }
 
     fn open_index(&self) -> Option<Index> {
@@ -110,28 +118,55 @@ impl Part {
         None
     }
 
-    /// Reads every file whole and compares it with its checksum.
+    /// Reads every file and compares it with its checksum.
     pub fn verify(&self) -> Result<(), StoreError> {
-        for (name, expected) in &self.meta.files {
-            let path = self.path(name);
-            let bytes = read_file(self.disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
-            if bytes.len() as u64 != expected.bytes || crc32fast::hash(&bytes) != expected.crc32 {
-                let what = "its checksum is wrong: restore the file, or remove the part's directory".to_owned();
-                return Err(StoreError::Damaged { path, what });
-            }
+        self.meta.files.keys().try_for_each(|name| self.verify_file(name))
+    }
+
+    /// Reads a file and compares it with its checksum, a piece at a time.
+    pub(crate) fn verify_file(&self, name: &str) -> Result<(), StoreError> {
+        let Some(expected) = self.meta.files.get(name) else { return Ok(()) };
+        let path = self.path(name);
+        let file = self.disk.open(&path).map_err(StoreError::disk("open", &path))?;
+        let mut crc = crc32fast::Hasher::new();
+        let mut piece = vec![0; VERIFY_BYTES];
+        let mut offset = 0;
+        while offset < file.len() && file.len() == expected.bytes {
+            let len = usize::try_from(file.len() - offset).map_or(VERIFY_BYTES, |left| left.min(VERIFY_BYTES));
+            file.read_at(offset, &mut piece[..len]).map_err(StoreError::disk("read", &path))?;
+            crc.update(&piece[..len]);
+            offset += len as u64;
+        }
+        if file.len() != expected.bytes || crc.finalize() != expected.crc32 {
+            let what = "its checksum is wrong: restore the file, or remove the part's directory".to_owned();
+            return Err(StoreError::Damaged { path, what });
         }
         Ok(())
     }
 
-    fn footer(&self, file: &PartFile) -> Result<&Footer, StoreError> {
-        if let Some(footer) = self.footer.get() {
-            return Ok(footer);
-        }
-        let options = ArrowReaderOptions::new()
-            .with_offset_index_policy(PageIndexPolicy::Optional)
-            .with_column_index_policy(PageIndexPolicy::Skip);
-        let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
-        Ok(self.footer.get_or_init(|| footer))
+    fn footer(&self, file: &PartFile) -> Result<Arc<Footer>, StoreError> {
+        self.opened.footers.get(self.name.number, || {
+            let options = ArrowReaderOptions::new()
+                .with_offset_index_policy(PageIndexPolicy::Optional)
+                .with_column_index_policy(PageIndexPolicy::Skip);
+            let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
+            let bytes = footer.metadata().memory_size();
+            Ok((footer, bytes))
+        })
+    }
+
+    /// The columns of its rows, and of each how many values it has, where the file says so.
+    pub(crate) fn columns(&self) -> Result<Vec<(FieldRef, Option<u64>)>, StoreError> {
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let metadata = footer.metadata();
+        // Of a column that is no group of others: the one leaf of that name.
+        let values = |name: &str| -> Option<u64> {
+            let leaves = metadata.file_metadata().schema_descr().columns();
+            let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name])?;
+            let nulls = metadata.row_groups().iter().map(|group| group.column(leaf).statistics()?.null_count_opt());
+            Some(self.meta.rows.saturating_sub(nulls.sum::<Option<u64>>()?))
+        };
+        Ok(footer.schema().fields().iter().map(|field| (Arc::clone(field), values(field.name()))).collect())
     }
 
     /// The file of [`Part::index`], open.

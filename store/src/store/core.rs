@@ -1,19 +1,20 @@
 //! What the store's threads share: what is visible, what the manifest says, and the steps between them. Made when a store is
 //! opened; used by the commit thread, upkeep, and everyone who asks for a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use model::Signal;
+use model::{Signal, Timestamp};
 
 use super::{Setup, Status, TableSize};
 use crate::disk::Disk;
 use crate::head::Chunk;
 use crate::manifest::{Manifest, PartEntry};
-use crate::part::{PARTS_DIR, Part, PartName};
+use crate::part::{Opened, PARTS_DIR, Part, PartName};
+use crate::retention::Retention;
 use crate::schema::Table;
 use crate::state::{self, State, StateChange};
 use crate::upkeep::{Flushable, HeadState};
@@ -32,6 +33,10 @@ pub(crate) struct Core {
     pub(super) state: Mutex<State>,
     segments: Segments,
     next_part: AtomicU64,
+    pub(super) retention: Retention,
+    opened: Arc<Opened>,
+    // Parts that no manifest lists any more, until the last snapshot that shows them is gone.
+    retired: Mutex<Vec<Arc<Part>>>,
     // Held over the writing of a manifest by whoever publishes; appends and queries never take it.
     published: Mutex<Published>,
 }
@@ -47,7 +52,8 @@ struct Published {
 impl Core {
     pub(super) fn open(setup: Setup, manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
         let (disk, directory) = (&setup.disk, &setup.directory);
-        let parts = open_parts(disk, &setup, &manifest)?;
+        let opened = Arc::default();
+        let parts = open_parts(disk, &setup, &manifest, &opened)?;
         let leftover = remove_leftovers(&setup, &manifest)?;
         let mut state = match &manifest.state {
             Some(checkpoint) => State::read(disk.as_ref(), directory, checkpoint)?,
@@ -71,6 +77,13 @@ impl Core {
             state: Mutex::new(state),
             segments,
             next_part: AtomicU64::new(manifest.next_part.max(leftover + 1)),
+            retention: Retention::new(
+                &setup.config,
+                Arc::clone(&setup.clock),
+                manifest.believed_time.map(Timestamp::from_nanos),
+            ),
+            opened,
+            retired: Mutex::default(),
             published: Mutex::new(Published {
                 checkpoints: manifest.state.iter().map(|checkpoint| checkpoint.number).collect(),
                 manifest,
@@ -86,8 +99,10 @@ impl Core {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
+        let cutoffs = self.retention.cutoffs();
         let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
+            cutoffs,
             version: visible.version,
             last_seq: visible.last_seq,
             chunks: visible.chunks.clone(),
@@ -123,17 +138,112 @@ impl Core {
         self.head(signal).bytes
     }
 
+    /// All parts that are live.
+    pub(crate) fn parts(&self) -> Arc<Vec<Arc<Part>>> {
+        Arc::clone(&self.visible.read().unwrap_or_else(PoisonError::into_inner).parts)
+    }
+
+    /// Puts parts in the place of others of the same rows, in one step: a crash leaves either. `expired` rows of the table are gone with
+    /// it. The files of what was replaced go when no snapshot shows them any more.
+    pub(crate) fn replace(
+        &self,
+        table: Table,
+        old: &[Arc<Part>],
+        new: Vec<Arc<Part>>,
+        expired: u64,
+    ) -> Result<(), StoreError> {
+        let names: HashSet<String> = old.iter().map(|part| part.name().to_string()).collect();
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let change = |manifest: &mut Manifest| {
+            manifest.parts.retain(|entry| !names.contains(&entry.name));
+            *manifest.expired_rows.entry(table.as_str().to_owned()).or_default() += expired;
+        };
+        self.publish_change(&mut published, new.clone(), change)?;
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.replace(old, new);
+        drop(visible);
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).extend(old.iter().cloned());
+        self.remove_unneeded(&mut published);
+        Ok(())
+    }
+
+    /// How long rows are kept.
+    pub(crate) fn retention(&self) -> &Retention {
+        &self.retention
+    }
+
+    /// Bytes free where the data directory is; `None` if the system does not say.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        self.setup.disk.free_space(&self.setup.directory).ok()
+    }
+
+    /// Bytes of parts that are replaced and still shown by a snapshot.
+    pub(crate) fn retired_bytes(&self) -> u64 {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|part| part.bytes()).sum()
+    }
+
+    // Whether there was one.
+    fn give_up_reserve(&self) -> bool {
+        let given_up = self.setup.disk.remove(&self.setup.directory.join(layout::RESERVE)).is_ok();
+        if given_up {
+            tracing::warn!("the disk is full, and the space reserved for this is given up");
+        }
+        given_up
+    }
+
+    /// Removes the files of replaced parts that nothing shows any more.
+    pub(crate) fn remove_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody can get one who does not have it: it is in no list that anyone sees.
+        let gone: Vec<Arc<Part>> = retired.extract_if(.., |part| Arc::strong_count(part) == 1).collect();
+        drop(retired);
+        for part in gone {
+            self.opened.forget(part.name());
+            if let Err(error) = self.setup.disk.remove_dir_all(part.directory()) {
+                tracing::warn!(path = %part.directory().display(), %error, "cannot remove a part that was replaced; the next start does");
+            }
+        }
+    }
+
+    /// What is open of the parts.
+    pub(crate) fn opened(&self) -> &Arc<Opened> {
+        &self.opened
+    }
+
+    // Writes the next manifest, with these parts and a change. On an error the new directories must stay: the manifest that names them
+    // may be the one that is found after a crash. The next publishing that succeeds removes them.
+    fn publish_change(
+        &self,
+        published: &mut Published,
+        parts: Vec<Arc<Part>>,
+        change: impl Fn(&mut Manifest),
+    ) -> Result<(), StoreError> {
+        let mut written = self.write_manifest(published, &parts, &change);
+        if written.as_ref().is_err_and(StoreError::is_out_of_space) && self.give_up_reserve() {
+            // It may be the manifest without which nothing can be deleted.
+            written = self.write_manifest(published, &parts, &change);
+        }
+        match written {
+            Ok(manifest) => published.manifest = manifest,
+            Err(error) => {
+                published.abandoned.extend(parts);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     fn write_manifest(
         &self,
         published: &mut Published,
-        signal: Signal,
         parts: &[Arc<Part>],
-        up_to_seq: u64,
+        change: &impl Fn(&mut Manifest),
     ) -> Result<Manifest, StoreError> {
         let (disk, directory) = (self.setup.disk.as_ref(), self.setup.directory.as_path());
         let mut next = published.manifest.clone();
-        next.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
+        change(&mut next);
         next.parts.extend(parts.iter().map(|part| part_entry(part)));
+        next.believed_time = Some(self.retention.to_remember().as_nanos());
         next.next_part = self.next_part.load(Ordering::Relaxed);
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if state.seq() > next.state.map_or(0, |checkpoint| checkpoint.seq) {
@@ -183,6 +293,11 @@ impl Core {
             size.part_rows += part.rows();
             size.part_bytes += part.bytes();
         }
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        for (table, size) in &mut sizes {
+            size.expired_rows = published.manifest.expired_rows.get(table.as_str()).copied().unwrap_or(0);
+        }
+        drop(published);
         let (wal_segments, wal_bytes) = self.segments.size();
         let free_bytes = self.setup.disk.free_space(&self.setup.directory).ok();
         Status { last_seq, wal_segments, wal_bytes, free_bytes, tables: sizes.into_iter().collect() }
@@ -205,23 +320,21 @@ impl Flushable for Core {
         self.next_part.fetch_add(1, Ordering::Relaxed)
     }
 
-    // On an error the new directories must stay: the manifest that names them may be the one that is found after a crash.
-    // The next publishing that succeeds removes them.
     fn publish(&self, signal: Signal, parts: Vec<Arc<Part>>, up_to_seq: u64) -> Result<(), StoreError> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.write_manifest(&mut published, signal, &parts, up_to_seq) {
-            Ok(manifest) => published.manifest = manifest,
-            Err(error) => {
-                published.abandoned.extend(parts);
-                return Err(error);
-            }
-        }
+        self.publish_change(&mut published, parts.clone(), |manifest| {
+            manifest.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
+        })?;
         let now = self.setup.clock.monotonic();
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         visible.swap(signal, parts, up_to_seq, now);
         drop(visible);
         self.remove_unneeded(&mut published);
         Ok(())
+    }
+
+    fn opened(&self) -> &Arc<Opened> {
+        &self.opened
     }
 }
 
@@ -272,14 +385,19 @@ fn part_entry(part: &Part) -> PartEntry {
     }
 }
 
-fn open_parts(disk: &Arc<dyn Disk>, setup: &Setup, manifest: &Manifest) -> Result<Vec<Arc<Part>>, StoreError> {
+fn open_parts(
+    disk: &Arc<dyn Disk>,
+    setup: &Setup,
+    manifest: &Manifest,
+    opened: &Arc<Opened>,
+) -> Result<Vec<Arc<Part>>, StoreError> {
     let mut parts = Vec::with_capacity(manifest.parts.len());
     for entry in &manifest.parts {
         let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
             path: setup.directory.join(layout::MANIFEST),
             what: format!("it lists {:?}, which is no name of a part; put it back from a copy", entry.name),
         })?;
-        let part = Part::open(disk, &setup.directory, name)?;
+        let part = Part::open(disk, &setup.directory, name, opened)?;
         if part_entry(&part) != *entry {
             let what = "it is not the part that the manifest lists; put it back from a copy".to_owned();
             return Err(StoreError::Damaged { path: part.directory().to_path_buf(), what });

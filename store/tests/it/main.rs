@@ -5,7 +5,9 @@ extern crate store as store_under_test;
 
 mod crash;
 mod generate;
+mod merge;
 mod narrow;
+mod retention;
 mod roundtrip;
 mod sample;
 mod schema;

@@ -122,7 +122,7 @@ async fn a_log_that_is_cut_anywhere_keeps_the_exact_prefix() {
 }
 
 // What a test knows of all lives of a data directory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     acknowledged: Rows,
     sent: BTreeSet<(Table, String)>,
@@ -163,6 +163,9 @@ async fn live(store: &Store, rng: &mut Rng, known: &mut Known, life: &str, steps
             // A refusal is one of the things that happen here.
             let _ = store.flush_now();
         }
+        if rng.u8(0..60) == 0 {
+            let _ = store.tidy_now();
+        }
         let mut appends = tokio::task::JoinSet::new();
         for place in 0..rng.usize(1..5) {
             let name = format!("{life}.{step}.{place}");
@@ -191,7 +194,7 @@ fn writes(operation: Operation, _: &Path) -> bool {
 }
 
 fn small_segments() -> Config {
-    Config { wal_segment_bytes: 8_000, ..Config::default() }
+    Config { wal_segment_bytes: 8_000, reserve_bytes: 0, ..Config::default() }
 }
 
 #[tokio::test]
@@ -279,6 +282,80 @@ async fn a_flush_may_fail_at_every_operation() {
     }
 }
 
+// A store with several parts of each table, worth merging, and rows in the head.
+async fn many_parts(store: &Store, rng: &mut Rng, known: &mut Known) {
+    store.pause_merges(true);
+    for flush in 0..4 {
+        live(store, rng, known, &format!("flush {flush}"), 3).await;
+        store.flush_now().expect("a healthy disk is flushed to");
+    }
+    live(store, rng, known, "head", 1).await;
+    store.pause_merges(false);
+}
+
+fn parts(store: &Store) -> usize {
+    store.snapshot().parts().len()
+}
+
+#[tokio::test]
+async fn a_merge_may_fail_or_end_at_every_operation() {
+    let mut trials = 0;
+    for (end, stride) in [("fault", 21), ("kill", 21), ("power cut", 13)] {
+        let rng = &mut Rng::with_seed(stride);
+        let (mut prepared, mut base) = (SimDisk::new(stride), Known::default());
+        let store = open(&prepared, &small_segments()).expect("it opens");
+        many_parts(&store, rng, &mut base).await;
+        let before = parts(&store);
+        prepared = prepared.kill();
+        drop(store);
+        let mut operation = 0;
+        loop {
+            (trials, operation) = (trials + 1, operation + rng.u64(1..=stride));
+            let context = format!("{end} at operation {operation}");
+            let (mut disk, mut known) = (prepared.copy(), base.clone());
+            let store = open(&disk, &small_segments()).expect("it opens");
+            let times = if end == "fault" { 1 + rng.u64(0..3) } else { u64::MAX };
+            disk.inject(Fault::new(FaultKind::Io, |_, _| true).after(operation).times(times));
+            let merged = store.tidy_now().is_ok();
+            if end == "fault" {
+                disk.heal();
+                known.check(&store, &context);
+                live(&store, rng, &mut known, &context, 1).await;
+                store.tidy_now().expect("a healthy disk is merged on");
+                known.check(&store, &context);
+                disk = disk.crash();
+            } else {
+                disk = if end == "kill" { disk.kill() } else { disk.crash() };
+            }
+            drop(store);
+            let store = open(&disk, &small_segments()).expect("it opens");
+            known.check(&store, &context);
+            store.tidy_now().expect("a healthy disk is merged on");
+            known.check(&store, &context);
+            let listed: BTreeSet<String> =
+                store.snapshot().parts().iter().map(|part| part.name().to_string()).collect();
+            assert!(listed.len() < before, "{context}");
+            store.tidy_now().expect("there is nothing left to do");
+            assert_eq!(part_folders(&disk), listed, "{context}: nothing is left behind");
+            if merged {
+                assert!(operation > 100, "the merges take more than {operation} operations");
+                break;
+            }
+        }
+    }
+    println!("{trials} trials");
+}
+
+// The directories of parts on the disk, as the manifest would name them.
+fn part_folders(disk: &SimDisk) -> BTreeSet<String> {
+    let parts = Path::new(DIRECTORY).join("parts");
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        disk.list(path).expect("it is listed").into_iter().map(|entry| entry.path).collect()
+    };
+    let all = folders(&parts).into_iter().flat_map(|table| folders(&table)).flat_map(|partition| folders(&partition));
+    all.map(|path| path.strip_prefix(&parts).expect("below it").to_string_lossy().into_owned()).collect()
+}
+
 #[tokio::test]
 async fn what_the_disk_refuses_is_refused_and_the_rest_goes_on() {
     let faults: [(FaultKind, Operation); 6] = [
@@ -320,7 +397,8 @@ async fn what_the_disk_refuses_is_refused_and_the_rest_goes_on() {
 async fn a_full_disk_refuses_until_there_is_room() {
     let disk = SimDisk::new(5);
     let rng = &mut Rng::with_seed(5);
-    let store = open(&disk, &Config::default()).expect("it opens");
+    // Without the bound that keeps the disk from becoming full.
+    let store = open(&disk, &Config { free_bytes_min: 0, ..Config::default() }).expect("it opens");
     let mut expected = Rows::new();
     disk.set_capacity(30_000);
     let error = loop {
