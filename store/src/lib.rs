@@ -37,7 +37,7 @@ pub use inspect::{Inspection, PartSummary, inspect};
 pub use retention::{Age, Ages, Cutoffs, Expired, Retention, ServiceAges, Sizes};
 pub use scan::Granule;
 pub use schema::{Batch, Table};
-pub use snapshot::{Narrow, Projection, Snapshot};
+pub use snapshot::{Missing, Narrow, Projection, Snapshot};
 pub use state::{StateChange, StateTable};
 pub use store::{Setup, Status, Store, TableSize};
 pub use writer::{Receipt, Writer};

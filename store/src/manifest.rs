@@ -44,6 +44,9 @@ pub(crate) struct Manifest {
     /// The time that retention believed when this was written, nanoseconds since the Unix epoch.
     #[serde(default)]
     pub(crate) believed_time: Option<i64>,
+    /// Parts that are damaged: their directories are kept as they are, and their rows are not shown.
+    #[serde(default)]
+    pub(crate) quarantined: Vec<PartEntry>,
     /// All parts.
     pub(crate) parts: Vec<PartEntry>,
 }
@@ -87,6 +90,7 @@ impl Manifest {
             state: None,
             expired_rows: BTreeMap::new(),
             believed_time: None,
+            quarantined: Vec::new(),
             parts: Vec::new(),
         }
     }

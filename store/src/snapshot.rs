@@ -9,10 +9,10 @@ use std::sync::Arc;
 use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, UInt64Type};
-use model::TimeRange;
+use model::{TimeRange, Timestamp};
 
 use crate::head::Chunk;
-use crate::part::Part;
+use crate::part::{Part, PartName};
 use crate::retention::Cutoffs;
 use crate::schema::{Table, column};
 use crate::visible::Chunks;
@@ -26,6 +26,18 @@ pub struct Snapshot {
     pub(crate) chunks: Chunks,
     pub(crate) parts: Arc<Vec<Arc<Part>>>,
     pub(crate) cutoffs: Cutoffs,
+    pub(crate) missing: Arc<Vec<Missing>>,
+}
+
+/// A damaged part that is out of use: an answer that covers its time may lack its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The part.
+    pub name: PartName,
+    /// Number of its rows.
+    pub rows: u64,
+    /// Their least and greatest `timestamp`.
+    pub time: (Timestamp, Timestamp),
 }
 
 impl Snapshot {
@@ -37,6 +49,11 @@ impl Snapshot {
     /// The highest `ingest_seq` committed when the snapshot was taken; 0 if there is none.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// Damaged parts that may have held rows of a table and range: if there are any, an answer is partial.
+    pub fn missing(&self, table: Table, range: TimeRange) -> impl Iterator<Item = &Missing> {
+        self.missing.iter().filter(move |part| part.name.table == table && range.overlaps(part.time.0, part.time.1))
     }
 
     /// What is expired: such rows are not shown, whether they are deleted yet or not.

@@ -62,6 +62,8 @@ pub struct Status {
     pub wal_bytes: u64,
     /// Bytes still free where the data directory is; `None` if the system does not say.
     pub free_bytes: Option<u64>,
+    /// Parts that are damaged and out of use.
+    pub quarantined_parts: u64,
     /// Each table, in the order of [`Table::ALL`].
     pub tables: Vec<(Table, TableSize)>,
 }

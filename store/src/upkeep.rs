@@ -6,6 +6,7 @@
 
 mod expiry;
 mod housekeeping;
+mod scrub;
 mod space;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,11 +1,13 @@
 //! What the next snapshot will show. Locked only for as long as it takes to copy or push pointers, never over a read or
 //! write of the disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Signal;
 
+use crate::Missing;
 use crate::head::Chunk;
 use crate::part::Part;
 use crate::schema::Table;
@@ -57,6 +59,9 @@ pub(crate) struct Visible {
     pub(crate) last_seq: u64,
     pub(crate) chunks: Chunks,
     pub(crate) parts: Arc<Vec<Arc<Part>>>,
+    pub(crate) missing: Arc<Vec<Missing>>,
+    // By table, what retention has deleted.
+    pub(crate) expired_rows: BTreeMap<String, u64>,
     sizes: [HeadSize; Table::ALL.len()],
     // Monotonic time at which the head of each signal got its first chunk.
     since: [Option<Duration>; Signal::ALL.len()],

@@ -23,7 +23,7 @@ use crate::wal::record::{Header, Kind};
 use crate::wal::replay::{Replay, Replayed};
 use crate::wal::segment::{Log, Segments};
 use crate::wal::{Malformed, columns};
-use crate::{Snapshot, StoreError, layout};
+use crate::{Missing, Snapshot, StoreError, layout};
 
 /// What the store's threads share. It outlives no thread, and no thread's handle is in it.
 pub(crate) struct Core {
@@ -61,6 +61,8 @@ impl Core {
         };
         let flushed = flushed_seqs(&manifest);
         let mut visible = Visible::new(parts, flushed.into_iter().max().unwrap_or(0));
+        visible.missing = Arc::new(missing(&manifest));
+        visible.expired_rows = manifest.expired_rows.clone();
         let now = setup.clock.monotonic();
         let replay = Replay { disk, directory, directory_id: manifest.directory_id, first: manifest.wal_first };
         let Replayed { end, next_seq, damaged, torn_bytes } =
@@ -107,6 +109,7 @@ impl Core {
             last_seq: visible.last_seq,
             chunks: visible.chunks.clone(),
             parts: Arc::clone(&visible.parts),
+            missing: Arc::clone(&visible.missing),
         }
     }
 
@@ -161,6 +164,7 @@ impl Core {
         self.publish_change(&mut published, new.clone(), change)?;
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         visible.replace(old, new);
+        visible.expired_rows = published.manifest.expired_rows.clone();
         drop(visible);
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).extend(old.iter().cloned());
         self.remove_unneeded(&mut published);
@@ -203,6 +207,23 @@ impl Core {
                 tracing::warn!(path = %part.directory().display(), %error, "cannot remove a part that was replaced; the next start does");
             }
         }
+    }
+
+    /// Takes a damaged part out of use: its rows are not shown any more, its files are kept, and snapshots say that it is missing.
+    pub(crate) fn quarantine(&self, part: &Arc<Part>) -> Result<(), StoreError> {
+        let entry = part_entry(part);
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        self.publish_change(&mut published, Vec::new(), |manifest| {
+            manifest.parts.retain(|known| known.name != entry.name);
+            manifest.quarantined.push(entry.clone());
+        })?;
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.replace(std::slice::from_ref(part), Vec::new());
+        visible.missing = Arc::new(missing(&published.manifest));
+        drop(visible);
+        self.opened.forget(part.name());
+        self.remove_unneeded(&mut published);
+        Ok(())
     }
 
     /// What is open of the parts.
@@ -283,9 +304,12 @@ impl Core {
         let mut sizes: BTreeMap<Table, TableSize> = BTreeMap::new();
         for table in Table::ALL {
             let head = visible.size(table);
-            sizes.insert(table, TableSize { head_rows: head.rows, head_bytes: head.bytes, ..TableSize::default() });
+            let expired_rows = visible.expired_rows.get(table.as_str()).copied().unwrap_or(0);
+            let size = TableSize { head_rows: head.rows, head_bytes: head.bytes, expired_rows, ..TableSize::default() };
+            sizes.insert(table, size);
         }
         let (parts, last_seq) = (Arc::clone(&visible.parts), visible.last_seq);
+        let quarantined_parts = visible.missing.len() as u64;
         drop(visible);
         for part in parts.iter() {
             let size = sizes.entry(part.table()).or_default();
@@ -293,14 +317,9 @@ impl Core {
             size.part_rows += part.rows();
             size.part_bytes += part.bytes();
         }
-        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        for (table, size) in &mut sizes {
-            size.expired_rows = published.manifest.expired_rows.get(table.as_str()).copied().unwrap_or(0);
-        }
-        drop(published);
         let (wal_segments, wal_bytes) = self.segments.size();
-        let free_bytes = self.setup.disk.free_space(&self.setup.directory).ok();
-        Status { last_seq, wal_segments, wal_bytes, free_bytes, tables: sizes.into_iter().collect() }
+        let free_bytes = self.free_bytes();
+        Status { quarantined_parts, last_seq, wal_segments, wal_bytes, free_bytes, tables: sizes.into_iter().collect() }
     }
 }
 
@@ -385,6 +404,17 @@ fn part_entry(part: &Part) -> PartEntry {
     }
 }
 
+// What the quarantined parts held, so that answers can say what they lack.
+fn missing(manifest: &Manifest) -> Vec<Missing> {
+    let named = manifest.quarantined.iter().filter_map(|entry| Some((entry.name.parse::<PartName>().ok()?, entry)));
+    let missing = named.map(|(name, entry)| Missing {
+        name,
+        rows: entry.rows,
+        time: (Timestamp::from_nanos(entry.time_min), Timestamp::from_nanos(entry.time_max)),
+    });
+    missing.collect()
+}
+
 fn open_parts(
     disk: &Arc<dyn Disk>,
     setup: &Setup,
@@ -425,7 +455,8 @@ fn remove_leftovers(setup: &Setup, manifest: &Manifest) -> Result<u64, StoreErro
             for part in list_if_there(disk, &partition.path)?.iter().filter(|entry| entry.is_dir) {
                 let name = part.path.strip_prefix(&parts).ok().and_then(|name| name.to_str()).unwrap_or_default();
                 highest = highest.max(name.parse::<PartName>().map_or(0, |name| name.number));
-                if name.parse::<PartName>().is_ok() && manifest.parts.iter().all(|entry| entry.name != name) {
+                let is_known = manifest.parts.iter().chain(&manifest.quarantined).any(|entry| entry.name == name);
+                if name.parse::<PartName>().is_ok() && !is_known {
                     tracing::info!(path = %part.path.display(), "removing a part that was never published");
                     disk.remove_dir_all(&part.path).map_err(StoreError::disk("remove", &part.path))?;
                 }

@@ -14,6 +14,7 @@ use model::stats::{Counter, Gauge, Seconds, Stats};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::expiry::Expiry;
+use super::scrub::{Damage, Scrub};
 use super::space::{Space, Step};
 use super::{BACKOFF_MAX, BACKOFF_MIN, Flushable as _, LOOK_EVERY};
 use crate::StoreError;
@@ -110,6 +111,7 @@ struct Worker {
     gauges: Gauges,
     // Parts that no merge can read: they are left alone.
     unreadable: HashSet<u64>,
+    scrub: Scrub,
     expiry: Expiry,
     space: Space,
     // After a failure: how long it waits, and until when.
@@ -125,6 +127,7 @@ impl Worker {
             gauges: Gauges::new(stats),
             expiry: Expiry::new(stats),
             space: Space::new(stats),
+            scrub: Scrub::new(&core),
             core,
             control,
             counters,
@@ -167,10 +170,20 @@ impl Worker {
                 result = result.and(step(self));
             }
         }
+        result = result.and(self.scrub(at_once));
+        if result.is_err() && self.core.setup().clock.monotonic() >= self.retry_at {
+            self.back_off();
+        }
         self.core.remove_retired();
         self.space.forget(&self.core);
         self.gauges.set(&self.core, self.control.paused.load(Ordering::Relaxed));
         result
+    }
+
+    fn back_off(&mut self) -> Duration {
+        self.backoff = (self.backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
+        self.retry_at = self.core.setup().clock.monotonic() + self.backoff;
+        self.backoff
     }
 
     // Whatever goes as a whole. Not paused with the merges: it takes no time and no room.
@@ -222,10 +235,35 @@ impl Worker {
     fn merge_all(&mut self) -> Result<(), StoreError> {
         while self.control.merges() {
             let Some(parts) = self.next_merge() else { break };
-            let keep = Keep::unexpired(&self.core.retention().cutoffs(), &parts)?;
-            self.rewrite(&parts, &keep)?;
+            let keep = Keep::unexpired(&self.core.retention().cutoffs(), &parts);
+            if let Err(error) = &keep {
+                self.leave_alone(&parts, error);
+            }
+            self.rewrite(&parts, &keep?)?;
         }
         Ok(())
+    }
+
+    // Looks for damage before a query does.
+    fn scrub(&mut self, at_once: bool) -> Result<(), StoreError> {
+        while let Some((part, damage)) = self.scrub.next_damaged(&self.core, &self.control, at_once) {
+            match damage {
+                Damage::Index => {
+                    tracing::warn!(part = %part.name(), "the index of a part is damaged, and made anew from its rows");
+                    let parts = [part];
+                    let keep = Keep::unexpired(&self.core.retention().cutoffs(), &parts)?;
+                    self.rewrite(&parts, &keep)?;
+                }
+                Damage::Rows(error) => self.quarantine(&part, &error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self, part: &Arc<Part>, error: &StoreError) -> Result<(), StoreError> {
+        let rows = part.rows();
+        tracing::error!(part = %part.name(), rows, error = error as &dyn std::error::Error, "a part is damaged and taken out of use; its files are kept");
+        self.core.quarantine(part)
     }
 
     // Of all tables and partitions, the merge that does most for what it costs.
@@ -276,10 +314,8 @@ impl Worker {
             // Not a failure: it was told to.
             Err(StoreError::Closed { .. }) if !self.control.merges() => Ok(None),
             Err(error) => {
-                self.backoff = (self.backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
-                self.retry_at = now + self.backoff;
                 counters.failures.add(1);
-                let retry_s = self.backoff.as_secs();
+                let retry_s = self.back_off().as_secs();
                 tracing::error!(
                     table = table.as_str(),
                     error = &error as &dyn std::error::Error,
@@ -310,11 +346,18 @@ impl Worker {
 
     // A part that cannot be read would make every merge fail that it is chosen for.
     fn leave_alone(&mut self, parts: &[Arc<Part>], error: &StoreError) {
-        if let StoreError::Damaged { path, .. } = error {
-            let damaged = parts.iter().filter(|part| path.starts_with(part.directory()));
-            self.unreadable.extend(damaged.map(|part| part.name().number));
-        } else if matches!(error, StoreError::Panicked { .. } | StoreError::Columns { .. }) {
-            self.unreadable.extend(parts.iter().map(|part| part.name().number));
+        match error {
+            StoreError::Damaged { path, .. } => {
+                for part in parts.iter().filter(|part| path.starts_with(part.directory())) {
+                    // If it cannot be said in the manifest now, it is at least not chosen again.
+                    self.unreadable.insert(part.name().number);
+                    let _ = self.quarantine(part, error);
+                }
+            }
+            StoreError::Panicked { .. } | StoreError::Columns { .. } => {
+                self.unreadable.extend(parts.iter().map(|part| part.name().number));
+            }
+            _ => {}
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Merged parts hold exactly what their parts held, in the same order and with an index as good; readers keep what they had.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use model::{TimeRange, Timestamp};
+use store::disk::SimDisk;
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
-use store::{Batch, Narrow, Projection, Snapshot, Table, limits};
+use store::{Batch, Config, Missing, Narrow, Projection, Snapshot, Store, Table, limits};
 
 use crate::generate::{self, DAY, NOW, SECOND, sorted_rows};
 use crate::roundtrip::{Opened, check_order, open, read};
@@ -147,24 +149,89 @@ fn columns_are_chosen_anew() {
     assert_eq!(attributes, limits::ATTRIBUTE_COLUMNS_MAX);
 }
 
+fn flip_middle(path: &Path) {
+    let mut bytes = std::fs::read(path).expect("it is read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).expect("it is written");
+}
+
 #[test]
-fn a_damaged_part_is_not_merged_and_the_others_are() {
+fn a_damaged_part_is_quarantined_and_the_others_are_merged() {
     let opened = open();
     flushes(&opened, &mut Rng::with_seed(3), 6, 50);
     let damaged = opened.store.snapshot().parts().iter().find(|part| part.table() == Table::Spans).cloned();
-    let path = damaged.expect("there are spans").directory().join("rows.parquet");
-    let mut bytes = std::fs::read(&path).expect("it is read");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).expect("it is written");
-    let before = opened.store.snapshot().parts().len();
+    let damaged = damaged.expect("there are spans");
+    flip_middle(&damaged.directory().join("rows.parquet"));
+    let count = opened.store.snapshot().parts().len();
     opened.store.pause_merges(true);
     opened.clock.advance(Duration::from_secs(3 * 86_400));
     opened.store.pause_merges(false);
-    let failed = opened.store.tidy_now().is_err();
-    assert!(failed, "the damage is said");
-    opened.store.tidy_now().expect("it is left alone from now on");
+    // The damage is said once, here or in the background.
+    let _ = opened.store.tidy_now();
+    opened.store.tidy_now().expect("it is out of the way");
     let snapshot = opened.store.snapshot();
-    assert!(snapshot.parts().len() < before);
-    assert!(snapshot.parts().iter().any(|part| path.starts_with(part.directory())), "it is still there");
+    assert!(snapshot.parts().len() < count - 1, "the others are merged");
+    assert!(snapshot.parts().iter().all(|part| part.name() != damaged.name()));
+    assert!(damaged.directory().join("rows.parquet").exists(), "its files are kept");
+    let missing: Vec<&Missing> = snapshot.missing(Table::Spans, TimeRange::ALL).collect();
+    assert_eq!(
+        missing.iter().map(|part| (&part.name, part.rows)).collect::<Vec<_>>(),
+        [(damaged.name(), damaged.rows())]
+    );
+    let (least, greatest) = damaged.time_bounds();
+    let after = TimeRange { start: greatest.saturating_add(1), end: Timestamp::MAX };
+    assert_eq!((snapshot.missing(Table::Spans, after).count(), missing[0].time), (0, (least, greatest)));
+    assert_eq!(snapshot.missing(Table::Logs, TimeRange::ALL).count(), 0);
+    assert_eq!(opened.store.status().quarantined_parts, 1);
+    for table in Table::ALL {
+        read(&snapshot, table, &Narrow::All);
+    }
+}
+
+#[tokio::test]
+async fn damage_is_found_after_a_start() {
+    let disk = SimDisk::new(1);
+    let setup = |disk: &SimDisk| {
+        let config = Config { reserve_bytes: 0, ..Config::default() };
+        crate::crash::setup(Arc::new(disk.clone()), Path::new("/data"), config)
+    };
+    let store = Store::open(setup(&disk)).expect("it opens");
+    let mut random = Rng::with_seed(1);
+    store.writer().append(generate::logs(&mut random, 300, 5, SECOND)).await.expect("it is committed");
+    let key = store.writer().series_key();
+    store.writer().append(generate::points(&mut random, key, 300, 5, SECOND)).await.expect("it is committed");
+    store.flush_now().expect("it is flushed");
+    let expected = all_rows(&store.snapshot());
+    let folders: Vec<(Table, PathBuf)> =
+        store.snapshot().parts().iter().map(|part| (part.table(), part.directory().to_path_buf())).collect();
+    drop(store);
+    for (table, folder) in folders {
+        for file in ["rows.parquet", "series.parquet", "index.bin"] {
+            let path = folder.join(file);
+            let Some(mut bytes) = disk.contents(&path) else { continue };
+            let damaged = disk.copy();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            damaged.replace(&path, bytes);
+            let context = path.display();
+            let store = Store::open(setup(&damaged)).expect("it opens");
+            store.tidy_now().expect("damage is dealt with");
+            let snapshot = store.snapshot();
+            for (of, expected) in Table::ALL.into_iter().zip(&expected) {
+                let is_gone = of == table && file != "index.bin";
+                let missing = snapshot.missing(of, TimeRange::ALL).map(|part| part.rows).sum::<u64>();
+                assert_eq!(missing, if is_gone { expected.len() as u64 } else { 0 }, "{context}: {of:?}");
+                let rows = sorted_rows(&read(&snapshot, of, &Narrow::All));
+                assert!(if is_gone { rows.is_empty() } else { rows == *expected }, "{context}: {of:?}");
+            }
+            snapshot.parts().iter().for_each(|part| part.verify().expect("what is in use is whole"));
+            drop((snapshot, store));
+            // It stays so, and what is damaged is kept.
+            let store = Store::open(setup(&damaged.kill())).expect("it opens");
+            let is_index = file == "index.bin";
+            assert_eq!(store.status().quarantined_parts, u64::from(!is_index), "{context}");
+            assert_eq!(damaged.contents(&path).is_some(), !is_index, "{context}");
+        }
+    }
 }
