@@ -115,9 +115,9 @@ impl Keep {
         let names = [column::TIMESTAMP, column::SERVICE, column::SERIES_ID, column::SEVERITY_NUMBER, column::TRACE_ID];
         let wanted = Projection::Columns(names.map(str::to_owned).to_vec());
         let mut dropped = 0;
-        for (granule, meta) in part.meta().granules.iter().enumerate() {
+        for granule in 0..part.meta().granules.len() {
             goes_on()?;
-            if let Some(mask) = self.mask(&part.read(granule, &[0..meta.rows], &wanted)?)? {
+            if let Some(mask) = self.mask(&part.read_granule(granule, &wanted)?)? {
                 dropped += mask.false_count() as u64;
             }
         }
@@ -128,9 +128,9 @@ impl Keep {
 fn failed_traces(part: &Part, goes_on: &dyn Fn() -> Result<(), StoreError>) -> Result<HashSet<[u8; 16]>, StoreError> {
     let wanted = Projection::Columns(vec![column::TRACE_ID.to_owned(), column::STATUS_CODE.to_owned()]);
     let mut failed = HashSet::new();
-    for (granule, meta) in part.meta().granules.iter().enumerate() {
+    for granule in 0..part.meta().granules.len() {
         goes_on()?;
-        let rows = part.read(granule, &[0..meta.rows], &wanted)?;
+        let rows = part.read_granule(granule, &wanted)?;
         let traces = rows[column::TRACE_ID].as_fixed_size_binary();
         let codes = rows[column::STATUS_CODE].as_primitive::<Int32Type>();
         let of_failed = (0..rows.num_rows()).filter(|row| codes.value(*row) == STATUS_ERROR);

@@ -81,9 +81,9 @@ fn shape(job: &Job<'_>) -> Result<Shape, StoreError> {
             }
         }
         let wanted = Projection::Columns(maps);
-        for (granule, meta) in part.meta().granules.iter().enumerate() {
+        for granule in 0..part.meta().granules.len() {
             (job.goes_on)()?;
-            let rows = part.read(granule, &[0..meta.rows], &wanted)?;
+            let rows = part.read_granule(granule, &wanted)?;
             rows.columns().iter().for_each(|map| census.add_overflow(map));
         }
     }
@@ -121,8 +121,7 @@ impl Source<'_> {
             oldest.and_then(|key| self.loaded.remove(&key));
         }
         let of = &self.job.parts[part];
-        let rows = of.meta().granules.get(granule as usize).map_or(0, |meta| meta.rows);
-        let rows = of.read(granule as usize, &[0..rows], &Projection::All)?;
+        let rows = of.read_granule(granule as usize, &Projection::All)?;
         let keep = self.job.keep.mask(&rows)?;
         let rows = self.shape.apply(&rows).map_err(failed)?;
         let loaded = Arc::new(Loaded { keys: keys(self.job.name.table, &rows), rows, keep });

@@ -53,10 +53,10 @@ impl Traces {
         for (place, part) in parts.iter().enumerate() {
             let mut current: Option<TraceRun> = None;
             let mut row = 0;
-            for (granule, meta) in part.meta().granules.iter().enumerate() {
+            for granule in 0..part.meta().granules.len() {
                 goes_on()?;
                 let wanted = Projection::Columns(vec![column::TRACE_ID.to_owned(), column::TIMESTAMP.to_owned()]);
-                let rows = part.read(granule, &[0..meta.rows], &wanted)?;
+                let rows = part.read_granule(granule, &wanted)?;
                 let traces = rows[column::TRACE_ID].as_fixed_size_binary();
                 let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
                 for (place_in_granule, time) in times.iter().enumerate() {

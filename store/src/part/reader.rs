@@ -60,6 +60,12 @@ impl Part {
         whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))
     }
 
+    /// All rows of a granule.
+    pub(crate) fn read_granule(&self, granule: usize, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        let rows = self.meta.granules.get(granule).map_or(0, |meta| meta.rows);
+        self.read(granule, std::slice::from_ref(&(0..rows)), projection)
+    }
+
     /// The series table of a part of points. Shared by all who hold it at a time, and read again when nobody does: parts
     /// are many, and their tables together may be larger than memory.
     pub fn series(&self) -> Result<Arc<RecordBatch>, StoreError> {

@@ -14,7 +14,7 @@ use model::stats::{Counter, Gauge, Seconds, Stats};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::expiry::Expiry;
-use super::scrub::{Damage, Scrub};
+use super::scrub::{Damage, Scrub, damage};
 use super::space::{Space, Step};
 use super::{BACKOFF_MAX, BACKOFF_MIN, Flushable as _, LOOK_EVERY};
 use crate::StoreError;
@@ -164,11 +164,11 @@ impl Worker {
         self.space.look(&self.core);
         let mut result = Ok(());
         if at_once || self.core.setup().clock.monotonic() >= self.retry_at {
-            let steps: [fn(&mut Self) -> Result<(), StoreError>; 4] =
-                [Self::expire, Self::make_room, Self::rewrite_mixed, Self::merge_all];
-            for step in steps {
-                result = result.and(step(self));
-            }
+            // Each is done whatever became of the one before.
+            result = result.and(self.expire());
+            result = result.and(self.make_room());
+            result = result.and(self.rewrite_mixed());
+            result = result.and(self.merge_all());
         }
         result = result.and(self.scrub(at_once));
         if result.is_err() && self.core.setup().clock.monotonic() >= self.retry_at {
@@ -344,14 +344,17 @@ impl Worker {
         Ok(merged)
     }
 
-    // A part that cannot be read would make every merge fail that it is chosen for.
+    // A part that cannot be read would make every merge fail that it is chosen for: it is not chosen again. Only a wrong checksum
+    // proves that it is damaged; a read that failed may have been the disk's whim.
     fn leave_alone(&mut self, parts: &[Arc<Part>], error: &StoreError) {
         match error {
             StoreError::Damaged { path, .. } => {
                 for part in parts.iter().filter(|part| path.starts_with(part.directory())) {
-                    // If it cannot be said in the manifest now, it is at least not chosen again.
                     self.unreadable.insert(part.name().number);
-                    let _ = self.quarantine(part, error);
+                    if let Some(Damage::Rows(proof)) = damage(part) {
+                        // If it cannot be said in the manifest now, the next start finds it again.
+                        let _ = self.quarantine(part, &proof);
+                    }
                 }
             }
             StoreError::Panicked { .. } | StoreError::Columns { .. } => {

@@ -53,7 +53,8 @@ impl Scrub {
     }
 }
 
-fn damage(part: &Part) -> Option<Damage> {
+/// What is wrong with a part, if anything is for certain.
+pub(super) fn damage(part: &Part) -> Option<Damage> {
     for name in [ROWS_FILE, SERIES_FILE] {
         match part.verify_file(name) {
             // A disk that fails to read today may read tomorrow: that is no proof.
@@ -62,5 +63,10 @@ fn damage(part: &Part) -> Option<Damage> {
             Ok(()) => {}
         }
     }
-    part.verify_file(INDEX_FILE).is_err().then_some(Damage::Index)
+    match part.verify_file(INDEX_FILE) {
+        Err(StoreError::Damaged { .. }) => Some(Damage::Index),
+        // It is gone, and will not come back.
+        Err(StoreError::Disk { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Some(Damage::Index),
+        _ => None,
+    }
 }

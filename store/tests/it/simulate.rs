@@ -343,6 +343,7 @@ async fn a_merge_may_fail_or_end_at_every_operation() {
             let listed: BTreeSet<String> =
                 store.snapshot().parts().iter().map(|part| part.name().to_string()).collect();
             assert!(listed.len() < before, "{context}");
+            assert_eq!(store.status().quarantined_parts, 0, "{context}: nothing is damaged");
             store.tidy_now().expect("there is nothing left to do");
             assert_eq!(part_folders(&disk), listed, "{context}: nothing is left behind");
         }
