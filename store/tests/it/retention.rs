@@ -19,6 +19,8 @@ use store::schema::{
 };
 use store::{Batch, Config, ErrorKind, Narrow, Projection, Setup, Store, StoreError, Table};
 
+use crate::simulate::stride;
+
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
 const START: i64 = 20_484 * DAY + 12 * HOUR;
@@ -247,7 +249,7 @@ fn batch(signal: Signal, key: SeriesKey, rows: &[(&str, i64)], worth: bool) -> B
 
 #[tokio::test]
 async fn what_is_shown_is_what_a_naive_model_says() {
-    for seed in 0..12 {
+    for seed in 0..6 {
         let rng = &mut Rng::with_seed(seed);
         let mut world = World::new(seed, settings(AGES));
         for step in 0..20 {
@@ -281,7 +283,7 @@ async fn what_is_shown_is_what_a_naive_model_says() {
 #[tokio::test]
 async fn retention_may_fail_or_end_at_every_operation() {
     let mut trials = 0;
-    for (end, stride) in [("fault", 11), ("kill", 11), ("power cut", 7)] {
+    for (end, stride) in [("fault", stride(80)), ("kill", stride(80)), ("power cut", stride(50))] {
         let rng = &mut Rng::with_seed(stride);
         let mut world = World::new(stride, settings(AGES));
         world.store.pause_merges(true);
@@ -489,7 +491,7 @@ async fn a_full_disk_gives_up_its_reserve_to_delete() {
 async fn space_may_run_out_at_every_write() {
     let mut refusals = 0;
     // Flushes and merges write many times, and the runs take seconds.
-    const STRIDE: u64 = 3;
+    let stride = stride(5);
     let mut index = 0;
     loop {
         let context = format!("write {index}");
@@ -529,7 +531,7 @@ async fn space_may_run_out_at_every_write() {
             assert!(index > 30, "there are more than {index} writes");
             break;
         }
-        index += STRIDE;
+        index += stride;
     }
     println!("{refusals} runs out of space");
 }

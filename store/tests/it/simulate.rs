@@ -282,6 +282,11 @@ async fn a_flush_may_fail_at_every_operation() {
     }
 }
 
+/// How far apart the operations lie at which a run is ended, at most: each run takes a good part of a second. `STRIDE=1` tries every one.
+pub fn stride(usual: u64) -> u64 {
+    std::env::var("STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 // A store with several parts of each table, worth merging, and rows in the head.
 async fn many_parts(store: &Store, rng: &mut Rng, known: &mut Known) {
     store.pause_merges(true);
@@ -300,7 +305,7 @@ fn parts(store: &Store) -> usize {
 #[tokio::test]
 async fn a_merge_may_fail_or_end_at_every_operation() {
     let mut trials = 0;
-    for (end, stride) in [("fault", 21), ("kill", 21), ("power cut", 13)] {
+    for (end, stride) in [("fault", stride(80)), ("kill", stride(80)), ("power cut", stride(50))] {
         let rng = &mut Rng::with_seed(stride);
         let (mut prepared, mut base) = (SimDisk::new(stride), Known::default());
         let store = open(&prepared, &small_segments()).expect("it opens");
