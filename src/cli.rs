@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{correlate, inspect, metrics, rows, rules, serve, services, status, trace};
+use crate::command::{bench, correlate, inspect, metrics, rows, rules, serve, services, status, trace, tui};
 #[cfg(feature = "demo")]
 use crate::command::{demo, shop_service};
 
@@ -50,6 +50,10 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Show what a running server is doing.
     Status(status::StatusArgs),
+    /// Watch a server: services, logs, traces, alerts, in the terminal.
+    Tui(tui::TuiArgs),
+    /// Measure a part of Sextant on this machine.
+    Bench(bench::BenchArgs),
 }
 
 /// Flags of every command that asks a server.

@@ -1,5 +1,6 @@
 //! The commands, one file each: the flags a command takes, and what it does.
 
+pub mod bench;
 pub mod correlate;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -13,15 +14,18 @@ pub mod services;
 pub mod shop_service;
 pub mod status;
 pub mod trace;
+pub mod tui;
 
 use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
 
+use ::tui::Client;
+use ::tui::client::Settings;
 use anyhow::Context as _;
 use model::wire::logs::LogRow;
 use model::wire::points::PointRow;
 use model::wire::spans::SpanRow;
-use tui::Client;
-use tui::client::Settings;
 
 use crate::cli::{Cli, Command, ServerArgs};
 use crate::report::{Failure, Outcome};
@@ -44,6 +48,8 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Rules(args) => rules::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => wait(status::run(args)),
+        Command::Tui(args) => tui::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }
 
@@ -55,7 +61,12 @@ pub fn wait(reader: impl Future<Output = Outcome>) -> Outcome {
 
 /// The client of the server that the flags name.
 pub fn client(args: &ServerArgs) -> Result<Client, Failure> {
-    let token = match &args.token_file {
+    client_with(&args.url, args.token_file.as_deref(), Settings::default().silence_max)
+}
+
+/// The client of the server at `url`, which may be silent for as long as `silence_max`.
+pub fn client_with(url: &str, token_file: Option<&Path>, silence_max: Duration) -> Result<Client, Failure> {
+    let token = match token_file {
         Some(file) => {
             let text = std::fs::read_to_string(file);
             let text = text.with_context(|| format!("cannot read the token file {}", file.display()))?;
@@ -63,5 +74,5 @@ pub fn client(args: &ServerArgs) -> Result<Client, Failure> {
         }
         None => None,
     };
-    Ok(Client::new(&args.url, Settings { token, ..Settings::default() })?)
+    Ok(Client::new(url, Settings { token, silence_max })?)
 }

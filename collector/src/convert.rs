@@ -3,14 +3,17 @@
 //!
 //! A request that is no message of its kind is refused whole and leaves the columns as they were. Within a decoded request
 //! every item is judged alone: what OTLP forbids is left out and counted in the [`Outcome`], everything else is kept as it
-//! was sent. prost sits inside for now; nothing of it shows outside.
+//! was sent. Both encodings become the messages of OTLP first, and one conversion follows; prost's types sit inside and do not
+//! show outside.
 
 mod attributes;
 mod correlation;
 mod histogram;
+mod json;
 mod logs;
 mod points;
 mod resource;
+mod series;
 mod spans;
 mod weight;
 
@@ -20,16 +23,19 @@ use model::Timestamp;
 
 pub use self::logs::logs;
 pub use self::points::points;
+pub use self::series::SeriesGate;
 pub use self::spans::spans;
 
 use crate::limits;
-use crate::{DecodeError, Outcome, Reason, Warning};
+use crate::{Config, DecodeError, Outcome, Reason, Warning};
 
 /// How the bytes are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Binary protobuf.
     Protobuf,
+    /// OTLP/JSON.
+    Json,
 }
 
 /// What conversion needs to know besides the bytes.
@@ -41,6 +47,8 @@ pub struct Context<'a> {
     pub correlation_keys: &'a [String],
     /// Bounds.
     pub limits: Limits,
+    /// Who says whether one more series may come, if anybody does.
+    pub series: Option<&'a SeriesGate>,
 }
 
 /// Bounds of conversion. The defaults are those of [`crate::limits`].
@@ -52,6 +60,14 @@ pub struct Limits {
     pub expanded_bytes_max: u64,
     /// See [`limits::DECODED_BYTES_MAX`].
     pub decoded_bytes_max: u64,
+    /// See [`limits::ATTRIBUTES_MAX`].
+    pub attributes_max: usize,
+    /// See [`limits::ATTRIBUTE_KEY_BYTES_MAX`].
+    pub attribute_key_bytes_max: usize,
+    /// See [`limits::ATTRIBUTE_VALUE_BYTES_MAX`].
+    pub attribute_value_bytes_max: usize,
+    /// See [`limits::LABELS_MAX`].
+    pub labels_max: usize,
 }
 
 impl Default for Limits {
@@ -60,29 +76,52 @@ impl Default for Limits {
             value_depth_max: limits::VALUE_DEPTH_MAX,
             expanded_bytes_max: limits::EXPANDED_BYTES_MAX,
             decoded_bytes_max: limits::DECODED_BYTES_MAX,
+            attributes_max: saturated(limits::ATTRIBUTES_MAX),
+            attribute_key_bytes_max: saturated(limits::ATTRIBUTE_KEY_BYTES_MAX),
+            attribute_value_bytes_max: saturated(limits::ATTRIBUTE_VALUE_BYTES_MAX),
+            labels_max: saturated(limits::LABELS_MAX),
         }
     }
 }
 
-fn decode<M: prost::Message + Default>(
-    bytes: &[u8],
+impl Limits {
+    /// What the configuration says, and no more memory for one request than `memory` bytes for all allow.
+    pub fn new(config: &Config, memory: u64) -> Self {
+        Self {
+            attributes_max: saturated(config.attributes_max),
+            attribute_key_bytes_max: saturated(config.attribute_key_bytes_max),
+            attribute_value_bytes_max: saturated(config.attribute_value_bytes_max),
+            labels_max: saturated(config.labels_max),
+            decoded_bytes_max: limits::DECODED_BYTES_MAX.min(memory / 4),
+            expanded_bytes_max: limits::EXPANDED_BYTES_MAX.min(memory / 2),
+            ..Self::default()
+        }
+    }
+}
+
+fn saturated(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+// The message that the bytes are. What JSON said in another way than OTLP wants is warned about in the outcome.
+fn decode<'a, M: prost::Message + Default>(
+    bytes: &'a [u8],
     encoding: Encoding,
     request: weight::Request,
+    json_root: fn(&mut json::Reader<'a>) -> json::Read<M>,
     context: &Context<'_>,
+    outcome: &mut Outcome,
 ) -> Result<M, DecodeError> {
+    let bytes_max = context.limits.decoded_bytes_max;
     match encoding {
         Encoding::Protobuf => {
-            let bytes_max = context.limits.decoded_bytes_max;
             if !weight::fits(request, bytes, bytes_max) {
                 return Err(DecodeError::TooManyParts { bytes_max });
             }
-            let message = match request {
-                weight::Request::Logs => "ExportLogsServiceRequest",
-                weight::Request::Spans => "ExportTraceServiceRequest",
-                weight::Request::Points => "ExportMetricsServiceRequest",
-            };
+            let message = request.message();
             M::decode(bytes).map_err(|source| DecodeError::Protobuf { message, source })
         }
+        Encoding::Json => json::read(bytes, request, json_root, bytes_max, outcome),
     }
 }
 

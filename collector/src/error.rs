@@ -19,6 +19,18 @@ pub enum DecodeError {
         #[source]
         source: prost::DecodeError,
     },
+    /// Not the JSON of a message of this kind.
+    #[error("the body is not the message {message} in JSON: {place}, byte {offset}: {what}")]
+    Json {
+        /// Name of the message.
+        message: &'static str,
+        /// Where, as a path of keys and positions.
+        place: String,
+        /// Where, in bytes.
+        offset: usize,
+        /// What is wrong there.
+        what: String,
+    },
     /// So many tiny parts that they would take far more memory than the bytes they came in.
     #[error("decoding the request would take more than {bytes_max} bytes of memory")]
     TooManyParts {
@@ -75,12 +87,30 @@ pub enum Refusal {
     /// Other requests hold all the memory that requests may hold.
     #[error("the server is busy with other requests")]
     Overloaded,
+    /// The requests of its connection hold all that one connection may hold.
+    #[error("the other requests of this connection are still being processed")]
+    ConnectionFull,
+    /// The process has no memory to take it with.
+    #[error("the server has reached its memory limit")]
+    Memory,
+    /// The door asks for a token, and there was none or another one.
+    #[error("this server takes requests with its bearer token alone")]
+    Unauthenticated,
+    /// The body arrives in drops.
+    #[error("the body arrives at less than {bytes_per_s} bytes a second")]
+    Drips {
+        /// The limit.
+        bytes_per_s: u64,
+    },
     /// The body did not arrive in time.
     #[error("the body did not arrive within {seconds} s")]
     Slow {
         /// The limit.
         seconds: u64,
     },
+    /// The server is not ready yet.
+    #[error("the server is starting: it replays its write-ahead log")]
+    Starting,
     /// The server is stopping.
     #[error("the server is stopping")]
     Closed,
@@ -105,6 +135,8 @@ pub enum RefusalKind {
     NotFound,
     /// The address takes other methods.
     Method,
+    /// Who asks must say who they are.
+    Unauthenticated,
     /// The same request may be taken later.
     Transient {
         /// When to come again.
@@ -124,8 +156,12 @@ impl Refusal {
             Refusal::ContentType { .. } | Refusal::ContentEncoding { .. } => RefusalKind::Unsupported,
             Refusal::UnknownPath { .. } => RefusalKind::NotFound,
             Refusal::Method { .. } => RefusalKind::Method,
-            Refusal::Overloaded => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_OVERLOAD },
-            Refusal::Slow { .. } | Refusal::Closed => {
+            Refusal::Unauthenticated => RefusalKind::Unauthenticated,
+            Refusal::Overloaded | Refusal::ConnectionFull | Refusal::Memory => {
+                RefusalKind::Transient { retry_after: limits::RETRY_AFTER_OVERLOAD }
+            }
+            Refusal::Starting => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_START },
+            Refusal::Slow { .. } | Refusal::Drips { .. } | Refusal::Closed => {
                 RefusalKind::Transient { retry_after: limits::RETRY_AFTER_FAILURE }
             }
             Refusal::Store(StoreError::TooLarge { .. }) => RefusalKind::TooLarge,
@@ -150,10 +186,23 @@ impl Refusal {
             Refusal::UnknownPath { .. } => "unknown_path",
             Refusal::Method { .. } => "method",
             Refusal::Overloaded => "overloaded",
+            Refusal::ConnectionFull => "connection_full",
+            Refusal::Memory => "memory",
+            Refusal::Unauthenticated => "unauthenticated",
+            Refusal::Drips { .. } => "slow_body",
             Refusal::Slow { .. } => "slow_body",
+            Refusal::Starting => "starting",
             Refusal::Closed => "closed",
             Refusal::Store(_) => "store",
             Refusal::Defect => "defect",
+        }
+    }
+
+    /// Where in the request the mistake is, if that is known.
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            Refusal::Undecodable(DecodeError::Json { place, .. }) => Some(place),
+            _ => None,
         }
     }
 
@@ -163,8 +212,13 @@ impl Refusal {
             Refusal::Undecodable(DecodeError::Protobuf { source, .. }) => {
                 return format!("{self}: {source}; send the OTLP export request of this signal, as protobuf");
             }
+            Refusal::Undecodable(DecodeError::Json { place, offset, what, .. }) => {
+                return format!(
+                    "{self}: {place}, byte {offset}: {what}; send this signal's export request as OTLP/JSON"
+                );
+            }
             Refusal::Compression(source) => {
-                return format!("{self}: {source}; send whole gzip members and nothing after them");
+                return format!("{self}: {source}; send whole gzip members or zstd frames and nothing after them");
             }
             Refusal::Undecodable(error @ DecodeError::TooManyParts { .. }) => {
                 return format!("{error}; send fewer items per request");
@@ -172,14 +226,18 @@ impl Refusal {
             Refusal::Store(error @ StoreError::TooLarge { .. }) => return error.to_string(),
             Refusal::Broken { .. } => "send the whole body",
             Refusal::TooLarge { .. } => "send fewer items per request, or raise collector.request_bytes_max",
-            Refusal::ContentType { content_type } if content_type.eq_ignore_ascii_case("application/json") => {
-                return "OTLP/JSON is not received by this version; send application/x-protobuf".to_owned();
-            }
-            Refusal::ContentType { .. } => "send application/x-protobuf",
-            Refusal::ContentEncoding { .. } => "send gzip or identity",
+            Refusal::ContentType { .. } => "send application/x-protobuf or application/json",
+            Refusal::ContentEncoding { .. } => "send gzip, zstd or identity",
             Refusal::UnknownPath { .. } => "send to /v1/logs, /v1/traces or /v1/metrics",
             Refusal::Method { .. } => "send POST",
-            Refusal::Overloaded | Refusal::Slow { .. } | Refusal::Closed => "send the same request again later",
+            Refusal::Unauthenticated => "send the header Authorization: Bearer TOKEN",
+            Refusal::Overloaded
+            | Refusal::ConnectionFull
+            | Refusal::Memory
+            | Refusal::Slow { .. }
+            | Refusal::Drips { .. }
+            | Refusal::Starting
+            | Refusal::Closed => "send the same request again later",
             Refusal::Store(error) if error.kind() == ErrorKind::Transient => "send the same request again later",
             Refusal::Store(_) | Refusal::Defect => "the server's log says more",
         };

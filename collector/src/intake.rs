@@ -4,21 +4,23 @@
 //! here knows of gRPC or HTTP.
 
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use model::memory::Memory;
 use model::stats::Stats;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
 use store::{Batch, Writer};
 use tokio::sync::Semaphore;
 
-use crate::convert::{self, Context, Encoding, Limits};
+use crate::convert::{self, Context, Encoding, Limits, SeriesGate};
 use crate::pipeline::{Passage, Pipeline, Reservation};
+use crate::receipts::Fingerprint;
 use crate::receiver::Door;
 use crate::receiver::decode::{self, Compression};
 use crate::stats::Counters;
-use crate::{Config, DecodeError, Outcome, Refusal, limits};
+use crate::{Config, Outcome, Refusal, limits};
 
 /// The way in. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -28,12 +30,15 @@ pub struct Intake {
 
 struct Inner {
     config: Config,
-    writer: Writer,
+    // There once the store is open.
+    writer: OnceLock<Writer>,
     clock: Arc<dyn Clock>,
     counters: Counters,
     pipeline: Arc<Pipeline>,
     // Large conversions at a time: more than there are cores would only hold more memory.
     conversions: Arc<Semaphore>,
+    limits: Limits,
+    series: SeriesGate,
 }
 
 /// A request whose bytes have all arrived.
@@ -50,17 +55,47 @@ pub(crate) struct Arrival {
 impl Intake {
     /// A way into the store. `config` is expected to have passed [`Config::check`].
     pub fn new(config: Config, writer: Writer, clock: Arc<dyn Clock>, stats: Stats) -> Self {
+        let intake = Self::starting(config, clock, stats);
+        intake.open(writer);
+        intake
+    }
+
+    /// The same before the store is there: until [`Intake::open`] every request is told to come again later.
+    pub fn starting(config: Config, clock: Arc<dyn Clock>, stats: Stats) -> Self {
+        Self::within(config, Memory::unlimited(), clock, stats)
+    }
+
+    /// The same in a process that may take so much memory.
+    pub fn within(config: Config, memory: Memory, clock: Arc<dyn Clock>, stats: Stats) -> Self {
+        let limits = Limits::new(&config, memory.limit());
         let counters = Counters::new(stats);
-        let pipeline = Pipeline::new(config.in_flight_bytes_max, counters.in_flight_bytes.clone());
+        let pipeline = Pipeline::new(config.in_flight_bytes_max, memory.clone(), counters.in_flight_bytes.clone());
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let conversions = Arc::new(Semaphore::new(cores));
-        Self { inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions }) }
+        // All of them at their greatest take half of the memory.
+        let at_a_time = memory.limit() / 2 / limits.decoded_bytes_max.max(1);
+        let conversions = Arc::new(Semaphore::new(cores.min(usize::try_from(at_a_time).unwrap_or(cores)).max(1)));
+        let series = SeriesGate::new(config.series_max, Arc::clone(&clock));
+        let writer = OnceLock::new();
+        Self { inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions, limits, series }) }
+    }
+
+    /// From now on requests are taken, and go to this store.
+    pub fn open(&self, writer: Writer) {
+        // An intake is opened once; a second store would be a defect in the wiring, and the first one goes on.
+        let first = self.inner.writer.set(writer).is_ok();
+        debug_assert!(first, "the intake was open already");
+        self.inner.pipeline.open();
     }
 
     /// Closes the doors: from now on every request is told to come again later. Returns when all that was on its way into
     /// the store has been answered.
     pub async fn close(&self) {
         self.inner.pipeline.close().await;
+    }
+
+    /// Returns when requests are taken.
+    pub(crate) async fn opened(&self) {
+        self.inner.pipeline.opened().await;
     }
 
     /// Returns when [`Intake::close`] was called.
@@ -106,8 +141,7 @@ impl Intake {
         body: Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let _passage = self.inner.pipeline.enter()?;
-        let (batch, outcome) =
-            self.inner.to_batch(signal, &body, encoding, &self.inner.context()).map_err(Refusal::Undecodable)?;
+        let (batch, outcome) = self.inner.to_batch(signal, &body, encoding, &self.inner.context())?;
         self.inner.store(batch).await?;
         Ok(outcome)
     }
@@ -120,29 +154,30 @@ impl Inner {
         let inline_max = match arrival.compression {
             Compression::Identity => limits::INLINE_BYTES_MAX,
             Compression::Gzip => limits::INLINE_COMPRESSED_BYTES_MAX,
+            Compression::Zstd => 0,
         };
-        let outcome = if arrival.body.len() <= inline_max {
-            let (batch, outcome, _reservation) = self.convert(arrival)?;
+        let (outcome, print) = if arrival.body.len() <= inline_max {
+            let (batch, outcome, print, _reservation) = self.convert(arrival)?;
             self.store(batch).await?;
-            outcome
+            (outcome, print)
         } else {
             self.carry_aside(arrival).await?
         };
-        self.counters.stored(door, signal, &outcome, self.clock.monotonic().saturating_sub(started));
+        self.counters.stored(door, signal, &outcome, print, self.clock.monotonic().saturating_sub(started));
         Ok(outcome)
     }
 
     // The same on a thread that may block: conversion, and the store's encoding of the batch, take a core for a while.
-    async fn carry_aside(self: &Arc<Self>, arrival: Arrival) -> Result<Outcome, Refusal> {
+    async fn carry_aside(self: &Arc<Self>, arrival: Arrival) -> Result<(Outcome, Fingerprint), Refusal> {
         let permit = Arc::clone(&self.conversions).acquire_owned().await.map_err(|_| Refusal::Closed)?;
         let inner = Arc::clone(self);
         let runtime = tokio::runtime::Handle::current();
         let work = tokio::task::spawn_blocking(move || {
-            let (batch, outcome, _reservation) = inner.convert(arrival)?;
+            let (batch, outcome, print, _reservation) = inner.convert(arrival)?;
             // What follows mostly waits for the disk.
             drop(permit);
             runtime.block_on(inner.store(batch))?;
-            Ok(outcome)
+            Ok((outcome, print))
         });
         work.await.unwrap_or(Err(Refusal::Defect))
     }
@@ -151,30 +186,30 @@ impl Inner {
         if batch.is_empty() {
             return Ok(());
         }
-        self.writer.append(batch).await.map(|_| ()).map_err(Refusal::Store)
+        self.writer()?.append(batch).await.map(|_| ()).map_err(Refusal::Store)
+    }
+
+    fn writer(&self) -> Result<&Writer, Refusal> {
+        self.writer.get().ok_or(Refusal::Starting)
     }
 
     // The work of one core: decompression and conversion.
-    fn convert(&self, mut arrival: Arrival) -> Result<(Batch, Outcome, Reservation), Refusal> {
+    fn convert(&self, mut arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
         let wire_bytes = arrival.body.len();
-        let bytes = match arrival.compression {
-            Compression::Identity => arrival.body,
-            Compression::Gzip => {
-                let bytes_max = self.config.request_bytes_max;
-                decode::inflate(&arrival.body, bytes_max, &mut arrival.reservation)?.into()
-            }
-        };
+        let bytes_max = self.config.request_bytes_max;
+        let bytes = decode::decompress(arrival.compression, arrival.body, bytes_max, &mut arrival.reservation)?;
         self.counters.arrived(arrival.door, arrival.signal, wire_bytes, bytes.len());
-        let converted = self.to_batch(arrival.signal, &bytes, arrival.encoding, &self.context());
-        let (batch, outcome) = converted.map_err(Refusal::Undecodable)?;
-        Ok((batch, outcome, arrival.reservation))
+        let (batch, outcome) = self.to_batch(arrival.signal, &bytes, arrival.encoding, &self.context())?;
+        let print = self.counters.receipts.fingerprint(arrival.signal, &bytes);
+        Ok((batch, outcome, print, arrival.reservation))
     }
 
     fn context(&self) -> Context<'_> {
         Context {
             received: self.clock.now(),
             correlation_keys: &self.config.correlation_keys,
-            limits: Limits::default(),
+            limits: self.limits,
+            series: Some(&self.series),
         }
     }
 
@@ -184,21 +219,22 @@ impl Inner {
         bytes: &[u8],
         encoding: Encoding,
         context: &Context<'_>,
-    ) -> Result<(Batch, Outcome), DecodeError> {
+    ) -> Result<(Batch, Outcome), Refusal> {
+        let refused = Refusal::Undecodable;
         Ok(match signal {
             Signal::Logs => {
                 let mut columns = LogColumns::default();
-                let outcome = convert::logs(bytes, encoding, context, &mut columns)?;
+                let outcome = convert::logs(bytes, encoding, context, &mut columns).map_err(refused)?;
                 (columns.finish(), outcome)
             }
             Signal::Spans => {
                 let mut columns = SpanColumns::default();
-                let outcome = convert::spans(bytes, encoding, context, &mut columns)?;
+                let outcome = convert::spans(bytes, encoding, context, &mut columns).map_err(refused)?;
                 (columns.finish(), outcome)
             }
             Signal::Points => {
-                let mut columns = PointColumns::new(self.writer.series_key());
-                let outcome = convert::points(bytes, encoding, context, &mut columns)?;
+                let mut columns = PointColumns::new(self.writer()?.series_key());
+                let outcome = convert::points(bytes, encoding, context, &mut columns).map_err(refused)?;
                 (columns.finish(), outcome)
             }
         })

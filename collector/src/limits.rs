@@ -17,6 +17,13 @@ pub const IN_FLIGHT_BYTES_MAX: u64 = 256 << 20;
 /// JSON, and common readers of JSON (serde_json among them) stop at 128: deeper values could be kept but not read again.
 pub const VALUE_DEPTH_MAX: usize = 24;
 
+/// How deep objects and lists of a JSON request may be nested, unknown keys included. The deepest value that is kept takes
+/// about 110; the reader's stack grows with each, so that an unbounded one would be an attack.
+pub const JSON_DEPTH_MAX: usize = 256;
+
+/// Bytes of the path that an answer gives for a place in a JSON request; senders choose some of its words.
+pub const PLACE_BYTES_MAX: usize = 400;
+
 /// Bytes that the resources, scopes and metric descriptions of one request may take once every item carries its own copy,
 /// as parts and queries see them. Without it a request of some MiB, one huge resource over many small items, would ask for
 /// terabytes later, when nobody can refuse it any more. Below what one record of the WAL may take.
@@ -30,13 +37,18 @@ pub const DECODED_BYTES_MAX: u64 = 2 << 30;
 /// busy for longer than other connections should notice.
 pub const INLINE_BYTES_MAX: usize = 128 << 10;
 
-/// The same for compressed requests, which commonly grow tenfold.
+/// The same for gzip, which commonly grows tenfold and at most a thousandfold. (A few bytes of zstd can be 128 KiB, so
+/// that it always goes aside.)
 pub const INLINE_COMPRESSED_BYTES_MAX: usize = 12 << 10;
 
 /// Bytes that decompression adds at a time, and so the most by which it overshoots before it looks at a bound.
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
-/// Bytes of a request too large that are read and thrown away before it is answered over HTTP/1.1, where a client that is
+/// Largest window of a zstd frame, as a power of two: 8 MiB, what RFC 9659 allows to content codings. It is memory that one
+/// decompression takes whatever comes out; a frame that wants more is refused.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Bytes of a refused request that are read and thrown away before it is answered over HTTP/1.1, where a client that is
 /// still writing would find the connection reset and never see the answer.
 pub const DRAIN_BYTES_MAX: u64 = 64 << 20;
 
@@ -45,6 +57,20 @@ pub const REASONS_NAMED_MAX: usize = 5;
 
 /// Characters of a sender's name (of a span, of a metric) that an answer repeats.
 pub const NAME_ECHO_CHARS_MAX: usize = 80;
+
+/// Bytes of the text by which an answer says what is wrong with some items. Reasons and names are bounded one by one; this
+/// holds whatever is added to them. OTLP allows answers of 4 MiB.
+pub const PARTIAL_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of the text of a refusal. Over gRPC it travels in headers, three times and in base64, and clients commonly take
+/// 8 KiB of headers.
+pub const REFUSAL_TEXT_BYTES_MAX: usize = 1 << 10;
+
+/// Answers over HTTP smaller than this are not compressed: they fit a packet as they are.
+pub const ANSWER_GZIP_BYTES_MIN: usize = 1 << 10;
+
+/// When a client should come again that came while the server replays its log.
+pub const RETRY_AFTER_START: Duration = Duration::from_secs(1);
 
 /// When a client that found the server full should come again.
 pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_secs(1);
@@ -64,3 +90,46 @@ pub const HTTP2_STREAMS_MAX: u32 = 1000;
 
 /// A connection that says nothing for so long is asked whether it is still there.
 pub const HTTP2_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Default of the bytes that the requests of one connection hold together: one request of the greatest size, compressed and
+/// decompressed, or very many of common size. The other half of what all may hold is for others.
+pub const CONNECTION_BYTES_MAX: u64 = 128 << 20;
+
+/// Default of the speed below which a body is given up. A telephone line is three times as fast.
+pub const BODY_BYTES_PER_S_MIN: u64 = 1 << 10;
+
+/// The speed of a body is judged over so long: networks pause for some seconds now and then.
+pub const BODY_WINDOW: Duration = Duration::from_secs(10);
+
+/// Bytes that are read and thrown away of a request without its token: enough for a client that sends a common request
+/// before it reads the answer, too little to keep the server busy.
+pub const STRANGERS_BYTES_MAX: u64 = 1 << 20;
+
+/// Default of the attributes of an item, resource or scope. SDKs stop at 128; whoever sends documents as log records may have
+/// thousands.
+pub const ATTRIBUTES_MAX: u64 = 10_000;
+
+/// Default of the bytes of an attribute's key. Keys become names of columns.
+pub const ATTRIBUTE_KEY_BYTES_MAX: u64 = 1 << 10;
+
+/// Default of the bytes of an attribute's value: a long stack trace or prompt has tens of KiB.
+pub const ATTRIBUTE_VALUE_BYTES_MAX: u64 = 1 << 20;
+
+/// Default of the attributes of a point. SDKs stop at 128; each becomes a label, which every query carries along.
+pub const LABELS_MAX: u64 = 512;
+
+/// Default of the series that points may belong to at a time. Each takes some KiB of memory in heads and queries.
+pub const SERIES_MAX: u64 = 2_000_000;
+
+/// Series that nobody has sent for one to two of these are forgotten.
+pub const SERIES_PERIOD: Duration = Duration::from_secs(3_600);
+
+/// Services that receipts name, over both doors. Senders choose the names: each takes a dozen series of our own metrics.
+pub const SERVICES_NAMED_MAX: usize = 200;
+
+/// Characters of a service's name in receipts.
+pub const SERVICE_NAME_CHARS_MAX: usize = 128;
+
+/// Stored requests that are remembered to recognise one that is sent again: an exporter gives up after some minutes, and
+/// a few hundred requests a second are common. 8 bytes each, twice.
+pub const REMEMBERED_REQUESTS_MAX: usize = 1 << 16;

@@ -1,62 +1,76 @@
-//! What bounds the requests in flight: the bytes they hold together, and the door that closes once.
+//! What bounds the requests in flight: the bytes they hold together, and the door that opens once and closes once.
 //!
 //! A request reserves its bytes as they arrive, and those of its decompressed form as they appear; what does not fit is
 //! refused at once, with an answer that says to try again. Nothing waits in a queue here.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::memory::Memory;
 use model::stats::Gauge;
 use tokio::sync::{Notify, watch};
 
-use crate::Refusal;
+use crate::{Refusal, Share};
 
 /// The requests in flight.
 #[derive(Debug)]
 pub struct Pipeline {
     bytes_max: u64,
+    memory: Memory,
     state: Mutex<State>,
     // Told when the last passage ends.
     idle: Notify,
-    closed: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     gauge: Gauge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Starting,
+    Open,
+    Closed,
 }
 
 #[derive(Debug, Default)]
 struct State {
     bytes: u64,
     passages: u64,
-    closed: bool,
 }
 
 impl Pipeline {
-    /// An open pipeline whose requests may hold `bytes_max` together, shown in `gauge`.
-    pub fn new(bytes_max: u64, gauge: Gauge) -> Arc<Self> {
-        let (closed, _) = watch::channel(false);
-        Arc::new(Self { bytes_max, state: Mutex::default(), idle: Notify::new(), closed, gauge })
+    /// A pipeline that is not open yet, whose requests may hold `bytes_max` together, shown in `gauge`.
+    /// What they will take until they are stored is asked of `memory`.
+    pub fn new(bytes_max: u64, memory: Memory, gauge: Gauge) -> Arc<Self> {
+        let (phase, _) = watch::channel(Phase::Starting);
+        Arc::new(Self { bytes_max, memory, state: Mutex::default(), idle: Notify::new(), phase, gauge })
+    }
+
+    /// Lets requests in from now on.
+    pub fn open(&self) {
+        let _state = self.lock();
+        self.phase.send_if_modified(|phase| std::mem::replace(phase, (*phase).max(Phase::Open)) == Phase::Starting);
     }
 
     /// An empty reservation for a request that begins to arrive.
     pub fn reserve(self: &Arc<Self>) -> Result<Reservation, Refusal> {
-        if self.lock().closed {
-            return Err(Refusal::Closed);
-        }
-        Ok(Reservation { pipeline: Arc::clone(self), bytes: 0 })
+        self.admit()?;
+        Ok(Reservation { pipeline: Arc::clone(self), bytes: 0, share: None })
     }
 
     /// Lets a request that has arrived go on to conversion and the store. [`Pipeline::close`] waits for it.
     pub fn enter(self: &Arc<Self>) -> Result<Passage, Refusal> {
+        // The phase changes under the lock: who was admitted is waited for.
         let mut state = self.lock();
-        if state.closed {
-            return Err(Refusal::Closed);
-        }
+        self.admit()?;
         state.passages += 1;
         Ok(Passage { pipeline: Arc::clone(self) })
     }
 
     /// Refuses everything from now on, and returns when every request that entered has been answered.
     pub async fn close(&self) {
-        self.lock().closed = true;
-        self.closed.send_replace(true);
+        {
+            let _state = self.lock();
+            self.phase.send_replace(Phase::Closed);
+        }
         loop {
             let idle = self.idle.notified();
             if self.lock().passages == 0 {
@@ -66,10 +80,27 @@ impl Pipeline {
         }
     }
 
+    /// Returns when [`Pipeline::open`] was called.
+    pub async fn opened(&self) {
+        self.reached(Phase::Open).await;
+    }
+
     /// Returns when [`Pipeline::close`] was called.
     pub async fn closed(&self) {
+        self.reached(Phase::Closed).await;
+    }
+
+    async fn reached(&self, wanted: Phase) {
         // The sender lives as long as `self`, so that waiting cannot fail.
-        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+        let _ = self.phase.subscribe().wait_for(|phase| *phase >= wanted).await;
+    }
+
+    fn admit(&self) -> Result<(), Refusal> {
+        match *self.phase.borrow() {
+            Phase::Starting => Err(Refusal::Starting),
+            Phase::Open => Ok(()),
+            Phase::Closed => Err(Refusal::Closed),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -82,15 +113,29 @@ impl Pipeline {
 pub struct Reservation {
     pipeline: Arc<Pipeline>,
     bytes: u64,
+    // Of the connection that it came over.
+    share: Option<Share>,
 }
 
 impl Reservation {
+    /// The same within what one connection may hold. To be called before anything is held.
+    pub fn within(&mut self, share: Option<&Share>) {
+        debug_assert_eq!(self.bytes, 0, "what is held already is not counted");
+        self.share = share.cloned();
+    }
+
     /// Holds `bytes` more, if they fit.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let bytes = bytes as u64;
         let mut state = self.pipeline.lock();
         if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max {
             return Err(Refusal::Overloaded);
+        }
+        if !self.pipeline.memory.has_room_for(state.bytes + bytes) {
+            return Err(Refusal::Memory);
+        }
+        if !self.share.as_ref().is_none_or(|share| share.take(bytes)) {
+            return Err(Refusal::ConnectionFull);
         }
         state.bytes += bytes;
         self.bytes += bytes;
@@ -103,6 +148,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.pipeline.lock();
         state.bytes -= self.bytes;
+        if let Some(share) = &self.share {
+            share.give_back(self.bytes);
+        }
         self.pipeline.gauge.set(state.bytes);
     }
 }
@@ -131,7 +179,10 @@ mod tests {
 
     fn pipeline(bytes_max: u64) -> (Arc<Pipeline>, Gauge) {
         let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
-        (Pipeline::new(bytes_max, gauge.clone()), gauge)
+        let pipeline = Pipeline::new(bytes_max, Memory::unlimited(), gauge.clone());
+        assert!(matches!(pipeline.reserve(), Err(Refusal::Starting)));
+        pipeline.open();
+        (pipeline, gauge)
     }
 
     #[test]
@@ -161,7 +212,32 @@ mod tests {
         assert!(matches!(pipeline.enter(), Err(Refusal::Closed)));
         assert!(matches!(pipeline.reserve(), Err(Refusal::Closed)));
         assert!(!closing.is_finished());
+        // What is closed does not open again.
+        pipeline.open();
+        assert!(matches!(pipeline.reserve(), Err(Refusal::Closed)));
         drop(passage);
         closing.await.expect("it returns");
+    }
+
+    #[test]
+    fn one_connection_does_not_take_it_all_and_memory_is_asked_first() {
+        let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
+        let memory = Memory::new(1_000, &Stats::new());
+        let pipeline = Pipeline::new(1_000, memory.clone(), gauge);
+        pipeline.open();
+        let share = Share::new(10);
+        let mut first = pipeline.reserve().expect("open");
+        first.within(Some(&share));
+        first.grow(8).expect("it fits");
+        let mut second = pipeline.reserve().expect("open");
+        second.within(Some(&share));
+        assert!(matches!(second.grow(3), Err(Refusal::ConnectionFull)));
+        drop(first);
+        second.grow(10).expect("it fits again");
+        let mut other = pipeline.reserve().expect("open");
+        memory.saw(900);
+        assert!(matches!(other.grow(100), Err(Refusal::Memory)));
+        memory.saw(100);
+        other.grow(100).expect("there is room");
     }
 }

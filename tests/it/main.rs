@@ -1,9 +1,12 @@
 //! The binary from outside: one program of end-to-end tests. Each test has a directory, ports and an environment of its own.
 
 mod alerts;
+mod boards;
 mod cli;
 mod crash;
 mod demo;
+mod doors;
+mod golden;
 mod harness;
 mod metrics;
 mod python;
@@ -13,3 +16,4 @@ mod rule_files;
 mod rules;
 mod rust_sdk;
 mod serve;
+mod watch;

@@ -52,7 +52,7 @@ async fn alerts_fire_outlive_a_kill_and_follow_their_file() {
         assert_eq!(after[key], before[key], "{key} after kill -9");
     }
     let url = server.url("http");
-    let recorded = place.run(&["metrics", "job:answer", "--url", &url]).succeeded();
+    let recorded = place.run(&["metrics", "query", "job:answer", "--url", &url]).succeeded();
     assert!(recorded.contains("42"), "{recorded}");
     let history = place.run(&["logs", "service:=sextant event_name:=alert.firing", "--url", &url]).succeeded();
     assert!(history.contains("Always firing: it is 1"), "{history}");

@@ -201,6 +201,7 @@ impl State {
             Wish::Open(destination) => self.open(destination, effects),
             Wish::Say(text) => self.say(text, Role::Text),
             Wish::Range(range) => self.set_range(range, effects),
+            Wish::Type { label, hint, text } => self.overlay = Some(Overlay::typed(label, hint, &text)),
         }
     }
 
@@ -264,8 +265,12 @@ impl State {
 
     fn pivot(&mut self, name: &'static str, effects: &mut Vec<Effect>) {
         let Some(pivot) = screen::spec(name).and_then(|spec| spec.pivot.as_ref()) else { return };
-        match (pivot.args)(&self.top().subject()) {
-            Ok(args) => self.open(Destination { screen: name, args, range: None }, effects),
+        let subject = self.top().subject();
+        // What is under the cursor may lie outside of the time that is looked at: a trace is opened by its id.
+        let outside = subject.time.filter(|time| !self.range().resolve(self.session.now.wall).contains(*time));
+        let range = outside.map(|time| Range::around(time, self.range().length() / 2));
+        match (pivot.to)(&subject) {
+            Ok((screen, args)) => self.open(Destination { screen, args, range }, effects),
             Err(reason) => self.say(reason, Role::Warning),
         }
     }
@@ -386,7 +391,11 @@ fn press(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
 fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     let now = state.session.now.wall;
     match action {
-        Action::Back => state.back(effects),
+        Action::Back => {
+            if !state.with_top(effects, |screen, _| screen.close()) {
+                state.back(effects);
+            }
+        }
         Action::Help => state.overlay = Some(Overlay::help()),
         Action::Palette => state.overlay = Some(Overlay::palette()),
         Action::Range => state.overlay = Some(Overlay::range()),

@@ -1,6 +1,8 @@
 //! What the dashboard wants done outside of itself, and what comes back: [`update`](crate::app::update) gives effects, the runtime does
 //! them and turns what came of them into events.
 
+use std::collections::BTreeMap;
+
 use model::TimeRange;
 use model::Timestamp;
 use model::wire::Page;
@@ -8,12 +10,13 @@ use model::wire::alerts::{Alerts, Notifications, Rules};
 use model::wire::correlate::Correlation;
 use model::wire::counts::{Histogram, Services};
 use model::wire::logs::LogRow;
-use model::wire::prom::QueryData;
+use model::wire::prom::{Metadata, QueryData};
 use model::wire::spans::SpanRow;
 use model::wire::status::Status;
 use model::wire::traces::Trace;
 
 use crate::client::{ClientError, Kind};
+use crate::dashboard::shelf::Boards;
 use crate::sanitize::Safe;
 
 /// Something to do.
@@ -108,6 +111,24 @@ pub enum Ask {
         /// The label.
         label: String,
     },
+    /// The values of a Prometheus label, of some series in some time.
+    ValuesOf {
+        /// The label.
+        label: String,
+        /// The series; all of them if absent.
+        selector: Option<String>,
+        /// In which time.
+        range: TimeRange,
+    },
+    /// The names of labels of some series.
+    LabelNames {
+        /// The series.
+        selector: String,
+    },
+    /// Every metric with its type, unit and meaning.
+    Metadata,
+    /// The boards. Not the server is asked: they are compiled in, or files.
+    Boards,
 }
 
 /// Which rows.
@@ -176,9 +197,17 @@ pub enum Reply {
     Correlation(Box<Correlation>),
     /// To [`Ask::Query`] and [`Ask::QueryRange`].
     Query(QueryData),
-    /// To [`Ask::LabelValues`].
+    /// To [`Ask::LabelValues`], [`Ask::ValuesOf`] and [`Ask::LabelNames`].
     Values(Vec<String>),
+    /// To [`Ask::Metadata`].
+    Names(Names),
+    /// To [`Ask::Boards`].
+    Boards(Boards),
 }
+
+/// Every metric by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(pub BTreeMap<String, Vec<Metadata>>);
 
 /// A type that one kind of reply brings.
 pub trait FromReply: Sized {
@@ -212,6 +241,8 @@ from_reply!(
     Correlation => Box<Correlation>,
     Query => QueryData,
     Values => Vec<String>,
+    Names => Names,
+    Boards => Boards,
 );
 
 /// Why there is no answer, for people.

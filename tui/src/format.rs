@@ -4,6 +4,7 @@ use model::Timestamp;
 use model::time::format_duration;
 use serde_json::{Map, Value};
 
+use crate::limits::HEAD_CHARS_MAX;
 use crate::sanitize::Safe;
 
 /// The moment a row's time names; `None` if it names none.
@@ -85,7 +86,7 @@ pub fn count(number: u64) -> Safe {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -162,9 +163,21 @@ pub fn value(value: &Value) -> Safe {
     }
 }
 
-/// Attributes as `key=value`, in the order of their keys.
+/// Attributes as `key=value` in the order of their keys, as many as a row shows.
 pub fn pairs(attributes: &Map<String, Value>) -> Safe {
-    let pairs: Vec<Safe> = attributes.iter().map(|(key, of)| Safe::of(format_args!("{key}={}", value(of)))).collect();
+    let mut pairs = Vec::new();
+    let mut bytes = 0;
+    for (key, of) in attributes {
+        if bytes > HEAD_CHARS_MAX {
+            break;
+        }
+        let pair = match of {
+            Value::String(text) => Safe::of(format_args!("{}={}", Safe::head(key), Safe::head(text))),
+            other => Safe::of(format_args!("{}={other}", Safe::head(key))),
+        };
+        bytes += pair.as_str().len();
+        pairs.push(pair);
+    }
     Safe::join(&pairs, " ")
 }
 

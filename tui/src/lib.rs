@@ -6,6 +6,7 @@
 pub mod app;
 pub mod client;
 pub mod cursor;
+pub mod dashboard;
 pub mod effect;
 pub mod event;
 pub mod fetch;

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// makes its lines anew. Raised, one long record makes every frame slow.
 pub const SAFE_CHARS_MAX: usize = 16_384;
 
+/// Characters of a text in a row of a list; no row is wider than the widest terminals by much.
+pub const HEAD_CHARS_MAX: usize = 600;
+
 /// Marks on one character. More are an attempt to write into the lines above; no language needs them.
 pub const MARKS_MAX: usize = 4;
 
@@ -60,3 +63,21 @@ pub const SIZE_MIN: (u16, u16) = (60, 18);
 
 /// The greatest size `--once` draws. Raised, one command would take a gigabyte for blanks.
 pub const SIZE_MAX: (u16, u16) = (1_000, 1_000);
+
+/// Log records that a page brings, and that `o` brings more of.
+pub const LOGS_PAGE: usize = 500;
+
+/// Log records that the list keeps. When more are followed the oldest go; they are stored, and `[` finds them.
+pub const LOGS_KEPT_MAX: usize = 5_000;
+
+/// Approximate bytes of the log records that the list keeps. Without it, records of a megabyte would take gigabytes.
+pub const LOGS_KEPT_BYTES_MAX: usize = 48 << 20;
+
+/// Buckets of a histogram; the server takes no more than some hundreds, and a screen has no more columns.
+pub const HISTOGRAM_BUCKETS: usize = 120;
+
+/// Spans that a list shows.
+pub const SPANS_PAGE: usize = 500;
+
+/// Log records that are merged into one trace.
+pub const TRACE_LOGS_MAX: usize = 1_000;

@@ -1,11 +1,12 @@
 //! The one impure place of the dashboard: reads keys, does effects, tells the time, and draws when there is something new.
 //!
-//! Keys come from a thread of their own, answers from one task per question, followed rows from the [`tail`]. Every queue is
+//! Keys come from a thread of their own, answers from one task per question, followed rows from `tail`. Every queue is
 //! bounded. A frame is drawn when the state says that something changed, and no sooner than [`FRAME_INTERVAL`] after the one
 //! before.
 
 mod fetches;
 pub mod once;
+pub mod picture;
 mod tail;
 
 use std::io;
@@ -18,9 +19,9 @@ use ratatui::buffer::Buffer;
 use tokio::sync::mpsc;
 
 use crate::app::{self, Start, State, update};
-use crate::client::Client;
 use crate::effect::Effect;
 use crate::event::{Event, Key, Moment};
+use crate::fetch::Sources;
 use crate::limits::{ANSWERS_WAITING_MAX, FRAME_INTERVAL, INPUTS_WAITING_MAX, TICK_INTERVAL};
 use crate::terminal::Surface;
 
@@ -68,7 +69,7 @@ const FRAME_TIMES_MAX: usize = 10_000;
 
 /// Runs the dashboard until somebody quits, `stop` resolves, or `inputs` end.
 pub async fn run(
-    client: Client,
+    sources: impl Into<Sources>,
     clock: Arc<dyn Clock>,
     start: Start,
     surface: &mut dyn Surface,
@@ -77,9 +78,11 @@ pub async fn run(
 ) -> Result<Figures, RunError> {
     let (answers_in, mut answers) = mpsc::channel(ANSWERS_WAITING_MAX);
     let (state, effects) = State::new(start);
+    let sources = sources.into();
+    let client = sources.client().clone();
     let mut running = Running {
         state,
-        fetches: Fetches::new(client.clone(), answers_in),
+        fetches: Fetches::new(sources, answers_in),
         tail: Tail::new(client),
         surface,
         clock,

@@ -14,7 +14,16 @@
 //! A screen is pure: it changes only itself, and what it wants done it pushes to its [`Context`]. It draws from what it has
 //! whatever that is; [`Screen::draw`] may remember the heights of panes (for page keys), and nothing else.
 
+pub mod alerts;
+pub mod correlate;
+pub mod dashboards;
+pub mod logs;
+pub mod metrics;
 pub mod overview;
+mod record;
+pub mod system;
+pub mod trace;
+pub mod traces;
 
 use std::fmt::Debug;
 
@@ -31,7 +40,17 @@ use crate::session::{Range, Session};
 use crate::theme::{Role, Theme};
 
 /// Every screen, in the order of help and palette. The first is the root of the stack.
-pub static ALL: &[&Spec] = &[&overview::SPEC];
+pub static ALL: &[&Spec] = &[
+    &overview::SPEC,
+    &logs::SPEC,
+    &traces::SPEC,
+    &trace::SPEC,
+    &metrics::SPEC,
+    &dashboards::SPEC,
+    &alerts::SPEC,
+    &correlate::SPEC,
+    &system::SPEC,
+];
 
 /// The screen of that name.
 pub fn spec(name: &str) -> Option<&'static Spec> {
@@ -66,8 +85,8 @@ pub struct Pivot {
     pub keys: &'static [&'static str],
     /// What help says.
     pub help: &'static str,
-    /// What to show of the selection; or why that cannot be.
-    pub args: fn(&Subject) -> Result<Args, &'static str>,
+    /// Which screen shows the selection, and what of it; or why that cannot be.
+    pub to: fn(&Subject) -> Result<(&'static str, Args), &'static str>,
 }
 
 /// What a screen is opened with.
@@ -127,6 +146,26 @@ pub enum Wish {
     Say(Safe),
     /// Another time range for this screen.
     Range(Range),
+    /// A line to be typed: it comes back by [`Screen::typed`].
+    Type {
+        /// Before the line.
+        label: &'static str,
+        /// In the line while it is empty.
+        hint: &'static str,
+        /// In it at first.
+        text: String,
+    },
+}
+
+/// What a line that is typed can become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Stands in place of everything before the cursor.
+    pub text: String,
+    /// The part of it that is new.
+    pub word: Safe,
+    /// What it is.
+    pub help: Safe,
 }
 
 /// What a screen sees of the world while it changes.
@@ -207,12 +246,22 @@ pub trait Screen: Debug + Send {
     /// It is not seen any more: what runs is stopped.
     fn suspend(&mut self, _cx: &mut Context<'_>) {}
 
+    /// Closes a pane that was opened within it; whether there was one. Only then Esc leads back.
+    fn close(&mut self) -> bool {
+        false
+    }
+
     /// Draws itself.
     fn draw(&mut self, scene: &mut Scene<'_>);
 
     /// The state in a word for the header: `LIVE`, `PAUSED +12`, `PARTIAL`.
     fn badge(&self) -> Option<(Safe, Role)> {
         None
+    }
+
+    /// Whether it shows something whatever the time: then the header says no range.
+    fn is_timeless(&self) -> bool {
+        false
     }
 
     /// The filter in force; `None` if the screen has none.
@@ -222,6 +271,14 @@ pub trait Screen: Debug + Send {
 
     /// Sets the filter.
     fn set_filter(&mut self, _filter: String, _cx: &mut Context<'_>) {}
+
+    /// Takes the line that was typed for [`Wish::Type`].
+    fn typed(&mut self, _text: String, _cx: &mut Context<'_>) {}
+
+    /// What that line can become, `before` being what stands before the cursor.
+    fn completions(&self, _before: &str) -> Vec<Completion> {
+        Vec::new()
+    }
 
     /// What is under the cursor.
     fn subject(&self) -> Subject {

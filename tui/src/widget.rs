@@ -1,14 +1,20 @@
 //! Widgets: pure functions that draw into a buffer. They know neither the app nor the client, and take texts only as
-//! [`Safe`](crate::sanitize::Safe) or `&'static str` (see [`Harmless`]), numbers, and a [`Theme`](crate::theme::Theme).
+//! [`Safe`] or `&'static str` (see [`Harmless`]), numbers, and a [`Theme`].
 //! Whatever is drawn stays inside the area that was given, however small that is.
 
+pub mod axis;
+pub mod bar;
+pub mod chart;
 pub mod details;
 pub mod duration_bar;
+pub mod gauge;
 pub mod histogram;
 pub mod list;
 pub mod panel;
 pub mod prompt;
 pub mod sentence;
+pub mod stat;
+pub mod table;
 pub mod trend;
 
 use ratatui::buffer::Buffer;

@@ -7,7 +7,9 @@ use store::schema::{LogColumns, LogRow, derived};
 
 use super::attributes::{HeldValue, KeyValues};
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, known_time, optional_id, weight};
+use super::{
+    Context, Encoding, Expansion, Mistakes, Place, correlation, decode, json, known_time, optional_id, weight,
+};
 use crate::{DecodeError, Outcome, Reason};
 
 /// Adds the records of an `ExportLogsServiceRequest` to the columns. On an error the columns are as before.
@@ -17,11 +19,13 @@ pub fn logs(
     context: &Context<'_>,
     columns: &mut LogColumns,
 ) -> Result<Outcome, DecodeError> {
-    let request: ExportLogsServiceRequest = decode(bytes, encoding, weight::Request::Logs, context)?;
     let mut outcome = Outcome::default();
+    let request: ExportLogsServiceRequest =
+        decode(bytes, encoding, weight::Request::Logs, json::logs_request, context, &mut outcome)?;
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_logs.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
+        outcome.begin(resource.service());
         for (scope_position, of_scope) in of_resource.scope_logs.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -46,6 +50,7 @@ pub fn logs(
             }
         }
     }
+    outcome.settle();
     Ok(outcome)
 }
 
@@ -61,10 +66,10 @@ fn push(
     let mut mistakes = envelope.mistakes();
     let time = known_time(record.time_unix_nano)?;
     let observed = known_time(record.observed_time_unix_nano)?;
-    let attributes = KeyValues::new(&record.attributes, context.limits.value_depth_max);
+    let attributes = KeyValues::new(&record.attributes, &context.limits);
     let body = HeldValue::new(record.body.as_ref(), context.limits.value_depth_max, &mut mistakes.string_index);
-    if attributes.too_deep || matches!(body, HeldValue::TooDeep) {
-        return Err(Reason::Depth);
+    if let Some(reason) = attributes.fault.or(matches!(body, HeldValue::TooDeep).then_some(Reason::Depth)) {
+        return Err(reason);
     }
     expansion.take(envelope.bytes)?;
     mistakes.string_index |= attributes.string_index;

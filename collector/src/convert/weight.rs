@@ -2,13 +2,21 @@
 //!
 //! Two bytes on the wire can stand for a whole empty record, so a limit on the size of a request alone would let 64 MiB of
 //! them grow to gigabytes. The walk follows the nesting of the messages and nothing else: it copies nothing, and what it
-//! cannot read it leaves to the decoder to refuse.
+//! cannot read it leaves to the decoder to refuse. `json/weigh.rs` does the same for the other encoding.
 
 /// A kind of message: what one takes, and which of its fields hold messages (or texts that are counted alone).
-struct Shape {
+pub(super) struct Shape {
     /// Bytes of one in memory, decoded and as a row of columns together, without its texts; rounded up generously.
-    bytes: u64,
-    fields: &'static [(u32, &'static Shape)],
+    pub bytes: u64,
+    /// The number of a field, its key in JSON, and what it holds.
+    pub fields: &'static [(u32, &'static str, &'static Shape)],
+}
+
+impl Shape {
+    /// The most that any message takes.
+    pub(super) const BYTES_MAX: u64 = 768;
+    /// What a text takes that is counted alone.
+    pub(super) const TEXT_BYTES: u64 = 96;
 }
 
 /// The requests that can be weighed.
@@ -19,72 +27,96 @@ pub(super) enum Request {
     Points,
 }
 
-static TEXT: Shape = Shape { bytes: 96, fields: &[] };
-static ANY_VALUE: Shape = Shape { bytes: 160, fields: &[(5, &ARRAY_VALUE), (6, &KEY_VALUE_LIST)] };
-static ARRAY_VALUE: Shape = Shape { bytes: 0, fields: &[(1, &ANY_VALUE)] };
-static KEY_VALUE_LIST: Shape = Shape { bytes: 0, fields: &[(1, &KEY_VALUE)] };
-static KEY_VALUE: Shape = Shape { bytes: 64, fields: &[(2, &ANY_VALUE)] };
-static ENTITY_REF: Shape = Shape { bytes: 256, fields: &[(3, &TEXT), (4, &TEXT)] };
-static RESOURCE: Shape = Shape { bytes: 256, fields: &[(1, &KEY_VALUE), (3, &ENTITY_REF)] };
-static SCOPE: Shape = Shape { bytes: 256, fields: &[(3, &KEY_VALUE)] };
+impl Request {
+    /// The name of the message.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Request::Logs => "ExportLogsServiceRequest",
+            Request::Spans => "ExportTraceServiceRequest",
+            Request::Points => "ExportMetricsServiceRequest",
+        }
+    }
 
-static LOGS: Shape = Shape { bytes: 0, fields: &[(1, &RESOURCE_LOGS)] };
-static RESOURCE_LOGS: Shape = Shape { bytes: 256, fields: &[(1, &RESOURCE), (2, &SCOPE_LOGS)] };
-static SCOPE_LOGS: Shape = Shape { bytes: 256, fields: &[(1, &SCOPE), (2, &LOG_RECORD)] };
-static LOG_RECORD: Shape = Shape { bytes: 512, fields: &[(5, &ANY_VALUE), (6, &KEY_VALUE)] };
+    /// What it is made of.
+    pub(super) fn shape(self) -> &'static Shape {
+        match self {
+            Request::Logs => &LOGS,
+            Request::Spans => &SPANS,
+            Request::Points => &POINTS,
+        }
+    }
+}
 
-static SPANS: Shape = Shape { bytes: 0, fields: &[(1, &RESOURCE_SPANS)] };
-static RESOURCE_SPANS: Shape = Shape { bytes: 256, fields: &[(1, &RESOURCE), (2, &SCOPE_SPANS)] };
-static SCOPE_SPANS: Shape = Shape { bytes: 256, fields: &[(1, &SCOPE), (2, &SPAN)] };
-static SPAN: Shape = Shape { bytes: 768, fields: &[(9, &KEY_VALUE), (11, &EVENT), (13, &LINK)] };
-static EVENT: Shape = Shape { bytes: 256, fields: &[(3, &KEY_VALUE)] };
-static LINK: Shape = Shape { bytes: 384, fields: &[(4, &KEY_VALUE)] };
+static TEXT: Shape = Shape { bytes: Shape::TEXT_BYTES, fields: &[] };
+static ANY_VALUE: Shape =
+    Shape { bytes: 160, fields: &[(5, "arrayValue", &ARRAY_VALUE), (6, "kvlistValue", &KEY_VALUE_LIST)] };
+static ARRAY_VALUE: Shape = Shape { bytes: 0, fields: &[(1, "values", &ANY_VALUE)] };
+static KEY_VALUE_LIST: Shape = Shape { bytes: 0, fields: &[(1, "values", &KEY_VALUE)] };
+static KEY_VALUE: Shape = Shape { bytes: 64, fields: &[(2, "value", &ANY_VALUE)] };
+static ENTITY_REF: Shape = Shape { bytes: 256, fields: &[(3, "idKeys", &TEXT), (4, "descriptionKeys", &TEXT)] };
+static RESOURCE: Shape = Shape { bytes: 256, fields: &[(1, "attributes", &KEY_VALUE), (3, "entityRefs", &ENTITY_REF)] };
+static SCOPE: Shape = Shape { bytes: 256, fields: &[(3, "attributes", &KEY_VALUE)] };
 
-static POINTS: Shape = Shape { bytes: 0, fields: &[(1, &RESOURCE_METRICS)] };
-static RESOURCE_METRICS: Shape = Shape { bytes: 256, fields: &[(1, &RESOURCE), (2, &SCOPE_METRICS)] };
-static SCOPE_METRICS: Shape = Shape { bytes: 256, fields: &[(1, &SCOPE), (2, &METRIC)] };
+static LOGS: Shape = Shape { bytes: 0, fields: &[(1, "resourceLogs", &RESOURCE_LOGS)] };
+static RESOURCE_LOGS: Shape =
+    Shape { bytes: 256, fields: &[(1, "resource", &RESOURCE), (2, "scopeLogs", &SCOPE_LOGS)] };
+static SCOPE_LOGS: Shape = Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "logRecords", &LOG_RECORD)] };
+static LOG_RECORD: Shape = Shape { bytes: 512, fields: &[(5, "body", &ANY_VALUE), (6, "attributes", &KEY_VALUE)] };
+
+static SPANS: Shape = Shape { bytes: 0, fields: &[(1, "resourceSpans", &RESOURCE_SPANS)] };
+static RESOURCE_SPANS: Shape =
+    Shape { bytes: 256, fields: &[(1, "resource", &RESOURCE), (2, "scopeSpans", &SCOPE_SPANS)] };
+static SCOPE_SPANS: Shape = Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "spans", &SPAN)] };
+static SPAN: Shape =
+    Shape { bytes: 768, fields: &[(9, "attributes", &KEY_VALUE), (11, "events", &EVENT), (13, "links", &LINK)] };
+static EVENT: Shape = Shape { bytes: 256, fields: &[(3, "attributes", &KEY_VALUE)] };
+static LINK: Shape = Shape { bytes: 384, fields: &[(4, "attributes", &KEY_VALUE)] };
+
+static POINTS: Shape = Shape { bytes: 0, fields: &[(1, "resourceMetrics", &RESOURCE_METRICS)] };
+static RESOURCE_METRICS: Shape =
+    Shape { bytes: 256, fields: &[(1, "resource", &RESOURCE), (2, "scopeMetrics", &SCOPE_METRICS)] };
+static SCOPE_METRICS: Shape = Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "metrics", &METRIC)] };
 // Every kind of data has its points in field 1, and every kind of point but the summary's its exemplars in a field of its own.
 static METRIC: Shape = Shape {
     bytes: 384,
     fields: &[
-        (5, &NUMBERS),
-        (7, &NUMBERS),
-        (9, &HISTOGRAMS),
-        (10, &EXPONENTIAL_HISTOGRAMS),
-        (11, &SUMMARIES),
-        (12, &KEY_VALUE),
+        (5, "gauge", &NUMBERS),
+        (7, "sum", &NUMBERS),
+        (9, "histogram", &HISTOGRAMS),
+        (10, "exponentialHistogram", &EXPONENTIAL_HISTOGRAMS),
+        (11, "summary", &SUMMARIES),
+        (12, "metadata", &KEY_VALUE),
     ],
 };
-static NUMBERS: Shape = Shape { bytes: 0, fields: &[(1, &NUMBER_POINT)] };
-static NUMBER_POINT: Shape = Shape { bytes: 640, fields: &[(5, &EXEMPLAR), (7, &KEY_VALUE)] };
-static HISTOGRAMS: Shape = Shape { bytes: 0, fields: &[(1, &HISTOGRAM_POINT)] };
-static HISTOGRAM_POINT: Shape = Shape { bytes: 768, fields: &[(8, &EXEMPLAR), (9, &KEY_VALUE)] };
-static EXPONENTIAL_HISTOGRAMS: Shape = Shape { bytes: 0, fields: &[(1, &EXPONENTIAL_POINT)] };
-static EXPONENTIAL_POINT: Shape = Shape { bytes: 768, fields: &[(1, &KEY_VALUE), (11, &EXEMPLAR)] };
-static SUMMARIES: Shape = Shape { bytes: 0, fields: &[(1, &SUMMARY_POINT)] };
-static SUMMARY_POINT: Shape = Shape { bytes: 640, fields: &[(6, &QUANTILE), (7, &KEY_VALUE)] };
+static NUMBERS: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &NUMBER_POINT)] };
+static NUMBER_POINT: Shape =
+    Shape { bytes: 640, fields: &[(5, "exemplars", &EXEMPLAR), (7, "attributes", &KEY_VALUE)] };
+static HISTOGRAMS: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &HISTOGRAM_POINT)] };
+static HISTOGRAM_POINT: Shape =
+    Shape { bytes: 768, fields: &[(8, "exemplars", &EXEMPLAR), (9, "attributes", &KEY_VALUE)] };
+static EXPONENTIAL_HISTOGRAMS: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &EXPONENTIAL_POINT)] };
+static EXPONENTIAL_POINT: Shape =
+    Shape { bytes: 768, fields: &[(1, "attributes", &KEY_VALUE), (11, "exemplars", &EXEMPLAR)] };
+static SUMMARIES: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &SUMMARY_POINT)] };
+static SUMMARY_POINT: Shape =
+    Shape { bytes: 640, fields: &[(6, "quantileValues", &QUANTILE), (7, "attributes", &KEY_VALUE)] };
 static QUANTILE: Shape = Shape { bytes: 48, fields: &[] };
-static EXEMPLAR: Shape = Shape { bytes: 384, fields: &[(7, &KEY_VALUE)] };
+static EXEMPLAR: Shape = Shape { bytes: 384, fields: &[(7, "filteredAttributes", &KEY_VALUE)] };
 
 // Deeper than the decoder goes; what is there will be refused anyway.
 const DEPTH_MAX: usize = 100;
 
 /// Whether the request will take at most `bytes_max` bytes, as far as it can be read.
 pub(super) fn fits(request: Request, bytes: &[u8], bytes_max: u64) -> bool {
-    let shape = match request {
-        Request::Logs => &LOGS,
-        Request::Spans => &SPANS,
-        Request::Points => &POINTS,
-    };
     let mut left = bytes_max;
-    walk(bytes, shape, DEPTH_MAX, &mut left).is_some()
+    walk(bytes, request.shape(), DEPTH_MAX, &mut left).is_some()
 }
 
 // `None` when nothing is left.
 fn walk(mut bytes: &[u8], shape: &Shape, depth: usize, left: &mut u64) -> Option<()> {
     while let Some((field, content, rest)) = next_field(bytes) {
         bytes = rest;
-        let Some((_, child)) = shape.fields.iter().find(|(number, _)| *number == field) else { continue };
+        let Some((.., child)) = shape.fields.iter().find(|(number, ..)| *number == field) else { continue };
         *left = left.checked_sub(child.bytes)?;
         if depth > 0 && !child.fields.is_empty() {
             walk(content, child, depth - 1, left)?;

@@ -1,11 +1,14 @@
 //! From a body on the network to bytes: gathered and decompressed, both within bounds.
 
-use std::io::Read as _;
+use std::io::{self, Read};
+use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 
+use super::pace::Pace;
 use crate::pipeline::Reservation;
 use crate::{Intake, Refusal, limits};
 
@@ -16,6 +19,8 @@ pub enum Compression {
     Identity,
     /// gzip, one member or several.
     Gzip,
+    /// Zstandard, one frame or several.
+    Zstd,
 }
 
 impl Compression {
@@ -24,6 +29,7 @@ impl Compression {
         match encoding.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Some(Compression::Identity),
             "gzip" | "x-gzip" => Some(Compression::Gzip),
+            "zstd" => Some(Compression::Zstd),
             _ => None,
         }
     }
@@ -39,12 +45,26 @@ pub async fn gather(
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, Refusal> {
     let seconds = intake.config().body_timeout_s;
-    let clock = intake.clock();
-    let deadline = clock.sleep_until(clock.monotonic() + std::time::Duration::from_secs(seconds));
+    let pace = Pace::new(intake.config().body_bytes_per_s_min);
     tokio::select! {
-        gathered = gather_all(body, bytes_max, drain, reservation) => gathered,
-        () = deadline => Err(Refusal::Slow { seconds }),
+        gathered = gather_all(body, bytes_max, drain, reservation, &pace) => gathered,
+        refusal = pace.broken(intake.clock()) => Err(pace.verdict(refusal)),
+        () = body_deadline(intake) => Err(pace.verdict(Refusal::Slow { seconds })),
     }
+}
+
+/// Reads and throws away a body that is refused without a look at it, in the same bounds as one that is wanted: over HTTP/1.1
+/// a client that is still writing would find the connection reset and never see the answer.
+pub async fn discard(intake: &Intake, body: Body) {
+    tokio::select! {
+        () = drop_rest(body, limits::DRAIN_BYTES_MAX) => {}
+        () = body_deadline(intake) => {}
+    }
+}
+
+async fn body_deadline(intake: &Intake) {
+    let clock = intake.clock();
+    clock.sleep_until(clock.monotonic() + Duration::from_secs(intake.config().body_timeout_s)).await;
 }
 
 async fn gather_all(
@@ -52,6 +72,7 @@ async fn gather_all(
     bytes_max: u64,
     drain: u64,
     reservation: &mut Reservation,
+    pace: &Pace,
 ) -> Result<Vec<u8>, Refusal> {
     let mut bytes: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -59,7 +80,9 @@ async fn gather_all(
         let Some(data) = frame.data_ref() else {
             continue;
         };
+        pace.arrived(data.len());
         if (bytes.len() + data.len()) as u64 > bytes_max {
+            pace.exceeds(bytes_max);
             drop(bytes);
             drop_rest(body, drain).await;
             return Err(Refusal::TooLarge { bytes_max });
@@ -85,9 +108,30 @@ pub async fn drop_rest(mut body: Body, bytes_max: u64) {
     }
 }
 
-/// Decompresses gzip, up to `bytes_max` bytes.
-pub fn inflate(compressed: &[u8], bytes_max: u64, reservation: &mut Reservation) -> Result<Vec<u8>, Refusal> {
-    let mut decoder = MultiGzDecoder::new(compressed);
+/// Decompresses a body to at most `bytes_max` bytes, whatever it says about its own size.
+pub fn decompress(
+    compression: Compression,
+    body: Bytes,
+    bytes_max: u64,
+    reservation: &mut Reservation,
+) -> Result<Bytes, Refusal> {
+    match compression {
+        Compression::Identity => Ok(body),
+        Compression::Gzip => inflate(MultiGzDecoder::new(&body[..]), bytes_max, reservation),
+        Compression::Zstd => inflate(zstd_decoder(&body).map_err(Refusal::Compression)?, bytes_max, reservation),
+    }
+}
+
+fn zstd_decoder(frames: &[u8]) -> io::Result<impl Read + '_> {
+    if frames.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "there is no frame"));
+    }
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(frames)?;
+    decoder.window_log_max(limits::ZSTD_WINDOW_LOG_MAX)?;
+    Ok(decoder)
+}
+
+fn inflate(mut decoder: impl Read, bytes_max: u64, reservation: &mut Reservation) -> Result<Bytes, Refusal> {
     let mut bytes: Vec<u8> = Vec::new();
     loop {
         let filled = bytes.len();
@@ -98,7 +142,7 @@ pub fn inflate(compressed: &[u8], bytes_max: u64, reservation: &mut Reservation)
         let read = decoder.read(&mut bytes[filled..]).map_err(Refusal::Compression)?;
         bytes.truncate(filled + read);
         if read == 0 {
-            return Ok(bytes);
+            return Ok(bytes.into());
         }
         if bytes.len() as u64 > bytes_max {
             return Err(Refusal::TooLarge { bytes_max });

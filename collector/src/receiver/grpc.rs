@@ -1,4 +1,4 @@
-//! OTLP/gRPC: the three export services and grpc.health.v1, on tonic's server.
+//! OTLP/gRPC: the three export services, grpc.health.v1 and grpc.reflection, on tonic's server.
 //!
 //! The messages are not decoded here: a request's body is taken as bytes, its one gRPC frame unwrapped, and handed on, so
 //! that both doors share one decompression, one set of limits and one decoder, and each fault gets the code that OTLP
@@ -24,20 +24,25 @@ use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::server as reflection;
 
 use super::Door;
 use super::decode::{self, Compression};
 use super::status::{self, RpcStatus};
 use crate::convert::Encoding;
 use crate::intake::Arrival;
+use crate::outcome;
 use crate::{Intake, Outcome, Refusal, limits};
 
 /// The gRPC server could not go on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve OTLP/gRPC")]
-pub struct ServeError {
-    #[source]
-    source: tonic::transport::Error,
+pub enum ServeError {
+    /// The listener or a connection failed in a way that ends the server.
+    #[error("cannot serve OTLP/gRPC")]
+    Transport(#[source] tonic::transport::Error),
+    /// The messages' descriptions, which are part of the program, cannot be read: a defect.
+    #[error("cannot describe the services of OTLP/gRPC")]
+    Reflection(#[source] tonic_reflection::server::Error),
 }
 
 const SERVICES: [(&str, Signal); 3] = [
@@ -49,33 +54,55 @@ const SERVICES: [(&str, Signal); 3] = [
 // What stands before a message: one byte whether it is compressed, four with its length.
 const FRAME_HEADER_BYTES: usize = 5;
 
-/// Serves OTLP/gRPC and grpc.health.v1 until `shutdown` completes and the calls under way are answered. Health says
-/// NOT_SERVING as soon as the intake is closed.
+/// The door for OTLP/gRPC: the export services, grpc.health.v1 and reflection. The future keeps health up to date, SERVING
+/// from when the intake is opened until it is closed, for as long as it is polled.
+pub async fn grpc_router(intake: Intake) -> Result<(Router, impl Future<Output = ()> + Send), ServeError> {
+    let reporter = HealthReporter::new();
+    set_health(&reporter, ServingStatus::NotServing).await;
+    let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+    let routes = Routes::from(router(intake.clone()))
+        .add_service(health)
+        .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
+        // What clients asked for before there was a v1; many still do.
+        .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
+    let health_of_intake = async move {
+        intake.opened().await;
+        set_health(&reporter, ServingStatus::Serving).await;
+        intake.closed().await;
+        set_health(&reporter, ServingStatus::NotServing).await;
+        std::future::pending::<()>().await;
+    };
+    Ok((routes.into_axum_router(), health_of_intake))
+}
+
+/// Serves [`grpc_router`] with tonic's own server, for who has no other, until `shutdown` completes and the calls under way
+/// are answered.
 pub async fn serve_grpc(
     intake: Intake,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let reporter = HealthReporter::new();
-    set_health(&reporter, ServingStatus::Serving).await;
-    let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
-    let routes = Routes::from(router(intake.clone())).add_service(health);
+    let (router, health_of_intake) = grpc_router(intake).await?;
     let server = Server::builder()
         .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
         .http2_keepalive_interval(Some(limits::HTTP2_KEEPALIVE))
-        .add_routes(routes)
+        .add_routes(Routes::from(router))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown);
-    let health_of_intake = async {
-        intake.closed().await;
-        set_health(&reporter, ServingStatus::NotServing).await;
-        std::future::pending::<()>().await;
-    };
     tokio::select! {
-        served = server => served.map_err(|source| ServeError { source }),
+        served = server => served.map_err(ServeError::Transport),
         () = health_of_intake => Ok(()),
     }
+}
+
+// The services that are here; the descriptions have more.
+fn reflection() -> reflection::Builder<'static> {
+    let services = SERVICES.into_iter().map(|(name, _)| name).chain(["grpc.health.v1.Health"]);
+    let builder = reflection::Builder::configure()
+        .register_encoded_file_descriptor_set(opentelemetry_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    services.fold(builder, reflection::Builder::with_service_name)
 }
 
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {
@@ -114,11 +141,15 @@ fn door(signal: Signal) -> MethodRouter<Intake> {
 async fn unknown_method(State(intake): State<Intake>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     intake.counters().astray(Door::Grpc, &Refusal::UnknownPath { path: path.clone() });
-    into_response(Status::unimplemented(format!("there is no method {path}; Export of the OTLP services is received")))
+    let mut message = format!("Export of the OTLP services is received; there is no method {path}");
+    outcome::truncate(&mut message, limits::REFUSAL_TEXT_BYTES_MAX);
+    into_response(Status::unimplemented(message))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let value = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|known| media_type.eq_ignore_ascii_case(known))
 }
 
 fn with_status(status: StatusCode) -> Response {
@@ -133,6 +164,7 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
     let compression =
         Compression::of_header(named).ok_or_else(|| Refusal::ContentEncoding { encoding: named.to_owned() })?;
     let mut reservation = intake.reserve()?;
+    reservation.within(request.extensions().get());
     let bytes_max = intake.config().request_bytes_max;
     // Nothing is drained: over HTTP/2 an answer reaches a client that is still sending.
     let framed_max = bytes_max + FRAME_HEADER_BYTES as u64;
@@ -185,14 +217,14 @@ fn succeed(signal: Signal, outcome: &Outcome) -> Response {
 const GRPC_STATUS: header::HeaderName = header::HeaderName::from_static("grpc-status");
 const GRPC_ACCEPT_ENCODING: header::HeaderName = header::HeaderName::from_static("grpc-accept-encoding");
 
-fn refuse(refusal: &Refusal) -> Response {
+pub(super) fn refuse(refusal: &Refusal) -> Response {
     super::log_refusal(Door::Grpc, refusal);
     let status = RpcStatus::of(refusal);
     let code = Code::from_i32(status.code);
     let details = Bytes::from(status.to_protobuf());
     let mut response = into_response(Status::with_details(code, status.message, details));
     if matches!(refusal, Refusal::ContentEncoding { .. }) {
-        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("gzip,identity"));
+        response.headers_mut().insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip,zstd"));
     }
     response
 }

@@ -1,7 +1,9 @@
-//! OTLP/HTTP: `POST /v1/{logs,traces,metrics}`, binary protobuf, plain or gzip.
+//! OTLP/HTTP: `POST /v1/{logs,traces,metrics}`, binary protobuf or JSON; plain, gzip or zstd.
 //!
 //! Every answer that is not a success is a `google.rpc.Status`, in the encoding of the request; in JSON where the request
 //! has none that is known.
+
+use std::io::Write as _;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, post};
+use flate2::write::GzEncoder;
 use model::Signal;
 
 use super::Door;
@@ -16,6 +19,7 @@ use super::decode::{self, Compression};
 use super::status::{self, RpcStatus};
 use crate::convert::Encoding;
 use crate::intake::Arrival;
+use crate::pipeline::Reservation;
 use crate::{Intake, Outcome, Refusal, RefusalKind, limits};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -34,40 +38,68 @@ pub fn http_router(intake: Intake) -> Router {
 fn door(signal: Signal) -> MethodRouter<Intake> {
     let export = move |State(intake): State<Intake>, request: Request| async move {
         let answer_in = AnswerEncoding::of(request.headers());
+        let zipped = accepts_gzip(request.headers());
         let result = receive(&intake, signal, request).await;
         intake.counters().answered(Door::Http, signal, &result);
-        answer(signal, result, answer_in)
+        answer(signal, result, answer_in, zipped)
     };
     post(export).fallback(wrong_method)
 }
 
 async fn wrong_method(State(intake): State<Intake>, request: Request) -> Response {
-    astray(&intake, &request, &Refusal::Method { method: request.method().to_string() })
+    let refusal = Refusal::Method { method: request.method().to_string() };
+    astray(&intake, request, &refusal).await
 }
 
 async fn unknown_path(State(intake): State<Intake>, request: Request) -> Response {
-    astray(&intake, &request, &Refusal::UnknownPath { path: request.uri().path().to_owned() })
+    let refusal = Refusal::UnknownPath { path: request.uri().path().to_owned() };
+    astray(&intake, request, &refusal).await
 }
 
-fn astray(intake: &Intake, request: &Request, refusal: &Refusal) -> Response {
+async fn astray(intake: &Intake, request: Request, refusal: &Refusal) -> Response {
     intake.counters().astray(Door::Http, refusal);
-    refuse(refusal, AnswerEncoding::of(request.headers()))
+    let response = refuse(refusal, AnswerEncoding::of(request.headers()));
+    dismiss(intake, request).await;
+    response
 }
 
 async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Outcome, Refusal> {
-    let encoding = encoding(request.headers())?;
-    let compression = compression(request.headers())?;
-    let mut reservation = intake.reserve()?;
+    let (encoding, compression, mut reservation) = match admit(intake, request.headers()) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            dismiss(intake, request).await;
+            return Err(refusal);
+        }
+    };
+    reservation.within(request.extensions().get());
     let bytes_max = intake.config().request_bytes_max;
-    // Who asks before sending is told at once; who just sends is read a while, or would not see the answer.
-    let asks_first = request.headers().contains_key(header::EXPECT);
-    let drain = if asks_first { 0 } else { limits::DRAIN_BYTES_MAX };
-    if asks_first && declared_length(request.headers()) > bytes_max {
-        return Err(Refusal::TooLarge { bytes_max });
-    }
+    let drain = if asks_first(request.headers()) { 0 } else { limits::DRAIN_BYTES_MAX };
     let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?.into();
     let door = Door::Http;
     intake.accept(Arrival { door, signal, encoding, compression, body, reservation }).await
+}
+
+// Whatever can be said before the body is asked for.
+fn admit(intake: &Intake, headers: &HeaderMap) -> Result<(Encoding, Compression, Reservation), Refusal> {
+    let encoding = encoding(headers)?;
+    let compression = compression(headers)?;
+    let reservation = intake.reserve()?;
+    let bytes_max = intake.config().request_bytes_max;
+    if asks_first(headers) && declared_length(headers) > bytes_max {
+        return Err(Refusal::TooLarge { bytes_max });
+    }
+    Ok((encoding, compression, reservation))
+}
+
+// Who asks before sending is told at once; who just sends is read a while, or would not see the answer.
+async fn dismiss(intake: &Intake, request: Request) {
+    if !asks_first(request.headers()) {
+        decode::discard(intake, request.into_body()).await;
+    }
+}
+
+fn asks_first(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
 }
 
 fn declared_length(headers: &HeaderMap) -> u64 {
@@ -85,6 +117,7 @@ fn media_type(headers: &HeaderMap) -> String {
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     match media_type(headers) {
         media_type if media_type == PROTOBUF => Ok(Encoding::Protobuf),
+        media_type if media_type == JSON => Ok(Encoding::Json),
         content_type => Err(Refusal::ContentType { content_type }),
     }
 }
@@ -112,38 +145,77 @@ impl AnswerEncoding {
     fn of(headers: &HeaderMap) -> Self {
         if media_type(headers) == PROTOBUF { AnswerEncoding::Protobuf } else { AnswerEncoding::Json }
     }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            AnswerEncoding::Protobuf => PROTOBUF,
+            AnswerEncoding::Json => JSON,
+        }
+    }
 }
 
-fn answer(signal: Signal, result: Result<Outcome, Refusal>, answer_in: AnswerEncoding) -> Response {
-    match result {
-        Ok(outcome) => {
-            let body = status::export_response(outcome.partial_success(signal));
-            ([(header::CONTENT_TYPE, PROTOBUF)], body).into_response()
-        }
-        Err(refusal) => refuse(&refusal, answer_in),
+fn answer(signal: Signal, result: Result<Outcome, Refusal>, answer_in: AnswerEncoding, accepts_gzip: bool) -> Response {
+    let outcome = match result {
+        Ok(outcome) => outcome,
+        Err(refusal) => return refuse(&refusal, answer_in),
+    };
+    let partial = outcome.partial_success(signal);
+    let body = match answer_in {
+        AnswerEncoding::Protobuf => status::export_response(partial),
+        AnswerEncoding::Json => status::export_response_json(signal, partial),
+    };
+    let typed = [(header::CONTENT_TYPE, answer_in.content_type())];
+    if accepts_gzip && body.len() >= limits::ANSWER_GZIP_BYTES_MIN {
+        let coded = [(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")];
+        return (typed, coded, gzip(&body)).into_response();
     }
+    (typed, body).into_response()
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        // A weight of zero forbids it.
+        named && !parts.any(|part| part.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing into memory cannot fail")
+}
+
+/// A refusal in the encoding of the request with these headers.
+pub(super) fn refuse_as_asked(refusal: &Refusal, headers: &HeaderMap) -> Response {
+    refuse(refusal, AnswerEncoding::of(headers))
 }
 
 fn refuse(refusal: &Refusal, answer_in: AnswerEncoding) -> Response {
     super::log_refusal(Door::Http, refusal);
     let status = RpcStatus::of(refusal);
-    let (content_type, body) = match answer_in {
-        AnswerEncoding::Protobuf => (PROTOBUF, status.to_protobuf()),
-        AnswerEncoding::Json => (JSON, status.to_json()),
+    let body = match answer_in {
+        AnswerEncoding::Protobuf => status.to_protobuf(),
+        AnswerEncoding::Json => status.to_json(),
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = http_status(refusal.kind());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer_in.content_type()));
     if let Some(after) = status.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(status::seconds(after)));
     }
     match refusal {
         Refusal::ContentEncoding { .. } => {
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"));
         }
         Refusal::ContentType { .. } => {
-            headers.insert(header::ACCEPT, HeaderValue::from_static(PROTOBUF));
+            let both = "application/x-protobuf, application/json";
+            headers.insert(header::ACCEPT, HeaderValue::from_static(both));
+        }
+        Refusal::Unauthenticated => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Refusal::Method { .. } => {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -159,6 +231,7 @@ fn http_status(kind: RefusalKind) -> StatusCode {
         RefusalKind::Invalid => StatusCode::BAD_REQUEST,
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalKind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RefusalKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         RefusalKind::NotFound => StatusCode::NOT_FOUND,
         RefusalKind::Method => StatusCode::METHOD_NOT_ALLOWED,
         RefusalKind::Transient { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -189,8 +262,10 @@ mod tests {
         // Cut short after its tag.
         let source = <() as prost::Message>::decode(&[0x0a][..]).expect_err("it is no message");
         let protobuf = DecodeError::Protobuf { message: "Message", source };
+        let json = DecodeError::Json { message: "Message", place: text(), offset: 1, what: text() };
         for (refusal, status, code) in [
             (Refusal::Undecodable(protobuf), 400, code::INVALID_ARGUMENT),
+            (Refusal::Undecodable(json), 400, code::INVALID_ARGUMENT),
             (Refusal::Undecodable(DecodeError::TooManyParts { bytes_max: 1 }), 413, code::RESOURCE_EXHAUSTED),
             (Refusal::Compression(io()), 400, code::INVALID_ARGUMENT),
             (Refusal::Broken { what: text() }, 400, code::INVALID_ARGUMENT),
@@ -200,7 +275,12 @@ mod tests {
             (Refusal::UnknownPath { path: text() }, 404, code::NOT_FOUND),
             (Refusal::Method { method: text() }, 405, code::UNIMPLEMENTED),
             (Refusal::Overloaded, 503, code::UNAVAILABLE),
+            (Refusal::ConnectionFull, 503, code::UNAVAILABLE),
+            (Refusal::Memory, 503, code::UNAVAILABLE),
+            (Refusal::Drips { bytes_per_s: 1 }, 503, code::UNAVAILABLE),
+            (Refusal::Unauthenticated, 401, code::UNAUTHENTICATED),
             (Refusal::Slow { seconds: 1 }, 503, code::UNAVAILABLE),
+            (Refusal::Starting, 503, code::UNAVAILABLE),
             (Refusal::Closed, 503, code::UNAVAILABLE),
             (Refusal::Store(disk), 503, code::UNAVAILABLE),
             (Refusal::Store(StoreError::Closed { reason: text() }), 503, code::UNAVAILABLE),

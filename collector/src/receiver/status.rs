@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use model::Signal;
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::outcome::PartialSuccess;
-use crate::{Refusal, RefusalKind};
+use crate::outcome::{self, PartialSuccess};
+use crate::{Refusal, RefusalKind, limits};
 
 /// gRPC's status codes, as far as they are used.
 pub mod code {
@@ -20,6 +21,7 @@ pub mod code {
     pub const UNIMPLEMENTED: i32 = 12;
     pub const INTERNAL: i32 = 13;
     pub const UNAVAILABLE: i32 = 14;
+    pub const UNAUTHENTICATED: i32 = 16;
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -89,6 +91,8 @@ pub struct RpcStatus {
     pub code: i32,
     /// What is wrong and what to do.
     pub message: String,
+    /// Which field of the request is wrong, if the request is: its body, or a path into it.
+    pub field: String,
     /// When to come again.
     pub retry_after: Option<Duration>,
 }
@@ -101,11 +105,14 @@ impl RpcStatus {
             // Without a RetryInfo this one means "never again".
             RefusalKind::TooLarge => (code::RESOURCE_EXHAUSTED, None),
             RefusalKind::Unsupported | RefusalKind::Method => (code::UNIMPLEMENTED, None),
+            RefusalKind::Unauthenticated => (code::UNAUTHENTICATED, None),
             RefusalKind::NotFound => (code::NOT_FOUND, None),
             RefusalKind::Transient { retry_after } => (code::UNAVAILABLE, Some(retry_after)),
             RefusalKind::Internal => (code::INTERNAL, None),
         };
-        Self { code, message: refusal.public_message(), retry_after }
+        let mut message = refusal.public_message();
+        outcome::truncate(&mut message, limits::REFUSAL_TEXT_BYTES_MAX);
+        Self { code, message, field: refusal.place().unwrap_or("body").to_owned(), retry_after }
     }
 
     /// As protobuf.
@@ -116,7 +123,7 @@ impl RpcStatus {
             details.push(any("google.rpc.RetryInfo", &RetryInfo { retry_delay: Some(retry_delay) }));
         }
         if self.code == code::INVALID_ARGUMENT {
-            let violation = FieldViolation { field: "body".to_owned(), description: self.message.clone() };
+            let violation = FieldViolation { field: self.field.clone(), description: self.message.clone() };
             details.push(any("google.rpc.BadRequest", &BadRequest { field_violations: vec![violation] }));
         }
         StatusMessage { code: self.code, message: self.message.clone(), details }.encode_to_vec()
@@ -130,7 +137,7 @@ impl RpcStatus {
             details.push(json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay }));
         }
         if self.code == code::INVALID_ARGUMENT {
-            let violation = json!({ "field": "body", "description": self.message });
+            let violation = json!({ "field": self.field, "description": self.message });
             let bad_request = "type.googleapis.com/google.rpc.BadRequest";
             details.push(json!({ "@type": bad_request, "fieldViolations": [violation] }));
         }
@@ -154,6 +161,21 @@ pub fn export_response(partial: Option<PartialSuccess>) -> Vec<u8> {
         error_message: partial.message,
     });
     ExportResponse { partial_success }.encode_to_vec()
+}
+
+/// The same as OTLP/JSON: `{}` on full success.
+pub fn export_response_json(signal: Signal, partial: Option<PartialSuccess>) -> Vec<u8> {
+    let Some(partial) = partial else { return b"{}".to_vec() };
+    let mut partial_success = json!({ "errorMessage": partial.message });
+    if partial.rejected > 0 {
+        let rejected = match signal {
+            Signal::Logs => "rejectedLogRecords",
+            Signal::Spans => "rejectedSpans",
+            Signal::Points => "rejectedDataPoints",
+        };
+        partial_success[rejected] = Value::String(partial.rejected.to_string());
+    }
+    json!({ "partialSuccess": partial_success }).to_string().into_bytes()
 }
 
 fn any(name: &str, message: &impl Message) -> AnyMessage {

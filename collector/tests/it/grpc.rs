@@ -181,7 +181,7 @@ async fn every_fault_has_its_code() {
         assert!(!has_retry_info(&status), "{name}: {status:?}");
         assert_eq!(code == Code::Ok, status.message().is_empty(), "{name}: {status:?}");
         let accepts = answer_headers.get("grpc-accept-encoding").map(|value| value.as_bytes());
-        assert_eq!(accepts, (name == "snappy").then_some(&b"gzip,identity"[..]), "{name}");
+        assert_eq!(accepts, (name == "snappy").then_some(&b"identity,gzip,zstd"[..]), "{name}");
     }
     assert_eq!(server.rows(Table::Logs), 3);
     assert_eq!(server.count("sextant_ingest_in_flight_bytes", &[]), 0);

@@ -24,14 +24,14 @@ use crate::support::{Server, gauge, log, logs_request, metrics_request, point, s
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (own, value) = line.split_once(':')?;
             own.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -59,13 +59,13 @@ struct RpcStatus {
     message: String,
 }
 
-fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+pub fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}")
 }
 
 /// Sends bytes as they are and reads the answer. Writing goes on while the answer is read, as far as the server lets it.
-async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> Answer {
+pub async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> Answer {
     let stream = TcpStream::connect(address).await.expect("the door is open");
     let (mut read, mut write) = stream.into_split();
     let writing = tokio::spawn(async move {
@@ -79,14 +79,14 @@ async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> Answer {
     parse(&answer)
 }
 
-fn parse(answer: &[u8]) -> Answer {
+pub fn parse(answer: &[u8]) -> Answer {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("there is a head");
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("there is a status");
     Answer { status, head, body: answer[end + 4..].to_vec() }
 }
 
-async fn call(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub async fn call(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let head = head(method, path, headers);
     let length = format!("content-length: {}\r\n\r\n", body.len());
     exchange(address, [head.as_bytes(), length.as_bytes(), body].concat()).await
@@ -112,7 +112,7 @@ async fn export_chunked(address: SocketAddr, path: &str, chunks: &[&[u8]]) -> An
     exchange(address, bytes).await
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).expect("memory takes it");
     encoder.finish().expect("memory takes it")
@@ -222,7 +222,7 @@ async fn wrong_requests_get_a_status_in_their_own_encoding() {
         ("gzip with a tail", "POST", "/v1/logs", &zipped, &trailing, 400, PROTOBUF, 3),
         ("gzip of nothing at all", "POST", "/v1/logs", &zipped, b"", 400, PROTOBUF, 3),
         ("no content type", "POST", "/v1/logs", &[], &sound, 415, JSON, 12),
-        ("json", "POST", "/v1/logs", &json, b"{}", 415, JSON, 12),
+        ("json", "POST", "/v1/logs", &json, b"{", 400, JSON, 3),
         ("text", "POST", "/v1/logs", &text, &sound, 415, JSON, 12),
         ("brotli", "POST", "/v1/logs", &brotli, &sound, 415, PROTOBUF, 12),
         ("two encodings", "POST", "/v1/logs", &twice, &packed, 415, PROTOBUF, 12),
@@ -243,12 +243,12 @@ async fn wrong_requests_get_a_status_in_their_own_encoding() {
         assert!(message.contains("; "), "{name}: {message:?} gives no advice");
         assert_eq!(answer.header("allow"), (status == 405).then_some("POST"), "{name}");
         assert_eq!(answer.header("retry-after"), None, "{name}");
-        let encodings = (name == "brotli" || name == "two encodings").then_some("gzip, identity");
+        let encodings = (name == "brotli" || name == "two encodings").then_some("gzip, zstd, identity");
         assert_eq!(answer.header("accept-encoding"), encodings, "{name}");
     }
     assert_eq!(Table::ALL.map(|table| server.rows(table)), [0; 4]);
     let refused = "sextant_ingest_refused_requests_total";
-    assert_eq!(server.count(refused, &[("reason", "undecodable"), ("signal", "logs")]), 3);
+    assert_eq!(server.count(refused, &[("reason", "undecodable"), ("signal", "logs")]), 4);
     assert_eq!(server.count(refused, &[("reason", "bad_compression")]), 4);
     assert_eq!(server.count(refused, &[]), cases.len() as u64);
 }
@@ -308,7 +308,7 @@ async fn a_bomb_takes_no_more_memory_than_the_limit() {
     assert_eq!(server.count("sextant_ingest_in_flight_bytes", &[]), 0);
 }
 
-fn peak_resident_bytes() -> u64 {
+pub fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has the peak");
     let kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("it is a number");
@@ -324,7 +324,7 @@ pub async fn begin(address: SocketAddr, length: usize, first: &[u8]) -> TcpStrea
     stream
 }
 
-async fn finish(mut stream: TcpStream, rest: &[u8]) -> Answer {
+pub async fn finish(mut stream: TcpStream, rest: &[u8]) -> Answer {
     stream.write_all(rest).await.expect("the server reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("the server ends its answer");
@@ -422,6 +422,21 @@ async fn a_swarm_of_empty_records_is_too_large() {
     let swarm = field(0x0a, &field(0x12, &records));
     let before = peak_resident_bytes();
     let answer = export_gzip(server.http, "/v1/logs", &gzip(&swarm)).await;
+    let grown = peak_resident_bytes().saturating_sub(before);
+    assert_eq!((answer.status, answer.rpc_status().0), (413, 8), "{}", answer.head);
+    assert!(grown < 256 << 20, "{grown} bytes");
+    assert_eq!(server.count("sextant_ingest_refused_requests_total", &[("reason", "too_many_parts")]), 1);
+}
+
+#[tokio::test]
+async fn a_swarm_of_empty_records_in_json_is_too_large() {
+    let server = Server::start(Config::default()).await;
+    // Three bytes each, some hundred in memory.
+    let swarm = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}{{}}]}}]}}]}}"#, "{},".repeat(16 << 20));
+    let headers = [("content-type", JSON), ("content-encoding", "zstd")];
+    let packed = zstd::encode_all(swarm.as_bytes(), 1).expect("memory takes it");
+    let before = peak_resident_bytes();
+    let answer = call(server.http, "POST", "/v1/logs", &headers, &packed).await;
     let grown = peak_resident_bytes().saturating_sub(before);
     assert_eq!((answer.status, answer.rpc_status().0), (413, 8), "{}", answer.head);
     assert!(grown < 256 << 20, "{grown} bytes");

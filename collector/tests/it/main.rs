@@ -2,11 +2,14 @@
 //! a store behind them. One program, so that it links once.
 
 mod cases;
+mod conformance;
+mod equivalence;
 mod faulty;
 mod flatten;
 mod generate;
 mod grpc;
 mod http;
+mod json;
 mod rebuild;
 mod reference;
 mod roundtrip;

@@ -62,6 +62,11 @@ fn number<T: ArrowPrimitiveType>(rows: &RecordBatch, name: &str, row: usize) -> 
     column.is_valid(row).then(|| column.value(row))
 }
 
+/// The value of a column of counts in one row.
+pub fn unsigned(rows: &RecordBatch, name: &str, row: usize) -> Option<u64> {
+    number::<UInt64Type>(rows, name, row)
+}
+
 fn id(rows: &RecordBatch, name: &str, row: usize) -> Vec<u8> {
     let column = rows[name].as_fixed_size_binary();
     if column.is_valid(row) { column.value(row).to_vec() } else { Vec::new() }

@@ -31,7 +31,9 @@ pub fn correlation_keys() -> Vec<String> {
 }
 
 pub fn context(keys: &[String]) -> Context<'_> {
-    Context { received: RECEIVED, correlation_keys: keys, limits: Limits::default() }
+    // Of these only the tests of the limits themselves want any.
+    let limits = Limits { attributes_max: usize::MAX, labels_max: usize::MAX, ..Limits::default() };
+    Context { received: RECEIVED, correlation_keys: keys, limits, series: None }
 }
 
 /// Both doors and what stands behind them. Ends with the test's runtime.
@@ -39,8 +41,8 @@ pub struct Server {
     pub http: SocketAddr,
     pub grpc: SocketAddr,
     pub intake: Intake,
+    pub store: Store,
     stats: Stats,
-    store: Store,
     _directory: TempDir,
 }
 
@@ -62,6 +64,26 @@ impl Server {
         };
         let store = Store::open(setup).expect("an empty folder can be opened");
         let intake = Intake::new(config, store.writer(), clock, stats.clone());
+        Self::before(intake, stats, store, directory).await
+    }
+
+    /// A server whose store is open, but whose doors do not know yet.
+    pub async fn starting(config: Config) -> Self {
+        let directory = tempfile::tempdir().expect("a folder can be made");
+        let (stats, clock) = (Stats::new(), Arc::new(SystemClock::new()));
+        let setup = Setup {
+            directory: directory.path().join("data"),
+            config: store::Config::default(),
+            clock: clock.clone(),
+            disk: Arc::new(RealDisk),
+            stats: stats.clone(),
+        };
+        let store = Store::open(setup).expect("an empty folder can be opened");
+        let intake = Intake::starting(config, clock, stats.clone());
+        Self::before(intake, stats, store, directory).await
+    }
+
+    async fn before(intake: Intake, stats: Stats, store: Store, directory: TempDir) -> Self {
         let (http_listener, http) = bind().await;
         let (grpc_listener, grpc) = bind().await;
         let router = http_router(intake.clone());
@@ -100,7 +122,7 @@ impl Server {
     }
 }
 
-async fn bind() -> (TcpListener, SocketAddr) {
+pub async fn bind() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     (listener, address)

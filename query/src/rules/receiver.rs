@@ -65,7 +65,10 @@ impl Receiver for Notified {
     }
 
     fn reload(&self) -> Result<(), String> {
-        self.notifier.reload(&self.settings).map_err(|error| chain(&error))
+        self.notifier.reload(&self.settings).map_err(|error| match error.hint() {
+            "" => chain(&error),
+            hint => format!("{}; {hint}", chain(&error)),
+        })
     }
 }
 

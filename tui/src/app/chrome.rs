@@ -37,7 +37,9 @@ fn header(state: &State, buffer: &mut Buffer, line: Rect) {
     let mut right = Vec::new();
     let window = state.range().resolve(state.session.now.wall);
     // The same day is not said twice; a range that moves with the time is told by its length alone.
-    if let Range::Fixed(_) = state.range() {
+    if state.top().is_timeless() {
+        // Shown by its id, of any time.
+    } else if let Range::Fixed(_) = state.range() {
         let same_day = window.start.day() == window.end.day();
         let end = if same_day { format::clock(window.end) } else { format::date(window.end) };
         let range = Safe::of(format_args!("{}{}{end} UTC ", format::date(window.start), symbols.dash));

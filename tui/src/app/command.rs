@@ -82,6 +82,7 @@ pub(super) fn choices(state: &State, line: &str) -> Vec<Choice> {
     let rest = rest.trim_start();
     let choice = |argument: &str, help: &'static str| Choice {
         completes: format!("{word} {argument}"),
+        shown: None,
         help: Safe::from_static(help),
         wants_more: false,
     };
@@ -116,6 +117,7 @@ fn words(typed: &str) -> Vec<Choice> {
         .chain(holds)
         .map(|(name, help, wants_more)| Choice {
             completes: (*name).to_owned(),
+            shown: None,
             help: help.clone(),
             wants_more: *wants_more,
         })

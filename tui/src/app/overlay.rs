@@ -40,6 +40,8 @@ enum Purpose {
     Filter,
     Command,
     Range,
+    // For the screen: label and hint.
+    Screen(&'static str, &'static str),
 }
 
 /// Lines that were typed, the newest last.
@@ -58,6 +60,22 @@ impl History {
         if self.filters.len() > HISTORY_MAX {
             self.filters.remove(0);
         }
+    }
+}
+
+impl Line {
+    // Puts `text` in place of what a choice completes: the whole line, or what stands before the cursor.
+    fn complete(&mut self, text: &str) {
+        let after: String = match self.purpose {
+            Purpose::Screen(..) => self.input.text().chars().skip(self.input.before().chars().count()).collect(),
+            _ => String::new(),
+        };
+        self.input = Input::new(text);
+        self.input.insert(&after);
+        for _ in after.chars() {
+            self.input.act(Action::Left);
+        }
+        self.chosen = None;
     }
 }
 
@@ -80,6 +98,11 @@ impl Overlay {
     /// A time range.
     pub(super) fn range() -> Self {
         Self::line(Purpose::Range, "")
+    }
+
+    /// A line that a screen wants, with `text` in it.
+    pub(super) fn typed(label: &'static str, hint: &'static str, text: &str) -> Self {
+        Self::line(Purpose::Screen(label, hint), text)
     }
 
     fn line(purpose: Purpose, text: &str) -> Self {
@@ -138,8 +161,7 @@ fn act_line(state: &mut State, line: &mut Line, action: Action, effects: &mut Ve
         Action::Complete => {
             let choices = choices(state, line);
             if let Some(choice) = choices.get(line.chosen.unwrap_or(0)) {
-                line.input = Input::new(&choice.completes);
-                line.chosen = None;
+                line.complete(&choice.completes);
             }
         }
         other => {
@@ -192,6 +214,15 @@ fn accept(state: &mut State, line: &mut Line, effects: &mut Vec<Effect>) -> bool
             state.with_top(effects, |screen, cx| screen.set_filter(text, cx));
             false
         }
+        // With a choice under the cursor, Enter only takes that.
+        Purpose::Screen(..) if chosen.is_some() => {
+            line.complete(&chosen.map(|choice| choice.completes).unwrap_or_default());
+            true
+        }
+        Purpose::Screen(..) => {
+            state.with_top(effects, |screen, cx| screen.typed(text, cx));
+            false
+        }
         Purpose::Range if text.is_empty() => false,
         Purpose::Range => match Range::parse(&text, state.session.now.wall) {
             Ok(range) => {
@@ -225,6 +256,8 @@ fn accept(state: &mut State, line: &mut Line, effects: &mut Vec<Effect>) -> bool
 pub(super) struct Choice {
     /// The line it makes.
     pub(super) completes: String,
+    /// What stands for it in the list, if not the line itself.
+    pub(super) shown: Option<Safe>,
     /// What it is.
     pub(super) help: Safe,
     /// Whether something has to be typed behind it.
@@ -234,12 +267,24 @@ pub(super) struct Choice {
 fn choices(state: &State, line: &Line) -> Vec<Choice> {
     match line.purpose {
         Purpose::Filter => Vec::new(),
+        Purpose::Screen(..) => {
+            let found = state.top().completions(&line.input.before()).into_iter();
+            found
+                .map(|found| Choice {
+                    completes: found.text,
+                    shown: Some(found.word),
+                    help: found.help,
+                    wants_more: false,
+                })
+                .collect()
+        }
         Purpose::Command => command::choices(state, &line.input.text()),
         Purpose::Range => {
             let typed = line.input.text();
             let offered = Range::OFFERED.into_iter().filter(|text| text.starts_with(typed.trim()));
             let choice = |text: &'static str| Choice {
                 completes: text.to_owned(),
+                shown: None,
                 help: Safe::of(format_args!("the last {text}")),
                 wants_more: false,
             };
@@ -296,6 +341,7 @@ fn draw_line(state: &State, buffer: &mut Buffer, area: Rect, line: &Line) {
     let (label, hint) = match line.purpose {
         Purpose::Filter => (" / ", "the filter language: service:checkout severity:>=warn timeout"),
         Purpose::Command => (" : ", "a command"),
+        Purpose::Screen(label, hint) => (label, hint),
         Purpose::Range => (" t ", "2h, or 14:00..14:30, or 2026-01-31T14:00:00Z..now (UTC)"),
     };
     let bottom = line_of(area, area.height - 1);
@@ -314,13 +360,18 @@ fn draw_line(state: &State, buffer: &mut Buffer, area: Rect, line: &Line) {
     }
     let window = Rect { y: bottom.y.saturating_sub(height + 2), height: height + 2, width: area.width.min(72), ..area };
     let inner = panel::window(buffer, window, theme, &Safe::default());
-    let columns = [list::Column::left("", 24), list::Column::left("", 0)];
+    let words = choices.iter().filter_map(|choice| choice.shown.as_ref()).map(Safe::width).max().unwrap_or(0);
+    let columns =
+        [list::Column::left("", u16::try_from(words).unwrap_or(u16::MAX).clamp(24, 44)), list::Column::left("", 0)];
     // The chosen one is always among those that are seen.
     let first = line.chosen.unwrap_or(0).saturating_sub(usize::from(shown).saturating_sub(1));
     for (row, choice) in (0u16..shown).zip(choices.iter().enumerate().skip(first)) {
         let (index, choice) = choice;
         let cells = [
-            crate::widget::Piece::new(Safe::line(&choice.completes), Role::Text),
+            crate::widget::Piece::new(
+                choice.shown.clone().unwrap_or_else(|| Safe::line(&choice.completes)),
+                Role::Text,
+            ),
             crate::widget::Piece::new(choice.help.clone(), Role::Faint),
         ];
         list::row(buffer, line_of(inner, row), theme, &columns, &cells, line.chosen == Some(index));

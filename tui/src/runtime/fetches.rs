@@ -5,24 +5,23 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::client::Client;
 use crate::effect::{Ask, Ticket, Trouble, TroubleKind};
 use crate::event::Answer;
-use crate::fetch::fetch;
+use crate::fetch::{Sources, fetch};
 use crate::limits::FETCHES_MAX;
 
 /// Questions on their way, the oldest first.
 #[derive(Debug)]
 pub(super) struct Fetches {
-    client: Client,
+    sources: Sources,
     answers: mpsc::Sender<Answer>,
     running: VecDeque<(Ticket, AbortHandle)>,
 }
 
 impl Fetches {
     /// None yet.
-    pub(super) fn new(client: Client, answers: mpsc::Sender<Answer>) -> Self {
-        Self { client, answers, running: VecDeque::new() }
+    pub(super) fn new(sources: Sources, answers: mpsc::Sender<Answer>) -> Self {
+        Self { sources, answers, running: VecDeque::new() }
     }
 
     /// Asks. If there are too many questions already, the oldest gets its answer here: that it was given up.
@@ -39,9 +38,9 @@ impl Fetches {
                 let _ = answers.send(Answer { ticket: oldest, outcome: Err(trouble) }).await;
             });
         }
-        let (client, answers) = (self.client.clone(), self.answers.clone());
+        let (sources, answers) = (self.sources.clone(), self.answers.clone());
         let task = tokio::spawn(async move {
-            let outcome = fetch(&client, &ask).await;
+            let outcome = fetch(&sources, &ask).await;
             let _ = answers.send(Answer { ticket, outcome }).await;
         });
         self.running.push_back((ticket, task.abort_handle()));

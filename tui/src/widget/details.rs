@@ -63,6 +63,11 @@ impl Scroll {
         self.offset = 0;
     }
 
+    /// Whether nothing is above what is seen.
+    pub fn is_at_top(&self) -> bool {
+        self.offset == 0
+    }
+
     /// Moves; whether `action` is a movement.
     pub fn act(&mut self, action: crate::keymap::Action) -> bool {
         use crate::keymap::Action;

@@ -21,7 +21,7 @@ pub fn prompt(buffer: &mut Buffer, line: Rect, theme: Theme, label: &'static str
     let x = line.x + used;
     let skipped = (before + 1).saturating_sub(room);
     let seen = text.skip(skipped);
-    put(buffer, (x, line.y), line.width - used, &seen.cut(room, theme.symbols().ellipsis), theme.style(Role::Text));
+    put(buffer, (x, line.y), line.width - used, seen.cut(room, theme.symbols().ellipsis), theme.style(Role::Text));
     let at = x + u16::try_from((before - skipped).min(room - 1)).unwrap_or(0);
     buffer.set_style(Rect::new(at, line.y, 1, 1), Style::new().add_modifier(Modifier::REVERSED));
 }
@@ -34,12 +34,24 @@ pub fn filter(
     text: &Safe,
     mistake: Option<(Option<usize>, &Safe)>,
 ) -> u16 {
+    expression(buffer, area, theme, (" filter ", "none: / to set one"), text, mistake)
+}
+
+/// As [`filter`], with another label and another word for none.
+pub fn expression(
+    buffer: &mut Buffer,
+    area: Rect,
+    theme: Theme,
+    (label, none): (&'static str, &'static str),
+    text: &Safe,
+    mistake: Option<(Option<usize>, &Safe)>,
+) -> u16 {
     if area.is_empty() {
         return 0;
     }
-    let used = put(buffer, (area.x, area.y), area.width, " filter ", theme.style(Role::Faint));
+    let used = put(buffer, (area.x, area.y), area.width, label, theme.style(Role::Faint));
     let role = if text.is_empty() { Role::Faint } else { Role::Strong };
-    let shown = if text.is_empty() { Safe::from_static("none: / to set one") } else { text.clone() };
+    let shown = if text.is_empty() { Safe::from_static(none) } else { text.clone() };
     put(buffer, (area.x + used, area.y), area.width.saturating_sub(used), &shown, theme.style(role));
     let Some((position, sentence)) = mistake else { return 1 };
     let below = line_of(area, 1);

@@ -16,26 +16,35 @@ use tui::theme::Theme;
 pub const NOW: &str = "2026-01-31T14:17:11Z";
 
 /// What answers: a question in, an answer out.
-pub type World = fn(&Ask) -> Result<Reply, Trouble>;
+pub type World = Box<dyn Fn(&Ask) -> Result<Reply, Trouble>>;
 
 /// A dashboard under test.
 pub struct Driver {
     pub state: State,
     pub world: World,
     pub copied: Vec<String>,
+    /// How much was asked.
+    pub asked: usize,
     /// The tail that runs.
     pub tail: Option<Ticket>,
     now: Moment,
 }
 
 impl Driver {
-    pub fn new(spec: &'static Spec, args: Args, size: (u16, u16), theme: Theme, world: World) -> Self {
+    pub fn new(
+        spec: &'static Spec,
+        args: Args,
+        size: (u16, u16),
+        theme: Theme,
+        world: impl Fn(&Ask) -> Result<Reply, Trouble> + 'static,
+    ) -> Self {
         let wall = Timestamp::parse(NOW, Timestamp::default()).expect("a time");
         let now = Moment { wall, monotonic: Duration::from_secs(100) };
         let url = "http://127.0.0.1:3300".to_owned();
         let start = Start { now, size, theme, url, seed: 1, range: Range::default(), screen: spec, args };
         let (state, effects) = State::new(start);
-        let mut driver = Self { state, world, copied: Vec::new(), tail: None, now };
+        let world = Box::new(world);
+        let mut driver = Self { state, world, copied: Vec::new(), asked: 0, tail: None, now };
         driver.perform(effects);
         driver
     }
@@ -50,6 +59,7 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Fetch { ticket, ask, .. } => {
+                    self.asked += 1;
                     let outcome = (self.world)(&ask);
                     self.happen(Event::Answer(Answer { ticket, outcome }));
                 }

@@ -11,7 +11,8 @@ use model::wire::status::{Status, TableStatus, WalStatus};
 use model::wire::traces::{Trace, TraceSpan};
 use model::wire::{Meta, Page};
 use serde_json::{Map, Value, json};
-use tui::effect::{Ask, Reply, Trouble, TroubleKind};
+use tui::dashboard::shelf::{Boards, Shelf};
+use tui::effect::{Ask, Names, Reply, Trouble, TroubleKind};
 use tui::sanitize::Safe;
 use tui::screen::Args;
 
@@ -51,7 +52,9 @@ pub fn empty(ask: &Ask) -> Result<Reply, Trouble> {
         Ask::Correlate { id } => Reply::Correlation(Box::new(Correlation { id: id.clone(), ..Correlation::default() })),
         Ask::Query { .. } => Reply::Query(QueryData::Vector(Vec::new())),
         Ask::QueryRange { .. } => Reply::Query(QueryData::Matrix(Vec::new())),
-        Ask::LabelValues { .. } => Reply::Values(Vec::new()),
+        Ask::LabelValues { .. } | Ask::ValuesOf { .. } | Ask::LabelNames { .. } => Reply::Values(Vec::new()),
+        Ask::Metadata => Reply::Names(Names::default()),
+        Ask::Boards => Reply::Boards(boards()),
     })
 }
 
@@ -139,8 +142,13 @@ impl Words {
     };
 }
 
+/// The shipped boards.
+pub fn boards() -> Boards {
+    Shelf::new(None).boards()
+}
+
 // Every moment of the fixture lies some seconds before the moment of the tests.
-fn at(seconds_before: u64, millis: u64) -> String {
+pub fn at(seconds_before: u64, millis: u64) -> String {
     let now = model::Timestamp::parse(super::driver::NOW, model::Timestamp::default()).expect("a time");
     let nanos = (seconds_before * 1_000 - millis) * 1_000_000;
     now.saturating_add(-i64::try_from(nanos).expect("short")).to_string()
@@ -158,17 +166,26 @@ fn answer(ask: &Ask, words: &Words) -> Reply {
         Ask::Status => Reply::Status(Box::new(status())),
         Ask::Services { .. } => Reply::Services(services(words)),
         Ask::Alerts => Reply::Alerts(Alerts { alerts: alerts(words) }),
-        Ask::Rules => Reply::Rules(Rules::default()),
-        Ask::Notifications => Reply::Notifications(Notifications::default()),
+        Ask::Rules => Reply::Rules(super::numbers::rules(words.services)),
+        Ask::Notifications => Reply::Notifications(super::numbers::notifications()),
+        Ask::Logs(of) if of.query.starts_with("trace_id") => {
+            Reply::Logs(Page { rows: trace_logs(words), meta: Meta::default() })
+        }
         Ask::Logs(_) => Reply::Logs(Page { rows: logs(words), meta: Meta::default() }),
         Ask::Spans(_) => Reply::Spans(Page { rows: spans(words), meta: Meta::default() }),
         Ask::LogHistogram(of) => Reply::Histogram(histogram(of.buckets, &["error", "warn", "info", "debug"])),
         Ask::SpanHistogram(of) => Reply::Histogram(histogram(of.buckets, &["error", "ok", "unset"])),
         Ask::Trace { id } => Reply::Trace(Box::new(trace(id, words))),
         Ask::Correlate { id } => Reply::Correlation(Box::new(correlation(id, words))),
-        Ask::Query { .. } => Reply::Query(QueryData::Vector(Vec::new())),
-        Ask::QueryRange { .. } => Reply::Query(QueryData::Matrix(Vec::new())),
+        Ask::Query { expression, at } => Reply::Query(super::numbers::instant(expression, *at, words.services)),
+        Ask::QueryRange { expression, range, step_ns } => {
+            Reply::Query(super::numbers::over_time(expression, *range, *step_ns, words.services))
+        }
         Ask::LabelValues { .. } => Reply::Values(vec!["http_server_request_duration_seconds".to_owned()]),
+        Ask::ValuesOf { .. } => Reply::Values(words.services.map(|name| format!("shop/{name}")).to_vec()),
+        Ask::LabelNames { .. } => Reply::Values(["instance", "job", "le"].map(str::to_owned).to_vec()),
+        Ask::Metadata => Reply::Names(super::numbers::names()),
+        Ask::Boards => Reply::Boards(boards()),
     }
 }
 
@@ -185,6 +202,9 @@ fn status() -> Status {
         mode: "serving".to_owned(),
         started: at(7_200, 0),
         ingest_seq: 1_234_567,
+        doors: [("http", "3300"), ("otlp_grpc", "4317"), ("otlp_http", "4318")]
+            .map(|(door, port)| (door.to_owned(), format!("127.0.0.1:{port}")))
+            .into(),
         durability: "always".to_owned(),
         wal: WalStatus { segments: 2, bytes: 41_000_000 },
         tables: [("logs".to_owned(), table(900_000, 80_000_000)), ("spans".to_owned(), table(300_000, 51_000_000))]
@@ -283,7 +303,7 @@ fn logs(words: &Words) -> Vec<LogRow> {
             service: Some(words.services[place % 3].to_owned()),
             trace_id: (index % 4 != 3).then(|| TRACE.to_owned()),
             span_id: (index % 4 != 3).then(|| format!("00f067aa0ba902b{}", 5 + index % 3)),
-            correlation_id: (index % 2 == 0).then(|| words.order.to_owned()),
+            correlation_id: index.is_multiple_of(2).then(|| words.order.to_owned()),
             observed_timestamp: at(9 + index * 3, 140),
             severity: Some(severity.to_owned()),
             severity_number: number,
@@ -297,6 +317,31 @@ fn logs(words: &Words) -> Vec<LogRow> {
         }
     };
     (0..40).map(row).collect()
+}
+
+// Oldest first, within the trace; the last names a span that is not there.
+fn trace_logs(words: &Words) -> Vec<LogRow> {
+    let places = [
+        ("info", 9, 5, 2, 0),
+        ("debug", 5, 7, 35, 3),
+        ("error", 17, 7, 240, 2),
+        ("warn", 13, 6, 284, 4),
+        ("info", 9, 0, 300, 1),
+    ];
+    let row = |(severity, number, span, millis, body): (&str, i32, u64, u64, usize)| LogRow {
+        timestamp: at(9, 100 + millis),
+        ingest_seq: 1_000 + millis,
+        service: Some(words.services[body % 3].to_owned()),
+        trace_id: Some(TRACE.to_owned()),
+        span_id: Some(format!("00f067aa0ba902b{span}")),
+        correlation_id: Some(words.order.to_owned()),
+        severity: Some(severity.to_owned()),
+        severity_number: number,
+        body: words.bodies[body].into(),
+        attributes: map(json!({"order.id": words.order})),
+        ..LogRow::default()
+    };
+    places.map(row).to_vec()
 }
 
 fn spans(words: &Words) -> Vec<SpanRow> {
@@ -401,7 +446,13 @@ fn correlation(id: &str, words: &Words) -> Correlation {
         spans,
         logs,
         exemplars: vec![exemplar],
-        alerts: vec![json!({"labels": {"alertname": "PaymentErrors"}, "state": "firing", "activeAt": at(5, 0)})],
+        alerts: vec![Alert {
+            labels: [("alertname".to_owned(), "PaymentErrors".to_owned())].into(),
+            state: "firing".to_owned(),
+            active_at: Some(at(5, 0)),
+            value: "3.1e+01".to_owned(),
+            ..Alert::default()
+        }],
         partial: false,
         reason: None,
     }

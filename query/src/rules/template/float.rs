@@ -153,7 +153,7 @@ mod tests {
             (99_999.5, Shape::General, Some(4), "1e+05"),
             (9999.4, Shape::General, Some(4), "9999"),
             (123.45, Shape::General, Some(4), "123.5"),
-            (-672_303_791_452_608.25, Shape::General, None, "-6.723037914526082e+14"),
+            (-5_378_430_331_620_866.0 / 8.0, Shape::General, None, "-6.723037914526082e+14"),
             (100.0, Shape::General, Some(4), "100"),
             (0.5, Shape::General, Some(0), "0.5"),
             (2.5, Shape::Fixed, Some(0), "2"),
