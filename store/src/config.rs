@@ -35,6 +35,13 @@ pub struct Config {
     pub retention_bytes: Sizes,
 }
 
+impl Config {
+    /// Bytes free below which the disk is nearly full: early enough that room is made before anybody is refused.
+    pub(crate) fn nearly_full_bytes(&self) -> u64 {
+        self.free_bytes_min.saturating_mul(2)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -33,6 +33,16 @@ pub enum StoreError {
         /// What is wrong with it and what to do.
         what: String,
     },
+    /// A file is of another version of Sextant.
+    #[error("{} has format {found}, this Sextant reads format {read}; use the one that wrote it", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The one that is understood.
+        read: u32,
+    },
     /// Columns could not be computed; a defect, or a file that was tampered with.
     #[error("cannot {operation}")]
     Columns {

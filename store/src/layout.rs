@@ -10,6 +10,10 @@ pub const LOCK: &str = "lock";
 pub const MANIFEST: &str = "manifest.json";
 /// The next manifest until it is complete.
 pub const MANIFEST_NEXT: &str = "manifest.next";
+/// The manifest once more.
+pub const MANIFEST_COPY: &str = "manifest.copy";
+/// A manifest that was damaged, for whoever wants to know.
+pub const MANIFEST_DAMAGED: &str = "manifest.damaged";
 /// Space that is given up when the disk is full. What is in it means nothing.
 pub const RESERVE: &str = "reserve";
 /// Folder of WAL segments.

@@ -39,5 +39,5 @@ pub use scan::Granule;
 pub use schema::{Batch, Table};
 pub use snapshot::{Missing, Narrow, Projection, Snapshot};
 pub use state::{StateChange, StateTable};
-pub use store::{Setup, Status, Store, TableSize};
+pub use store::{DiskRoom, DiskState, Setup, Status, Store, TableSize};
 pub use writer::{Receipt, Writer};

@@ -66,3 +66,5 @@ pub const MERGED_BYTES_MAX: u64 = 1 << 30;
 pub const FOOTER_CACHE_BYTES: usize = 64 << 20;
 /// See [`FOOTER_CACHE_BYTES`].
 pub const INDEX_CACHE_BYTES: usize = 64 << 20;
+/// The same for the checksums of blocks, a thousandth of their parts.
+pub const SUMS_CACHE_BYTES: usize = 32 << 20;

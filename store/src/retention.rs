@@ -131,7 +131,12 @@ impl Cutoffs {
         Err(Expired { signal, time, cutoff: Timestamp::from_nanos(cutoff) })
     }
 
-    /// Rows of the signal and service that are older than this are expired.
+    /// Rows of the signal and service that are older than this are expired: what to compare the times of many rows with.
+    pub fn before_which(&self, signal: Signal, service: Option<&str>) -> Timestamp {
+        Timestamp::from_nanos(self.of(signal, service))
+    }
+
+    /// The same as a number.
     pub(crate) fn of(&self, signal: Signal, service: Option<&str>) -> i64 {
         self.rules.as_ref().map_or(NEVER, |rules| self.before(rules.age(signal, service)))
     }

@@ -16,7 +16,7 @@ use crate::schema::Table;
 use crate::state::StateTable;
 use crate::upkeep::{Flushable, Housekeeping, Upkeep};
 use crate::writer::{Committer, Queue, Writer};
-use crate::{Config, Durability, Retention, Snapshot, StoreError, lock};
+use crate::{Config, Durability, Snapshot, StoreError, lock};
 
 /// What a store is made from.
 #[derive(Clone)]
@@ -60,12 +60,60 @@ pub struct Status {
     pub wal_segments: u64,
     /// Their bytes together.
     pub wal_bytes: u64,
-    /// Bytes still free where the data directory is; `None` if the system does not say.
-    pub free_bytes: Option<u64>,
+    /// Room where the data directory is; `None` if the system does not say.
+    pub disk: Option<DiskRoom>,
     /// Parts that are damaged and out of use.
     pub quarantined_parts: u64,
+    /// Their rows together.
+    pub quarantined_rows: u64,
     /// Each table, in the order of [`Table::ALL`].
     pub tables: Vec<(Table, TableSize)>,
+}
+
+/// Room where the data directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskRoom {
+    /// What is done about it.
+    pub state: DiskState,
+    /// Bytes free.
+    pub free_bytes: u64,
+    /// Below which rows are refused.
+    pub free_bytes_min: u64,
+}
+
+/// What is done about the room on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskState {
+    /// Nothing.
+    Ok,
+    /// Signals that have a bound of bytes give way.
+    NearlyFull,
+    /// Rows are refused.
+    Full,
+}
+
+impl DiskState {
+    /// The word of the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DiskState::Ok => "ok",
+            DiskState::NearlyFull => "nearly_full",
+            DiskState::Full => "full",
+        }
+    }
+}
+
+impl DiskRoom {
+    pub(crate) fn new(config: &Config, free_bytes: u64) -> DiskRoom {
+        let state = if free_bytes < config.free_bytes_min {
+            DiskState::Full
+        } else if free_bytes < config.nearly_full_bytes() {
+            DiskState::NearlyFull
+        } else {
+            DiskState::Ok
+        };
+        DiskRoom { state, free_bytes, free_bytes_min: config.free_bytes_min }
+    }
 }
 
 /// Size of one table.
@@ -101,9 +149,10 @@ impl Store {
         let housekeeping = Housekeeping::start(Arc::clone(&core))?;
         let committer = Committer::new(Arc::clone(&core), Arc::clone(&queue), Arc::clone(&upkeep), log, next_seq);
         let commit = spawn_committer(committer)?;
+        let retention = core.retention().clone();
         let inner = Inner {
             core,
-            writer: Writer::new(Arc::clone(&queue), series_key),
+            writer: Writer::new(Arc::clone(&queue), series_key, retention),
             queue,
             upkeep,
             housekeeping,
@@ -136,11 +185,6 @@ impl Store {
     /// Sizes of what is kept.
     pub fn status(&self) -> Status {
         self.inner.core.status()
-    }
-
-    /// How long rows are kept: what the collector asks before it takes a row.
-    pub fn retention(&self) -> Retention {
-        self.inner.core.retention().clone()
     }
 
     /// When an append is acknowledged.

@@ -143,7 +143,7 @@ impl<'a> Tally<'a> {
         let scan = scan.reading(columns.iter().copied()).reading_field(self.service);
         // Newest first: services that still run are among those that are kept, and in an answer that ends early.
         let granules = scan.newest_first(snapshot)?;
-        Ok(scan.run(&granules, self, budget)?.partial)
+        Ok(scan.run(snapshot, &granules, self, budget)?.partial)
     }
 
     fn place(&mut self, name: &str) -> Option<usize> {

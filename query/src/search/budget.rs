@@ -32,6 +32,16 @@ pub struct Partial {
     pub hint: String,
 }
 
+impl Partial {
+    /// So many rows may be missing because they are damaged.
+    pub fn damaged(rows: u64) -> Self {
+        Self {
+            reason: format!("up to {rows} rows of this time are damaged and left out"),
+            hint: "the server's log names the files; `sextant status` counts them".to_owned(),
+        }
+    }
+}
+
 /// Nobody waits for the answer any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;

@@ -48,7 +48,7 @@ pub trait Collect {
 /// How a scan ended.
 #[derive(Debug)]
 pub struct Scanned<'a> {
-    /// Set if it ended before it had looked everywhere.
+    /// Set if it ended before it had looked everywhere, or could not.
     pub partial: Option<Partial>,
     /// Attributes that no row looked at has.
     pub unseen: Vec<&'a Field>,
@@ -101,24 +101,35 @@ impl<'a> Scan<'a> {
         Ok(granules)
     }
 
-    /// Goes through the granules in their order.
+    /// Goes through the granules in their order. Rows of `snapshot` that are damaged are left out, and the answer is partial.
     pub fn run(
         &self,
+        snapshot: &Snapshot,
         granules: &[Granule],
         collect: &mut impl Collect,
         budget: &mut Budget,
     ) -> Result<Scanned<'a>, SearchError> {
         let projection = Projection::Columns(self.columns.clone());
-        let mut scanned = Scanned { partial: None, unseen: self.fields.clone() };
+        let missing: u64 = snapshot.missing(self.table, self.range).map(|part| part.rows).sum();
+        let mut scanned =
+            Scanned { partial: (missing > 0).then(|| Partial::damaged(missing)), unseen: self.fields.clone() };
         for (number, granule) in granules.iter().enumerate() {
             if collect.is_complete_before(granule) {
                 break;
             }
-            scanned.partial = budget.exhausted().map_err(|Cancelled| SearchError::Cancelled)?;
-            if scanned.partial.is_some() {
+            if let Some(partial) = budget.exhausted().map_err(|Cancelled| SearchError::Cancelled)? {
+                scanned.partial = Some(partial);
                 break;
             }
-            let batch = granule.read(&projection).map_err(failed(self.table))?;
+            let batch = match granule.read(&projection) {
+                Ok(batch) => batch,
+                Err(error @ StoreError::Damaged { .. }) => {
+                    tracing::error!(%error, "a query leaves out rows that are damaged");
+                    scanned.partial = Some(Partial::damaged(granule.rows() as u64));
+                    continue;
+                }
+                Err(error) => return Err(failed(self.table)(error)),
+            };
             budget.spend(batch.num_rows(), batch.get_array_memory_size());
             scanned.unseen.retain(|field| !layers::is_known(self.table, field, &batch));
             let wanted = collect.wanted(&batch, self.in_bounds(&batch));

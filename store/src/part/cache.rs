@@ -1,11 +1,12 @@
 //! What stays in memory of the files of parts: Parquet footers and indexes, bounded in bytes, those that were asked for last. Shared by
 //! all parts of a store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::PartName;
 use super::reader::Footer;
+use super::sums::Sums;
 use crate::limits;
 use crate::text::Index;
 
@@ -15,11 +16,19 @@ pub(crate) struct Opened {
     pub(super) footers: Cache<Footer>,
     // `None`: the index is of no use, and this has been said.
     pub(super) indexes: Cache<Option<Index>>,
+    pub(super) sums: Cache<Sums>,
+    // Numbers of parts that somebody could not read as they should be.
+    suspects: Mutex<BTreeSet<u64>>,
 }
 
 impl Default for Opened {
     fn default() -> Self {
-        Self { footers: Cache::new(limits::FOOTER_CACHE_BYTES), indexes: Cache::new(limits::INDEX_CACHE_BYTES) }
+        Self {
+            footers: Cache::new(limits::FOOTER_CACHE_BYTES),
+            indexes: Cache::new(limits::INDEX_CACHE_BYTES),
+            sums: Cache::new(limits::SUMS_CACHE_BYTES),
+            suspects: Mutex::default(),
+        }
     }
 }
 
@@ -28,6 +37,17 @@ impl Opened {
     pub(crate) fn forget(&self, name: &PartName) {
         self.footers.lock().remove(name.number);
         self.indexes.lock().remove(name.number);
+        self.sums.lock().remove(name.number);
+    }
+
+    /// Somebody met damage in a part: housekeeping will look.
+    pub(super) fn suspect(&self, number: u64) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+    }
+
+    /// The parts in which somebody met damage since this was asked last.
+    pub(crate) fn take_suspects(&self) -> BTreeSet<u64> {
+        std::mem::take(&mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Bytes of footers and of indexes, roughly.

@@ -17,8 +17,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::{INDEX_FILE, Part, ROWS_FILE, SERIES_FILE};
-use crate::disk::{Disk, ReadFile};
+use super::sums::{Checked, Sums};
+use super::{INDEX_FILE, META_FILE, Part, ROWS_FILE, SERIES_FILE, SUMS_FILE};
+use crate::disk::{Disk, ReadFile, read_file};
 use crate::schema::column;
 use crate::text::Index;
 use crate::{Projection, StoreError};
@@ -100,15 +101,10 @@ impl Part {
     }
 
     fn open_index(&self) -> Option<Index> {
-        if !self.meta.files.contains_key(INDEX_FILE) {
-            return None;
-        }
-        let path = self.path(INDEX_FILE);
-        let opened = match self.disk.open(&path) {
-            Ok(file) => {
-                let file = OnDemand { disk: Arc::clone(&self.disk), path, len: file.len() };
-                Index::open(Arc::new(file)).map_err(|error| error.to_string())
-            }
+        let len = self.meta.files.get(INDEX_FILE)?.bytes;
+        let file = Arc::new(OnDemand { disk: Arc::clone(&self.disk), path: self.path(INDEX_FILE), len });
+        let opened = match self.checked(file, INDEX_FILE) {
+            Ok(file) => Index::open(file).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         match opened {
@@ -120,6 +116,7 @@ impl Part {
 
     fn no_index(&self, reason: &str) -> Option<Index> {
         let path = self.path(INDEX_FILE);
+        self.opened.suspect(self.name.number);
         tracing::warn!(path = %path.display(), reason, "searches read every row of a part, because its index is of no use");
         None
     }
@@ -133,7 +130,7 @@ impl Part {
     pub(crate) fn verify_file(&self, name: &str) -> Result<(), StoreError> {
         let Some(expected) = self.meta.files.get(name) else { return Ok(()) };
         let path = self.path(name);
-        let file = self.disk.open(&path).map_err(StoreError::disk("open", &path))?;
+        let file = self.open_raw(name)?;
         let mut crc = crc32fast::Hasher::new();
         let mut piece = vec![0; VERIFY_BYTES];
         let mut offset = 0;
@@ -144,10 +141,21 @@ impl Part {
             offset += len as u64;
         }
         if file.len() != expected.bytes || crc.finalize() != expected.crc32 {
-            let what = "its checksum is wrong: restore the file, or remove the part's directory".to_owned();
-            return Err(StoreError::Damaged { path, what });
+            return Err(StoreError::Damaged { path, what: "its checksum is wrong".to_owned() });
         }
         Ok(())
+    }
+
+    /// Compares `meta.json` with what was read of it.
+    pub(crate) fn verify_meta(&self) -> Result<(), StoreError> {
+        let path = self.path(META_FILE);
+        let damaged = |what: &str| StoreError::Damaged { path: path.clone(), what: what.to_owned() };
+        match read_file(self.disk.as_ref(), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged("it is missing")),
+            Err(error) => Err(StoreError::disk("read", &path)(error)),
+            Ok(bytes) if crc32fast::hash(&bytes) != self.meta_crc32 => Err(damaged("its checksum is wrong")),
+            Ok(_) => Ok(()),
+        }
     }
 
     fn footer(&self, file: &PartFile) -> Result<Arc<Footer>, StoreError> {
@@ -176,15 +184,68 @@ impl Part {
     }
 
     /// The file of [`Part::index`], open.
-    pub(crate) fn open_index_file(&self) -> io::Result<Arc<dyn ReadFile>> {
-        self.disk.open(&self.path(INDEX_FILE))
+    pub(crate) fn open_index_file(&self) -> Result<Arc<dyn ReadFile>, StoreError> {
+        self.checked(self.open_raw(INDEX_FILE)?, INDEX_FILE)
     }
 
-    fn open_file(&self, name: &str) -> Result<PartFile, StoreError> {
+    /// An error of the index while it was asked: if it is no whim of the disk, somebody should look.
+    pub(crate) fn index_failed(&self, error: &io::Error) {
+        if is_damage(error.kind()) {
+            self.opened.suspect(self.name.number);
+        }
+    }
+
+    fn open_file(&self, name: &'static str) -> Result<PartFile, StoreError> {
+        let file = self.open_raw(name).inspect_err(|error| self.note(error))?;
+        Ok(PartFile(self.checked(file, name).inspect_err(|error| self.note(error))?))
+    }
+
+    fn open_raw(&self, name: &str) -> Result<Arc<dyn ReadFile>, StoreError> {
         let path = self.path(name);
         match self.disk.open(&path) {
-            Ok(file) => Ok(PartFile(file)),
-            Err(source) => Err(StoreError::Disk { operation: "open", path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Damaged { path, what: "it is missing".to_owned() })
+            }
+            opened => opened.map_err(StoreError::disk("open", &path)),
+        }
+    }
+
+    // The same file, compared with its checksums as it is read.
+    fn checked(&self, file: Arc<dyn ReadFile>, name: &'static str) -> Result<Arc<dyn ReadFile>, StoreError> {
+        let expected = self.meta.files.get(name).map_or(0, |meta| meta.bytes);
+        if file.len() != expected {
+            let what = format!("it has {} bytes instead of {expected}", file.len());
+            return Err(StoreError::Damaged { path: self.path(name), what });
+        }
+        if !self.has_sums() {
+            return Ok(file);
+        }
+        let sums = self.opened.sums.get(self.name.number, || {
+            let sums = self.read_sums()?;
+            let bytes = sums.memory_bytes();
+            Ok::<_, StoreError>((sums, bytes))
+        })?;
+        Ok(Arc::new(Checked::new(file, sums, name)))
+    }
+
+    /// Whether what is read of it is compared with checksums.
+    pub(crate) fn has_sums(&self) -> bool {
+        self.meta.files.contains_key(SUMS_FILE)
+    }
+
+    fn read_sums(&self) -> Result<Sums, StoreError> {
+        let path = self.path(SUMS_FILE);
+        self.verify_file(SUMS_FILE)?;
+        let bytes = read_file(self.disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
+        let files = self.meta.files.iter().filter(|(name, _)| *name != SUMS_FILE);
+        let damaged = || StoreError::Damaged { path: path.clone(), what: "it is of other files".to_owned() };
+        Sums::from_bytes(&bytes, files).ok_or_else(damaged)
+    }
+
+    // Damage that a reader meets is looked into by housekeeping.
+    fn note(&self, error: &StoreError) {
+        if matches!(error, StoreError::Damaged { .. }) {
+            self.opened.suspect(self.name.number);
         }
     }
 
@@ -195,14 +256,24 @@ impl Part {
     // An error of the disk comes back out of Parquet's; any other means that the file is not what was written.
     fn damaged(&self, name: &str, error: ParquetError) -> StoreError {
         let path = self.path(name);
-        match error {
-            ParquetError::External(source) if source.is::<io::Error>() => match source.downcast::<io::Error>() {
-                Ok(source) => StoreError::Disk { operation: "read", path, source: *source },
+        let error = match error {
+            ParquetError::External(source) => match source.downcast::<io::Error>() {
+                Ok(source) if !is_damage(source.kind()) => {
+                    StoreError::Disk { operation: "read", path, source: *source }
+                }
+                Ok(source) => StoreError::Damaged { path, what: source.to_string() },
                 Err(other) => StoreError::Damaged { path, what: other.to_string() },
             },
-            error => StoreError::Damaged { path, what: format!("{error}; restore it, or remove the part's directory") },
-        }
+            error => StoreError::Damaged { path, what: error.to_string() },
+        };
+        self.note(&error);
+        error
     }
+}
+
+// Whether such an error tells of the file rather than of the disk.
+fn is_damage(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 /// Rows of points with the columns of their series beside theirs.

@@ -19,7 +19,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::meta::{FORMAT, FileMeta, GranuleMeta, Meta};
-use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE};
+use super::sums::{Builder, Sums};
+use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE};
 use crate::disk::{AppendFile, Disk};
 use crate::schema::{Table, column};
 use crate::text::IndexBuilder;
@@ -118,20 +119,26 @@ impl PartWriter {
     pub(crate) fn finish(self, sorted_by: &[&str], series: Option<&RecordBatch>) -> Result<Arc<Part>, StoreError> {
         let PartWriter { files: mut unfinished, rows, granules, index } = self;
         let (disk, directory) = (Arc::clone(&unfinished.disk), unfinished.directory.clone());
-        let mut files = BTreeMap::from([(ROWS_FILE.to_owned(), rows.finish()?)]);
+        let mut written = vec![(ROWS_FILE, rows.finish()?)];
         if let Some(series) = series {
             let mut writer = ParquetFile::create(disk.as_ref(), directory.join(SERIES_FILE), series.schema())?;
             writer.write(series)?;
-            files.insert(SERIES_FILE.to_owned(), writer.finish()?);
+            written.push((SERIES_FILE, writer.finish()?));
         }
         if let Some(bytes) = index.and_then(Index::finish) {
-            files.insert(INDEX_FILE.to_owned(), write_whole(disk.as_ref(), &directory.join(INDEX_FILE), &bytes)?);
+            written.push((INDEX_FILE, write_whole(disk.as_ref(), &directory.join(INDEX_FILE), &bytes)?));
         }
+        let mut files: BTreeMap<String, FileMeta> =
+            written.iter().map(|(name, file)| ((*name).to_owned(), file.meta)).collect();
+        let sums = written.into_iter().map(|(name, file)| (name.to_owned(), file.sums)).collect();
+        let sums = write_whole(disk.as_ref(), &directory.join(SUMS_FILE), &Sums::new(sums).to_bytes())?;
+        files.insert(SUMS_FILE.to_owned(), sums.meta);
         let meta = summary(sorted_by, granules, files);
         let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
         write_whole(disk.as_ref(), &directory.join(META_FILE), &json)?;
         sync_up(disk.as_ref(), &unfinished.data_directory, &directory)?;
-        let part = Part::open(&disk, &unfinished.data_directory, unfinished.name.clone(), &unfinished.opened)?;
+        let (name, crc32) = (unfinished.name.clone(), Some(crc32fast::hash(&json)));
+        let part = Part::open(&disk, &unfinished.data_directory, name, crc32, &unfinished.opened)?;
         unfinished.is_finished = true;
         Ok(part)
     }
@@ -245,13 +252,13 @@ impl ParquetFile {
         self.writer.write(rows).map_err(parquet_failed(&self.path))
     }
 
-    fn finish(self) -> Result<FileMeta, StoreError> {
+    fn finish(self) -> Result<Written, StoreError> {
         let sink = self.writer.into_inner().map_err(parquet_failed(&self.path))?;
         sink.finish().map_err(StoreError::disk("sync", &self.path))
     }
 }
 
-fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<FileMeta, StoreError> {
+fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<Written, StoreError> {
     let mut sink = Sink::create(disk, path)?;
     sink.write_all(bytes).map_err(StoreError::disk("write", path))?;
     sink.finish().map_err(StoreError::disk("sync", path))
@@ -262,19 +269,28 @@ struct Sink {
     file: Box<dyn AppendFile>,
     buffer: Vec<u8>,
     crc: crc32fast::Hasher,
+    sums: Builder,
     bytes: u64,
+}
+
+// What is known of a file that is written.
+struct Written {
+    meta: FileMeta,
+    sums: Vec<u32>,
 }
 
 impl Sink {
     fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
         let file = disk.create(path).map_err(StoreError::disk("create", path))?;
-        Ok(Self { file, buffer: Vec::with_capacity(WRITE_BYTES), crc: crc32fast::Hasher::new(), bytes: 0 })
+        let (buffer, sums) = (Vec::with_capacity(WRITE_BYTES), Builder::default());
+        Ok(Self { file, buffer, crc: crc32fast::Hasher::new(), sums, bytes: 0 })
     }
 
-    fn finish(mut self) -> io::Result<FileMeta> {
+    fn finish(mut self) -> io::Result<Written> {
         self.flush()?;
         self.file.sync()?;
-        Ok(FileMeta { bytes: self.bytes, crc32: self.crc.finalize() })
+        let meta = FileMeta { bytes: self.bytes, crc32: self.crc.finalize() };
+        Ok(Written { meta, sums: self.sums.finish() })
     }
 }
 
@@ -284,6 +300,7 @@ impl Write for Sink {
             self.flush()?;
         }
         self.crc.update(bytes);
+        self.sums.update(bytes);
         self.bytes += bytes.len() as u64;
         if bytes.len() >= WRITE_BYTES {
             self.file.append(bytes)?;

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use model::{Signal, Timestamp};
 
-use super::{Setup, Status, TableSize};
+use super::{DiskRoom, Setup, Status, TableSize};
 use crate::disk::Disk;
 use crate::head::Chunk;
 use crate::manifest::{Manifest, PartEntry};
-use crate::part::{Opened, PARTS_DIR, Part, PartName};
-use crate::retention::Retention;
+use crate::part::{Opened, PARTS_DIR, Part, PartName, discard};
+use crate::retention::{Cutoffs, Retention};
 use crate::schema::Table;
 use crate::state::{self, State, StateChange};
 use crate::upkeep::{Flushable, HeadState};
@@ -50,10 +50,10 @@ struct Published {
 }
 
 impl Core {
-    pub(super) fn open(setup: Setup, manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
+    pub(super) fn open(setup: Setup, mut manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
         let (disk, directory) = (&setup.disk, &setup.directory);
         let opened = Arc::default();
-        let parts = open_parts(disk, &setup, &manifest, &opened)?;
+        let parts = open_parts(disk, &setup, &mut manifest, &opened)?;
         let leftover = remove_leftovers(&setup, &manifest)?;
         let mut state = match &manifest.state {
             Some(checkpoint) => State::read(disk.as_ref(), directory, checkpoint)?,
@@ -226,6 +226,35 @@ impl Core {
         Ok(())
     }
 
+    /// Forgets damaged parts of which every row is expired before its table's time in `cutoffs`. Answers the rows that are gone, by table.
+    pub(crate) fn forget_quarantined(&self, cutoffs: &Cutoffs) -> Result<Vec<(Table, u64)>, StoreError> {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |entry: &PartEntry| {
+            let name = entry.name.parse::<PartName>().ok()?;
+            (entry.time_max < cutoffs.certain(name.table.signal())).then_some(name)
+        };
+        let gone: Vec<(PartName, u64)> =
+            published.manifest.quarantined.iter().filter_map(|entry| Some((named(entry)?, entry.rows))).collect();
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.publish_change(&mut published, Vec::new(), |manifest| {
+            manifest.quarantined.retain(|entry| named(entry).is_none());
+            for (name, rows) in &gone {
+                *manifest.expired_rows.entry(name.table.as_str().to_owned()).or_default() += rows;
+            }
+        })?;
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.missing = Arc::new(missing(&published.manifest));
+        visible.expired_rows = published.manifest.expired_rows.clone();
+        drop(visible);
+        for (name, _) in &gone {
+            discard(self.setup.disk.as_ref(), &name.directory(&self.setup.directory));
+        }
+        self.remove_unneeded(&mut published);
+        Ok(gone.into_iter().map(|(name, rows)| (name.table, rows)).collect())
+    }
+
     /// What is open of the parts.
     pub(crate) fn opened(&self) -> &Arc<Opened> {
         &self.opened
@@ -310,6 +339,7 @@ impl Core {
         }
         let (parts, last_seq) = (Arc::clone(&visible.parts), visible.last_seq);
         let quarantined_parts = visible.missing.len() as u64;
+        let quarantined_rows = visible.missing.iter().map(|part| part.rows).sum();
         drop(visible);
         for part in parts.iter() {
             let size = sizes.entry(part.table()).or_default();
@@ -318,8 +348,15 @@ impl Core {
             size.part_bytes += part.bytes();
         }
         let (wal_segments, wal_bytes) = self.segments.size();
-        let free_bytes = self.free_bytes();
-        Status { quarantined_parts, last_seq, wal_segments, wal_bytes, free_bytes, tables: sizes.into_iter().collect() }
+        Status {
+            last_seq,
+            wal_segments,
+            wal_bytes,
+            disk: self.free_bytes().map(|free| DiskRoom::new(&self.setup.config, free)),
+            quarantined_parts,
+            quarantined_rows,
+            tables: sizes.into_iter().collect(),
+        }
     }
 }
 
@@ -401,6 +438,7 @@ fn part_entry(part: &Part) -> PartEntry {
         time_max: time_max.as_nanos(),
         seq_min,
         seq_max,
+        meta_crc32: Some(part.meta_crc32()),
     }
 }
 
@@ -415,25 +453,59 @@ fn missing(manifest: &Manifest) -> Vec<Missing> {
     missing.collect()
 }
 
+// Opens the parts. Those that are damaged are quarantined, and those of the quarantine that somebody has put back whole are taken into use
+// again: in memory, and with the next manifest on the disk.
 fn open_parts(
     disk: &Arc<dyn Disk>,
     setup: &Setup,
-    manifest: &Manifest,
+    manifest: &mut Manifest,
     opened: &Arc<Opened>,
 ) -> Result<Vec<Arc<Part>>, StoreError> {
-    let mut parts = Vec::with_capacity(manifest.parts.len());
-    for entry in &manifest.parts {
+    let open = |entry: &PartEntry| {
         let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
             path: setup.directory.join(layout::MANIFEST),
             what: format!("it lists {:?}, which is no name of a part; put it back from a copy", entry.name),
         })?;
-        let part = Part::open(disk, &setup.directory, name, opened)?;
-        if part_entry(&part) != *entry {
-            let what = "it is not the part that the manifest lists; put it back from a copy".to_owned();
+        let part = Part::open(disk, &setup.directory, name, entry.meta_crc32, opened)?;
+        if (PartEntry { meta_crc32: entry.meta_crc32, ..part_entry(&part) }) != *entry {
+            let what = "it is not the part that the manifest lists".to_owned();
             return Err(StoreError::Damaged { path: part.directory().to_path_buf(), what });
         }
-        parts.push(part);
+        Ok(part)
+    };
+    let mut parts = Vec::with_capacity(manifest.parts.len());
+    let (mut healthy, mut damaged) = (Vec::new(), Vec::new());
+    for entry in std::mem::take(&mut manifest.parts) {
+        match open(&entry) {
+            Ok(part) => {
+                parts.push(part);
+                healthy.push(entry);
+            }
+            Err(error @ StoreError::Damaged { .. }) => {
+                let rows = entry.rows;
+                tracing::error!(
+                    part = entry.name,
+                    rows,
+                    error = &error as &dyn std::error::Error,
+                    "a part is damaged and taken out of use; its files are kept"
+                );
+                damaged.push(entry);
+            }
+            Err(error) => return Err(error),
+        }
     }
+    for entry in std::mem::take(&mut manifest.quarantined) {
+        match open(&entry).and_then(|part| part.verify().map(|()| part)) {
+            Ok(part) => {
+                tracing::info!(part = entry.name, "a part that was damaged is whole, and used again");
+                parts.push(part);
+                healthy.push(entry);
+            }
+            Err(StoreError::Version { path, found, read }) => return Err(StoreError::Version { path, found, read }),
+            Err(_) => damaged.push(entry),
+        }
+    }
+    (manifest.parts, manifest.quarantined) = (healthy, damaged);
     Ok(parts)
 }
 

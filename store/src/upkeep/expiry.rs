@@ -42,6 +42,10 @@ impl Expiry {
                 parts.iter().filter(|part| part.table() == table).filter(is_expired).cloned().collect();
             self.remove(core, table, &expired)?;
         }
+        for (table, rows) in core.forget_quarantined(&cutoffs)? {
+            self.count(table, rows);
+            tracing::info!(table = table.as_str(), rows, "retention removed a damaged part");
+        }
         Ok(())
     }
 

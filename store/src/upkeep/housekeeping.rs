@@ -248,16 +248,20 @@ impl Worker {
     fn scrub(&mut self, at_once: bool) -> Result<(), StoreError> {
         while let Some((part, damage)) = self.scrub.next_damaged(&self.core, &self.control, at_once) {
             match damage {
-                Damage::Index => {
-                    tracing::warn!(part = %part.name(), "the index of a part is damaged, and made anew from its rows");
-                    let parts = [part];
-                    let keep = Keep::unexpired(&self.core.retention().cutoffs(), &parts)?;
-                    self.rewrite(&parts, &keep)?;
+                Damage::Mendable(error) => {
+                    tracing::warn!(part = %part.name(), error = &error as &dyn std::error::Error, "a part is damaged beside its rows, and made anew from them");
+                    self.mend(part)?;
                 }
                 Damage::Rows(error) => self.quarantine(&part, &error)?,
             }
         }
         Ok(())
+    }
+
+    fn mend(&mut self, part: Arc<Part>) -> Result<(), StoreError> {
+        let sources = [part.unchecked()];
+        let keep = Keep::unexpired(&self.core.retention().cutoffs(), &sources)?;
+        self.rewrite_from(&sources, &[part], &keep).map(|_| ())
     }
 
     fn quarantine(&mut self, part: &Arc<Part>, error: &StoreError) -> Result<(), StoreError> {
@@ -295,11 +299,21 @@ impl Worker {
 
     // `None` if it was told to end.
     fn rewrite(&mut self, parts: &[Arc<Part>], keep: &Keep) -> Result<Option<Merged>, StoreError> {
+        self.rewrite_from(parts, parts, keep)
+    }
+
+    // `sources` are read, and `parts`, which they are, replaced.
+    fn rewrite_from(
+        &mut self,
+        sources: &[Arc<Part>],
+        parts: &[Arc<Part>],
+        keep: &Keep,
+    ) -> Result<Option<Merged>, StoreError> {
         let clock = Arc::clone(&self.core.setup().clock);
         let (table, started) = (parts[0].table(), clock.monotonic());
         self.gauges.running.set(1);
         // As with a flush: a defect that some rows bring to light must not end the rest.
-        let attempt = AssertUnwindSafe(|| self.merge_and_publish(parts, keep));
+        let attempt = AssertUnwindSafe(|| self.merge_and_publish(sources, parts, keep));
         let result = catch_unwind(attempt).unwrap_or_else(|_| Err(StoreError::Panicked { operation: "merge parts" }));
         self.gauges.running.set(0);
         let now = clock.monotonic();
@@ -328,14 +342,14 @@ impl Worker {
         }
     }
 
-    fn merge_and_publish(&self, parts: &[Arc<Part>], keep: &Keep) -> Result<Merged, StoreError> {
+    fn merge_and_publish(&self, sources: &[Arc<Part>], parts: &[Arc<Part>], keep: &Keep) -> Result<Merged, StoreError> {
         let setup = self.core.setup();
         let name = PartName { number: self.core.next_part_number(), ..parts[0].name().clone() };
         let table = name.table;
         let job = Job {
             place: Place { disk: &setup.disk, data_directory: &setup.directory, opened: self.core.opened() },
             name,
-            parts,
+            parts: sources,
             keep,
             goes_on: &|| self.control.goes_on(),
         };

@@ -10,10 +10,10 @@ use model::stats::{Gauge, Stats};
 
 use super::expiry::oldest_first;
 use crate::disk::{Disk, remove_if_there};
+use crate::layout;
 use crate::part::Part;
 use crate::schema::Table;
 use crate::store::Core;
-use crate::{Config, layout};
 
 /// Bytes of the reserve that are written at a time.
 const RESERVE_PIECE: usize = 1 << 20;
@@ -56,7 +56,7 @@ impl Space {
         let (config, now) = (&core.setup().config, core.setup().clock.now());
         let free = core.free_bytes()?;
         // What a snapshot still holds will be free.
-        if free.saturating_add(core.retired_bytes()) >= nearly_full(config) {
+        if free.saturating_add(core.retired_bytes()) >= config.nearly_full_bytes() {
             return None;
         }
         let bounded = || Signal::ALL.into_iter().filter(|signal| config.retention_bytes.of(*signal).is_some());
@@ -91,11 +91,6 @@ impl Space {
         let parts = core.parts();
         self.shed.retain(|number| parts.iter().any(|part| part.name().number == *number));
     }
-}
-
-// Early enough that shedding is done before anyone is refused.
-fn nearly_full(config: &Config) -> u64 {
-    config.free_bytes_min.saturating_mul(2)
 }
 
 // Makes the reserve if it is not there, or not as large as it should be.

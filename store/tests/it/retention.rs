@@ -116,7 +116,8 @@ impl World {
         let lives = |row: &Known| self.age(row).is_none_or(|age| row.time >= now - age);
         let expected: BTreeSet<u64> = self.rows.iter().filter(|(_, row)| lives(row)).map(|(seq, _)| *seq).collect();
         assert_eq!(shown(&self.store), expected, "{context}");
-        let retention = self.store.retention();
+        let writer = self.store.writer();
+        let retention = writer.retention();
         for row in self.rows.values() {
             let admitted = retention.admits(row.signal, Some(row.service), Timestamp::from_nanos(row.time)).is_ok();
             assert_eq!(admitted, lives(row), "{context}: {row:?}");
@@ -544,6 +545,7 @@ async fn times_are_read_as_they_were_written() {
     let granules = world.store.snapshot().granules(Table::Logs, TimeRange::ALL, &Narrow::All).expect("granules");
     let rows = granules[0].read(&Projection::All).expect("rows");
     assert_eq!(rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values()[..], [now - 90 * DAY]);
-    let error = world.store.retention().admits(Signal::Logs, Some("noisy"), Timestamp::from_nanos(now - 2 * DAY));
+    let error =
+        world.store.writer().retention().admits(Signal::Logs, Some("noisy"), Timestamp::from_nanos(now - 2 * DAY));
     assert!(error.is_err_and(|error| error.to_string().contains("no longer kept")));
 }

@@ -420,7 +420,7 @@ async fn a_full_disk_refuses_until_there_is_room() {
     };
     assert!(matches!(&error, StoreError::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull));
     assert!(expected.len() > 10);
-    assert_eq!(store.status().free_bytes, Some(0));
+    assert_eq!(store.status().disk.map(|disk| disk.free_bytes), Some(0));
     assert_eq!(shown(&store), expected);
     disk.set_capacity(u64::MAX);
     expected.extend(append(&store, rng, Signal::Logs, "room", 10).await.expect("it is committed"));
