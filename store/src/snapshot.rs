@@ -38,6 +38,8 @@ pub struct Missing {
     pub rows: u64,
     /// Their least and greatest `timestamp`.
     pub time: (Timestamp, Timestamp),
+    /// Their least and greatest `ingest_seq`.
+    pub seq: (u64, u64),
 }
 
 impl Snapshot {

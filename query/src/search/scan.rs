@@ -54,6 +54,13 @@ pub struct Scanned<'a> {
     pub unseen: Vec<&'a Field>,
 }
 
+impl Scanned<'_> {
+    /// Whether it ended before it had looked everywhere.
+    pub fn is_cut(&self) -> bool {
+        self.partial.as_ref().is_some_and(|partial| partial.is_cut)
+    }
+}
+
 impl<'a> Scan<'a> {
     /// Looks for the rows of `plan` in this time, with these numbers (both included).
     pub fn new(table: Table, plan: &'a Plan, range: TimeRange, seqs: (u64, u64)) -> Self {
@@ -110,7 +117,9 @@ impl<'a> Scan<'a> {
         budget: &mut Budget,
     ) -> Result<Scanned<'a>, SearchError> {
         let projection = Projection::Columns(self.columns.clone());
-        let missing: u64 = snapshot.missing(self.table, self.range).map(|part| part.rows).sum();
+        let overlaps = |seq: (u64, u64)| seq.0 <= self.seqs.1 && seq.1 >= self.seqs.0;
+        let missing = snapshot.missing(self.table, self.range).filter(|part| overlaps(part.seq));
+        let missing: u64 = missing.map(|part| part.rows).sum();
         let mut scanned =
             Scanned { partial: (missing > 0).then(|| Partial::damaged(missing)), unseen: self.fields.clone() };
         for (number, granule) in granules.iter().enumerate() {
@@ -160,7 +169,7 @@ impl<'a> Scan<'a> {
         snapshot: &Snapshot,
         budget: &mut Budget,
     ) -> Result<Vec<String>, SearchError> {
-        if scanned.unseen.is_empty() || scanned.partial.is_some() {
+        if scanned.unseen.is_empty() || scanned.is_cut() {
             return Ok(Vec::new());
         }
         self.look_for_fields(scanned.unseen.clone(), order, snapshot, budget).map_err(failed(self.table))

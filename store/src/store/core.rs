@@ -315,7 +315,8 @@ impl Core {
         let mut files: Vec<PathBuf> = segments.into_iter().map(|number| layout::segment(directory, number)).collect();
         let current = published.manifest.state.map(|checkpoint| checkpoint.number);
         let old = published.checkpoints.extract_if(.., |number| Some(*number) != current);
-        files.extend(old.map(|number| layout::checkpoint(directory, number)));
+        let both = |number| [layout::checkpoint(directory, number), layout::checkpoint_copy(directory, number)];
+        files.extend(old.flat_map(both));
         for path in files {
             if let Err(error) = crate::disk::remove_if_there(disk.as_ref(), &path) {
                 tracing::warn!(path = %path.display(), %error, "cannot remove a file that is no longer needed");
@@ -449,6 +450,7 @@ fn missing(manifest: &Manifest) -> Vec<Missing> {
         name,
         rows: entry.rows,
         time: (Timestamp::from_nanos(entry.time_min), Timestamp::from_nanos(entry.time_max)),
+        seq: (entry.seq_min, entry.seq_max),
     });
     missing.collect()
 }

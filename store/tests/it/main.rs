@@ -12,3 +12,4 @@ mod roundtrip;
 mod sample;
 mod schema;
 mod simulate;
+mod trials;

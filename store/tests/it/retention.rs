@@ -20,6 +20,7 @@ use store::schema::{
 use store::{Batch, Config, ErrorKind, Narrow, Projection, Setup, Store, StoreError, Table};
 
 use crate::simulate::stride;
+use crate::trials::{self, block_on, caught};
 
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -123,6 +124,15 @@ impl World {
             assert_eq!(admitted, lives(row), "{context}: {row:?}");
         }
         self.check_count(context);
+    }
+
+    // What is not too old by the true time is shown.
+    fn check_none_is_lost(&self, now: i64, context: &str) {
+        let shown = shown(&self.store);
+        for (seq, row) in &self.rows {
+            let lives = self.age(row).is_none_or(|age| row.time >= now - age);
+            assert!(!lives || shown.contains(seq), "{context}: {row:?} is not shown");
+        }
     }
 
     // Accepted is queryable, or expired.
@@ -281,52 +291,154 @@ async fn what_is_shown_is_what_a_naive_model_says() {
     }
 }
 
+// How a run comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Fault,
+    Kill,
+    PowerCut,
+}
+
+impl End {
+    const ALL: [End; 3] = [End::Fault, End::Kill, End::PowerCut];
+}
+
+// A world in which retention has something to do, its disk, and the operations that takes.
+async fn expiring(seed: u64) -> (World, SimDisk, u64) {
+    let rng = &mut Rng::with_seed(seed);
+    let mut world = World::new(seed, settings(AGES));
+    world.store.pause_merges(true);
+    for _ in 0..3 {
+        for _ in 0..4 {
+            world.append_random(rng).await;
+        }
+        world.store.flush_now().expect("it is flushed");
+    }
+    world.clock.advance(Duration::from_secs(4 * 86_400));
+    // So that the time is remembered.
+    world.append(Signal::Logs, &[("audit", world.now())], true).await.expect("it is committed");
+    world.store.flush_now().expect("it is flushed");
+    let prepared = world.disk.kill();
+    world.reopen(prepared.copy());
+    let opened = world.disk.operations();
+    world.store.tidy_now().expect("a healthy disk is tidied");
+    let operations = world.disk.operations() - opened;
+    assert!(operations > 40, "retention takes more than {operations} operations");
+    (world, prepared, operations)
+}
+
+// Retention ends at an operation; nothing that is not expired is lost, nothing expired comes back, and it is done later.
+fn end_at(world: &mut World, prepared: &SimDisk, end: End, operation: u64, rng: &mut Rng) {
+    let context = format!("{end:?} at operation {operation}");
+    world.reopen(prepared.copy());
+    let before = world.part_rows();
+    let times = if end == End::Fault { 1 + rng.u64(0..3) } else { u64::MAX };
+    world.disk.inject(Fault::new(FaultKind::Io, |_, _| true).after(operation).times(times));
+    // Whether it succeeds depends on what failed.
+    let _ = world.store.tidy_now();
+    if end == End::Fault {
+        world.disk.heal();
+        world.check(&context);
+    }
+    let disk = if end == End::Kill { world.disk.kill() } else { world.disk.crash() };
+    world.reopen(disk);
+    world.check(&context);
+    world.store.tidy_now().expect("a healthy disk is tidied");
+    world.check(&context);
+    assert!(world.part_rows() < before, "{context}");
+}
+
+/// Retention ends at any operation.
+pub async fn cut(seed: u64) {
+    let rng = &mut Rng::with_seed(seed);
+    let (mut world, prepared, operations) = expiring(seed).await;
+    for end in End::ALL {
+        end_at(&mut world, &prepared, end, 1 + rng.u64(0..operations), rng);
+    }
+}
+
 #[tokio::test]
 async fn retention_may_fail_or_end_at_every_operation() {
     let mut trials = 0;
-    for (end, stride) in [("fault", stride(80)), ("kill", stride(80)), ("power cut", stride(50))] {
+    for (end, stride) in End::ALL.into_iter().zip([stride(80), stride(80), stride(50)]) {
         let rng = &mut Rng::with_seed(stride);
-        let mut world = World::new(stride, settings(AGES));
-        world.store.pause_merges(true);
-        for _ in 0..3 {
-            for _ in 0..4 {
-                world.append_random(rng).await;
-            }
-            world.store.flush_now().expect("it is flushed");
-        }
-        world.clock.advance(Duration::from_secs(4 * 86_400));
-        // So that the time is remembered.
-        world.append(Signal::Logs, &[("audit", world.now())], true).await.expect("it is committed");
-        world.store.flush_now().expect("it is flushed");
-        let prepared = world.disk.kill();
-        world.reopen(prepared.copy());
-        let opened = world.disk.operations();
-        world.store.tidy_now().expect("a healthy disk is tidied");
-        let operations = world.disk.operations() - opened;
-        assert!(operations > 40, "retention takes more than {operations} operations");
+        let (mut world, prepared, operations) = expiring(stride).await;
         let mut operation = 0;
         while operation < operations {
             (trials, operation) = (trials + 1, operation + rng.u64(1..=stride));
-            let context = format!("{end} at operation {operation}");
-            world.reopen(prepared.copy());
-            let before = world.part_rows();
-            let times = if end == "fault" { 1 + rng.u64(0..3) } else { u64::MAX };
-            world.disk.inject(Fault::new(FaultKind::Io, |_, _| true).after(operation).times(times));
-            // Whether it succeeds depends on what failed.
-            let _ = world.store.tidy_now();
-            if end == "fault" {
-                world.disk.heal();
-                world.check(&context);
-            }
-            let disk = if end == "kill" { world.disk.kill() } else { world.disk.crash() };
-            world.reopen(disk);
-            world.check(&context);
-            world.store.tidy_now().expect("a healthy disk is tidied");
-            world.check(&context);
-            assert!(world.part_rows() < before, "{context}");
+            end_at(&mut world, &prepared, end, operation, rng);
         }
     }
     println!("{trials} trials");
+}
+
+/// The clock jumps an hour or years, ahead and back, and is set right within hours; processes come and go; rows are of any time. Nothing is
+/// hidden or deleted that is not too old by the true time.
+pub async fn jumping_clock(seed: u64) {
+    let rng = &mut Rng::with_seed(seed);
+    let mut world = World::new(seed, settings(AGES));
+    // The true time, how far the clock is off, and since when it has been ahead.
+    let (mut now, mut off, mut ahead_since): (i64, i64, Option<i64>) = (START, 0, None);
+    for step in 0..25 {
+        match rng.u8(0..8) {
+            0..=2 => {
+                let odd = [0, i64::MAX - 5, now + DAY, now + 3_650 * DAY, now - 400 * DAY];
+                let mut rows: Vec<(&str, i64)> = Vec::new();
+                for _ in 0..rng.usize(1..20) {
+                    let usual = now - rng.i64(0..8 * DAY);
+                    let time = if rng.u8(0..4) == 0 { odd[rng.usize(0..odd.len())] } else { usual };
+                    rows.push((SERVICES[rng.usize(0..3)], time));
+                }
+                let signal = Signal::ALL[step % 3];
+                world.append(signal, &rows, true).await.expect("it is committed");
+            }
+            3 => world.store.flush_now().expect("it is flushed"),
+            4 => world.store.tidy_now().expect("it is tidied"),
+            5 => {
+                off = [0, HOUR, -HOUR, 3_650 * DAY, -3_650 * DAY, 2 * DAY, 30 * 1_000_000_000][rng.usize(0..7)];
+                world.clock.set_wall(Timestamp::from_nanos(now + off));
+            }
+            6 => {
+                world.store.flush_now().expect("it is flushed");
+                world.clock = Arc::new(ManualClock::new(Timestamp::from_nanos(now + off)));
+                let disk = if rng.bool() { world.disk.kill() } else { world.disk.crash() };
+                world.reopen(disk);
+            }
+            _ => {
+                let by = rng.i64(0..2 * HOUR);
+                now += by;
+                world.clock.advance(Duration::from_nanos(by.unsigned_abs()));
+            }
+        }
+        ahead_since = if off > 0 { ahead_since.or(Some(now)) } else { None };
+        // Somebody sets it right: a clock that runs on for six hours is believed.
+        if ahead_since.is_some_and(|since| now - since > 3 * HOUR) {
+            (off, ahead_since) = (0, None);
+            world.clock.set_wall(Timestamp::from_nanos(now));
+        }
+        world.check_none_is_lost(now, &format!("step {step}, {} s off", off / 1_000_000_000));
+    }
+    world.clock.set_wall(Timestamp::from_nanos(now));
+    world.store.flush_now().expect("it is flushed");
+    world.store.tidy_now().expect("it is tidied");
+    world.check_none_is_lost(now, "set right");
+    // And retention goes on.
+    now += 7 * HOUR;
+    world.clock.advance(Duration::from_secs(7 * 3_600));
+    world.check_none_is_lost(now, "hours later");
+    assert_eq!(world.now(), now);
+    world.check("hours later");
+}
+
+#[test]
+fn a_clock_that_jumps_loses_nothing() {
+    trials::run("jumping clock", 0, 40, |seed| caught(|| block_on(jumping_clock(seed))));
+}
+
+#[test]
+fn retention_and_merges_end_anywhere() {
+    trials::run("cut retention", 0, 2, |seed| caught(|| block_on(cut(seed))));
+    trials::run("cut merges", 0, 2, |seed| caught(|| block_on(crate::simulate::cut_merge(seed))));
 }
 
 #[tokio::test]
@@ -488,53 +600,53 @@ async fn a_full_disk_gives_up_its_reserve_to_delete() {
     world.check("after a power cut");
 }
 
+/// Space runs out at a write, and there is some again later. Answers whether anything was refused.
+pub async fn full_disk(index: u64) -> bool {
+    let context = format!("write {index}");
+    let rng = &mut Rng::with_seed(index);
+    let mut world = World::new(index, settings(AGES));
+    let writes = |operation, _: &Path| matches!(operation, Operation::Append | Operation::Create);
+    world.disk.inject(Fault::new(FaultKind::NoSpace, writes).after(index));
+    let mut refused = false;
+    for _ in 0..2 {
+        for _ in 0..2 {
+            let signal = Signal::ALL[rng.usize(0..3)];
+            let now = world.now();
+            let rows: Vec<(&str, i64)> =
+                (0..5).map(|_| (SERVICES[rng.usize(0..3)], now - rng.i64(0..3 * DAY))).collect();
+            match world.append(signal, &rows, rng.bool()).await {
+                Ok(()) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Transient, "{context}: {error}");
+                    refused = true;
+                }
+            }
+        }
+        refused |= world.store.flush_now().is_err();
+        refused |= world.store.tidy_now().is_err();
+        world.check(&context);
+    }
+    // There is room again, and everything goes on without a restart.
+    world.disk.heal();
+    world.append_random(rng).await;
+    world.store.flush_now().expect("it is flushed");
+    world.store.tidy_now().expect("it is tidied");
+    world.check(&context);
+    world.reopen(if rng.bool() { world.disk.kill() } else { world.disk.crash() });
+    world.check(&context);
+    refused
+}
+
 #[tokio::test]
 async fn space_may_run_out_at_every_write() {
-    let mut refusals = 0;
     // Flushes and merges write many times, and the runs take seconds.
     let stride = stride(5);
     let mut index = 0;
-    loop {
-        let context = format!("write {index}");
-        let rng = &mut Rng::with_seed(index);
-        let mut world = World::new(index, settings(AGES));
-        let writes = |operation, _: &Path| matches!(operation, Operation::Append | Operation::Create);
-        world.disk.inject(Fault::new(FaultKind::NoSpace, writes).after(index));
-        let mut refused = false;
-        for _ in 0..2 {
-            for _ in 0..2 {
-                let signal = Signal::ALL[rng.usize(0..3)];
-                let now = world.now();
-                let rows: Vec<(&str, i64)> =
-                    (0..5).map(|_| (SERVICES[rng.usize(0..3)], now - rng.i64(0..3 * DAY))).collect();
-                match world.append(signal, &rows, rng.bool()).await {
-                    Ok(()) => {}
-                    Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::Transient, "{context}: {error}");
-                        refused = true;
-                    }
-                }
-            }
-            refused |= world.store.flush_now().is_err();
-            refused |= world.store.tidy_now().is_err();
-            world.check(&context);
-        }
-        refusals += u64::from(refused);
-        // There is room again, and everything goes on without a restart.
-        world.disk.heal();
-        world.append_random(rng).await;
-        world.store.flush_now().expect("it is flushed");
-        world.store.tidy_now().expect("it is tidied");
-        world.check(&context);
-        world.reopen(if rng.bool() { world.disk.kill() } else { world.disk.crash() });
-        world.check(&context);
-        if !refused {
-            assert!(index > 30, "there are more than {index} writes");
-            break;
-        }
+    while full_disk(index).await {
         index += stride;
     }
-    println!("{refusals} runs out of space");
+    assert!(index > 30, "there are more than {index} writes");
+    println!("space ran out at {index} writes");
 }
 
 #[tokio::test]
