@@ -432,7 +432,7 @@ pub async fn jumping_clock(seed: u64) {
 
 #[test]
 fn a_clock_that_jumps_loses_nothing() {
-    trials::run("jumping clock", 0, 40, |seed| caught(|| block_on(jumping_clock(seed))));
+    trials::run("jumping clock", 0, 8, |seed| caught(|| block_on(jumping_clock(seed))));
 }
 
 #[test]

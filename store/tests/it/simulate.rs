@@ -225,7 +225,7 @@ pub async fn power_cuts(seed: u64) {
 
 #[test]
 fn whatever_is_acknowledged_survives_power_cuts_at_any_moment() {
-    trials::run("power cuts", 0, 60, |seed| caught(|| block_on(power_cuts(seed))));
+    trials::run("power cuts", 0, 40, |seed| caught(|| block_on(power_cuts(seed))));
 }
 
 /// Operations fail now and then, in three lives. A segment whose fsync failed is not fsynced again.
@@ -274,7 +274,7 @@ pub async fn failing_disk(seed: u64) {
 
 #[test]
 fn whatever_is_acknowledged_survives_failing_operations() {
-    trials::run("failing disk", 0, 60, |seed| caught(|| block_on(failing_disk(seed))));
+    trials::run("failing disk", 0, 40, |seed| caught(|| block_on(failing_disk(seed))));
 }
 
 // A store whose head is worth a flush.

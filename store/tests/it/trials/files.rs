@@ -193,5 +193,5 @@ fn check_settled(store: &Store, expected: &[Vec<Row>]) -> Result<usize, String> 
 
 #[test]
 fn damaged_files_are_found_and_answers_are_right() {
-    super::run("damaged files", 0, 40, trial);
+    super::run("damaged files", 0, 20, trial);
 }
