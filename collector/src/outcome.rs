@@ -45,11 +45,13 @@ pub enum Reason {
     Labels,
     /// The point's series would be one too many.
     Series,
+    /// It is older than items of its kind are kept.
+    Expired,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 17] = [
         Reason::TraceId,
         Reason::SpanId,
         Reason::ParentSpanId,
@@ -66,6 +68,7 @@ impl Reason {
         Reason::AttributeValue,
         Reason::Labels,
         Reason::Series,
+        Reason::Expired,
     ];
 
     /// The word of the counters.
@@ -87,6 +90,7 @@ impl Reason {
             Reason::AttributeValue => "attribute_value_too_large",
             Reason::Labels => "too_many_labels",
             Reason::Series => "too_many_series",
+            Reason::Expired => "older_than_retention",
         }
     }
 
@@ -110,6 +114,7 @@ impl Reason {
             Reason::AttributeValue => "an attribute's value is larger than collector.attribute_value_bytes_max",
             Reason::Labels => "the point has more attributes than collector.labels_max",
             Reason::Series => "its series would be one more than collector.series_max",
+            Reason::Expired => "its time is older than store.retention keeps items of its signal and service",
             Reason::Expansion => "resource, scope and metric take too much memory when every item carries them",
         }
     }
@@ -129,6 +134,7 @@ impl Reason {
             Reason::Attributes | Reason::Labels => "send fewer attributes, or raise the limit",
             Reason::AttributeKey => "keep what differs in the value, not in the key",
             Reason::AttributeValue => "shorten the value, send it as the body of a log record, or raise the limit",
+            Reason::Expired => "check the sender's clock and queue, or raise store.retention",
             Reason::Series => "keep ids and other endless values out of metric attributes, or raise the limit",
             Reason::Expansion => "shorten the resource attributes, or send fewer items per request",
         }

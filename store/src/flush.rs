@@ -2,7 +2,6 @@
 //! `upkeep`, which publishes what is written here.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
@@ -11,7 +10,6 @@ use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 use model::Timestamp;
 
-use crate::disk::Disk;
 use crate::head::Chunk;
 use crate::part::{self, Contents, Part, PartName};
 use crate::partition::{Partition, Partitioner};
@@ -20,8 +18,7 @@ use crate::{StoreError, limits};
 
 /// Where parts go.
 pub(crate) struct Target<'a> {
-    pub(crate) disk: &'a Arc<dyn Disk>,
-    pub(crate) data_directory: &'a Path,
+    pub(crate) place: part::Place<'a>,
     /// Wall time: rows far beyond it are stray.
     pub(crate) now: Timestamp,
     /// Gives each part its number.
@@ -34,7 +31,7 @@ pub(crate) fn write(target: &Target<'_>, chunks: &[Arc<Chunk>]) -> Result<Vec<Ar
     match write_rounds(target, chunks, &mut parts) {
         Ok(()) => Ok(parts),
         Err(error) => {
-            parts.iter().for_each(|part| part::discard(target.disk.as_ref(), part.directory()));
+            parts.iter().for_each(|part| part::discard(target.place.disk.as_ref(), part.directory()));
             Err(error)
         }
     }
@@ -89,11 +86,11 @@ fn write_table(
         _ => None,
     };
     for (partition, mut order) in partitioned(&rows, target.now) {
-        let sorted_by = sort(table, &rows, &mut order);
+        sort(table, &rows, &mut order);
         let series = series.as_ref().map(|all| series_of(all, &rows, &order)).transpose()?;
-        let contents = Contents { rows: &rows, order: &order, sorted_by, series: series.as_ref() };
+        let contents = Contents { rows: &rows, order: &order, sorted_by: sorted_by(table), series: series.as_ref() };
         let name = PartName { table, partition, number: (target.next_number)() };
-        parts.push(part::write(target.disk, target.data_directory, name, &contents)?);
+        parts.push(part::write(&target.place, name, &contents)?);
     }
     Ok(())
 }
@@ -108,14 +105,25 @@ fn partitioned(rows: &RecordBatch, now: Timestamp) -> BTreeMap<Partition, Vec<u3
     partitions
 }
 
-// Puts rows into the order of their table; answers the columns it follows.
-fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'static str] {
+/// The columns by which the rows of a table's parts are sorted, most significant first.
+pub(crate) fn sorted_by(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Logs | Table::Exemplars => &[column::TIMESTAMP, column::INGEST_SEQ],
+        Table::Points => &[column::SERIES_ID, column::TIMESTAMP, column::INGEST_SEQ],
+        // The first column of the order is in no file: it follows from the rows.
+        Table::Spans => {
+            &["first start of trace", column::TRACE_ID, column::TIMESTAMP, column::SPAN_ID, column::INGEST_SEQ]
+        }
+    }
+}
+
+// Puts rows into the order of their table.
+fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) {
     let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
     let seqs = rows[column::INGEST_SEQ].as_primitive::<UInt64Type>().values();
     match table {
         Table::Logs | Table::Exemplars => {
             order.sort_unstable_by_key(|row| (times[*row as usize], seqs[*row as usize], *row));
-            &[column::TIMESTAMP, column::INGEST_SEQ]
         }
         Table::Points => {
             let ids = rows[column::SERIES_ID].as_primitive::<UInt64Type>().values();
@@ -123,7 +131,6 @@ fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'stat
                 let row = *row as usize;
                 (ids[row], times[row], seqs[row])
             });
-            &[column::SERIES_ID, column::TIMESTAMP, column::INGEST_SEQ]
         }
         Table::Spans => {
             let traces = rows[column::TRACE_ID].as_fixed_size_binary();
@@ -135,8 +142,6 @@ fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'stat
                 let first = starts.get(trace).copied().unwrap_or(times[row]);
                 (first, id::<16>(trace), times[row], id::<8>(spans.value(row)), seqs[row])
             });
-            // The first column of the order is in no file: it follows from the rows.
-            &["first start of trace", column::TRACE_ID, column::TIMESTAMP, column::SPAN_ID, column::INGEST_SEQ]
         }
     }
 }

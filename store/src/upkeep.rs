@@ -1,8 +1,13 @@
-//! The store's own thread for what must not wait in the way of an acknowledgement: flushing heads that are full or old. Later
-//! also merging and retention.
+//! The store's own thread for what must not wait in the way of an acknowledgement: flushing heads that are full or old. What may
+//! take longer, and must not wait in the way of a flush, has a thread beside it: see `housekeeping`.
 //!
 //! Nothing is locked while it reads or writes: the store hands out chunks, goes on answering from them, and swaps them for
 //! the parts in one step when these are durable. A flush that fails is counted and tried again; its rows stay in the head.
+
+mod expiry;
+mod housekeeping;
+mod scrub;
+mod space;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -17,9 +22,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::disk::Disk;
 use crate::flush::{self, Target};
 use crate::head::Chunk;
-use crate::part::{INDEX_FILE, Part};
+use crate::part::{INDEX_FILE, Opened, Part, Place};
 use crate::store::Setup;
 use crate::{Config, StoreError};
+pub(crate) use housekeeping::Housekeeping;
 
 /// How often the heads are looked at without being asked to.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +48,9 @@ pub(crate) trait Flushable: Send + Sync + 'static {
 
     /// A number that no other part has.
     fn next_part_number(&self) -> u64;
+
+    /// What is open of the parts.
+    fn opened(&self) -> &Arc<Opened>;
 }
 
 /// Size and age of a head.
@@ -217,8 +226,7 @@ impl Worker {
         up_to_seq: u64,
     ) -> Result<Vec<Arc<Part>>, StoreError> {
         let target = Target {
-            disk: &self.disk,
-            data_directory: &self.directory,
+            place: Place { disk: &self.disk, data_directory: &self.directory, opened: self.store.opened() },
             now: self.clock.now(),
             next_number: &|| self.store.next_part_number(),
         };
@@ -291,6 +299,7 @@ mod tests {
         panics: AtomicU64,
         published: Mutex<Vec<Arc<Part>>>,
         numbers: AtomicU64,
+        opened: Arc<Opened>,
     }
 
     impl OneChunk {
@@ -305,6 +314,7 @@ mod tests {
                 panics: AtomicU64::new(0),
                 published: Mutex::default(),
                 numbers: AtomicU64::new(1),
+                opened: Arc::default(),
             })
         }
     }
@@ -336,6 +346,10 @@ mod tests {
 
         fn next_part_number(&self) -> u64 {
             self.numbers.fetch_add(1, Ordering::Relaxed)
+        }
+
+        fn opened(&self) -> &Arc<Opened> {
+            &self.opened
         }
     }
 

@@ -17,13 +17,14 @@ use crate::schema::{SeriesKey, column};
 use crate::state::{self, StateChange};
 use crate::wal::columns;
 use crate::wal::record::{Kind, Payload};
-use crate::{Batch, StoreError, limits};
+use crate::{Batch, Retention, StoreError, limits};
 
 /// Appends batches. Cheap to clone; all clones share one queue.
 #[derive(Clone)]
 pub struct Writer {
     queue: Arc<Queue>,
     series_key: SeriesKey,
+    retention: Retention,
 }
 
 /// Proof that a batch is committed.
@@ -36,8 +37,14 @@ pub struct Receipt {
 }
 
 impl Writer {
-    pub(crate) fn new(queue: Arc<Queue>, series_key: SeriesKey) -> Writer {
-        Writer { queue, series_key }
+    pub(crate) fn new(queue: Arc<Queue>, series_key: SeriesKey, retention: Retention) -> Writer {
+        Writer { queue, series_key, retention }
+    }
+
+    /// How long rows are kept: asked before a row is appended, because one that is expired on arrival would be stored and shown to
+    /// nobody.
+    pub fn retention(&self) -> &Retention {
+        &self.retention
     }
 
     /// The key that this data directory's series ids are hashed with.

@@ -12,6 +12,7 @@ mod metrics;
 mod python;
 mod python_sdk;
 mod relay;
+mod retention;
 mod rule_files;
 mod rules;
 mod rust_sdk;

@@ -1,6 +1,6 @@
 //! Log records to columns.
 
-use model::{SpanId, TraceId};
+use model::{Signal, SpanId, Timestamp, TraceId};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use store::schema::{LogColumns, LogRow, derived};
@@ -26,6 +26,7 @@ pub fn logs(
     for (resource_position, of_resource) in request.resource_logs.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
         outcome.begin(resource.service());
+        let kept_from = context.kept_from(Signal::Logs, resource.service());
         for (scope_position, of_scope) in of_resource.scope_logs.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -40,7 +41,7 @@ pub fn logs(
                     }
                     .to_string()
                 };
-                match push(record, &envelope, &mut envelope_row, context, &mut expansion, columns) {
+                match push(record, &envelope, &mut envelope_row, kept_from, context, &mut expansion, columns) {
                     Ok(mistakes) => {
                         outcome.accepted += 1;
                         mistakes.note(&mut outcome, place);
@@ -58,6 +59,7 @@ fn push(
     record: &LogRecord,
     envelope: &Envelope<'_>,
     envelope_row: &mut Option<u32>,
+    kept_from: Timestamp,
     context: &Context<'_>,
     expansion: &mut Expansion,
     columns: &mut LogColumns,
@@ -71,10 +73,14 @@ fn push(
     if let Some(reason) = attributes.fault.or(matches!(body, HeldValue::TooDeep).then_some(Reason::Depth)) {
         return Err(reason);
     }
+    let observed_timestamp = observed.unwrap_or(context.received);
+    let timestamp = time.unwrap_or(observed_timestamp);
+    if timestamp < kept_from {
+        return Err(Reason::Expired);
+    }
     expansion.take(envelope.bytes)?;
     mistakes.string_index |= attributes.string_index;
 
-    let observed_timestamp = observed.unwrap_or(context.received);
     let derived_times =
         if time.is_none() { derived::TIMESTAMP } else { 0 } | if observed.is_none() { derived::OBSERVED } else { 0 };
     let pairs = attributes.refs();
@@ -84,7 +90,7 @@ fn push(
     let row = LogRow {
         envelope: *envelope_row
             .get_or_insert_with(|| columns.envelopes.push(&envelope.resource_row(), &envelope.scope_row())),
-        timestamp: time.unwrap_or(observed_timestamp),
+        timestamp,
         observed_timestamp,
         derived_times,
         trace_id: optional_id(&record.trace_id, TraceId::LEN, trace_id, &mut mistakes),

@@ -1,6 +1,6 @@
 //! Metric data points to columns. Stateless: the point as it came is what is stored.
 
-use model::{SpanId, Timestamp, TraceId};
+use model::{Signal, SpanId, Timestamp, TraceId};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -32,6 +32,7 @@ pub fn points(
     for (resource_position, of_resource) in request.resource_metrics.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
         outcome.begin(resource.service());
+        let kept_from = context.kept_from(Signal::Points, resource.service());
         for (scope_position, of_scope) in of_resource.scope_metrics.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -46,7 +47,7 @@ pub fn points(
                     outcome.warnings.note(Warning::MetricWithoutData, 1, || place.to_string());
                     continue;
                 };
-                let held = HeldMetric::new(metric, data, &envelope, context);
+                let held = HeldMetric::new(metric, data, &envelope, kept_from, context);
                 for (position, point) in of_data(data).enumerate() {
                     let place = || Place { point: Some(position), ..place }.to_string();
                     match held.push(point, context, &mut expansion, columns) {
@@ -74,6 +75,8 @@ struct HeldMetric<'a> {
     temporality: Option<i32>,
     monotonic: bool,
     bytes: usize,
+    // Older points are not kept.
+    kept_from: Timestamp,
     // Of what the points' series share; 0 if nobody asks.
     series_hash: u64,
 }
@@ -97,7 +100,13 @@ enum Value<'a> {
 }
 
 impl<'a> HeldMetric<'a> {
-    fn new(metric: &'a Metric, data: &'a Data, envelope: &'a Envelope<'a>, context: &Context<'_>) -> Self {
+    fn new(
+        metric: &'a Metric,
+        data: &'a Data,
+        envelope: &'a Envelope<'a>,
+        kept_from: Timestamp,
+        context: &Context<'_>,
+    ) -> Self {
         let (metric_type, temporality, monotonic) = match data {
             Data::Gauge(_) => (metric_type::GAUGE, None, false),
             Data::Sum(sum) => (metric_type::SUM, Some(sum.aggregation_temporality), sum.is_monotonic),
@@ -115,6 +124,7 @@ impl<'a> HeldMetric<'a> {
             metric_type,
             temporality,
             monotonic,
+            kept_from,
             series_hash: context.series.map_or(0, |gate| gate.metric(envelope.hash, metric, metric_type)),
             bytes: envelope.bytes + metric.name.len() + metric.description.len() + metric.unit.len() + metadata_bytes,
         }
@@ -177,6 +187,9 @@ impl<'a> HeldMetric<'a> {
             let correlation_id = correlation_ids[position].as_deref().or(inherited);
             let pairs = &exemplar_pairs[position];
             exemplars.push(exemplar_row(exemplar, pairs, timestamp, correlation_id, &mut mistakes)?);
+        }
+        if timestamp < self.kept_from {
+            return Err(Reason::Expired);
         }
         expansion.take(self.bytes)?;
         if !context.series.is_none_or(|gate| gate.admits(self.series_hash, point.attributes)) {

@@ -12,5 +12,6 @@ mod http;
 mod json;
 mod rebuild;
 mod reference;
+mod retention;
 mod roundtrip;
 mod support;

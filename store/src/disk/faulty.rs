@@ -34,7 +34,7 @@ pub enum Action {
 pub enum Area {
     /// The directory itself, its lock, and what has no other name.
     Root,
-    /// `manifest.json` and the next one.
+    /// `manifest.json`, its copy and the next one.
     Manifest,
     /// WAL segments and their folder.
     Wal,
@@ -201,7 +201,7 @@ impl Faults {
         let Ok(inside) = path.strip_prefix(&self.directory) else { return Area::Root };
         let mut names = inside.iter().map(|name| name.to_str().unwrap_or_default());
         match names.next().unwrap_or_default() {
-            layout::MANIFEST | layout::MANIFEST_NEXT => Area::Manifest,
+            layout::MANIFEST | layout::MANIFEST_NEXT | layout::MANIFEST_COPY => Area::Manifest,
             layout::WAL => Area::Wal,
             layout::STATE => Area::State,
             PARTS_DIR => match names.next_back().unwrap_or_default() {

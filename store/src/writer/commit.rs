@@ -39,6 +39,8 @@ pub(crate) struct Committer {
     head_is_full: bool,
     // More in memory than there may be: rows are refused until a flush has made room.
     head_is_over: bool,
+    // Free bytes, if they are fewer than have to stay free: rows are refused until there is room.
+    too_few_free: Option<u64>,
     is_failing: bool,
     counts: Counts,
 }
@@ -111,6 +113,7 @@ impl Committer {
             sync_at: None,
             head_is_full: false,
             head_is_over: false,
+            too_few_free: None,
             is_failing: false,
             counts,
         };
@@ -170,6 +173,7 @@ impl Committer {
     fn round(&mut self, pending: Vec<Pending>) {
         let before = (self.next_seq, self.next_state_seq);
         self.head_is_over = self.head_is_over_its_bound();
+        self.look_for_space();
         let numbered: Vec<Numbered> = pending.into_iter().filter_map(|pending| self.number(pending)).collect();
         if numbered.is_empty() {
             return;
@@ -207,6 +211,21 @@ impl Committer {
         Some(Numbered { payload, receipt: Receipt { first_seq, rows }, shown, answer, _room })
     }
 
+    // Asked at every round: it costs a microsecond, and what is committed between two rounds is bounded.
+    fn look_for_space(&mut self) {
+        let limit = self.core.setup().config.free_bytes_min;
+        let free = if limit == 0 { None } else { self.core.free_bytes() };
+        let too_few = free.filter(|free| *free < limit);
+        match (self.too_few_free, too_few) {
+            (None, Some(free)) => {
+                tracing::error!(free, limit, "the disk is nearly full; rows are refused until there is room")
+            }
+            (Some(_), None) => tracing::info!("there is room on the disk again; rows are taken"),
+            _ => {}
+        }
+        self.too_few_free = too_few;
+    }
+
     fn head_is_over_its_bound(&self) -> bool {
         let bytes: u64 = Signal::ALL.iter().map(|signal| self.core.head_bytes(*signal)).sum();
         bytes >= self.core.setup().config.head_bytes_max
@@ -215,6 +234,9 @@ impl Committer {
     fn chunks(&mut self, batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {
         if self.head_is_over {
             return Err(StoreError::HeadFull);
+        }
+        if let Some(free) = self.too_few_free {
+            return Err(StoreError::DiskFull { free, limit: self.core.setup().config.free_bytes_min });
         }
         for (row, (id, check)) in series.iter().enumerate() {
             match self.series.entry(*id) {

@@ -29,3 +29,4 @@ pub mod raw;
 pub mod receiver;
 pub mod report;
 pub mod resident;
+pub mod simulated;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22};
+use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22, simulated};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -45,6 +45,14 @@ enum Name {
     R01,
     /// kill -9 at each place where something changes on disk.
     R02,
+    /// Power cuts on a simulated disk.
+    R03,
+    /// A log that is cut at every byte.
+    R04,
+    /// Flipped bits in the log.
+    R05,
+    /// Flipped bits, cuts and losses of parts, indexes, manifest and checkpoints.
+    R06,
     /// A disk that is full from some write on, and has space again later.
     R07,
     /// A disk on which an operation fails, once or for ever.
@@ -61,6 +69,8 @@ enum Name {
     R12,
     /// Twice the load that can be taken, in 512 MiB.
     R14,
+    /// Merges and retention that end anywhere.
+    R15,
     /// A port that somebody has; as many connections as files may be open.
     R16,
     /// Receivers of notifications that are down, failing, busy, slow or resetting.
@@ -71,11 +81,34 @@ enum Name {
     R19,
     /// Half of what the server can take, for long.
     R22,
+    /// Everything at once, on a simulated disk and clock.
+    R24,
+}
+
+impl Name {
+    // The rows that need no binary.
+    fn simulated(self) -> Option<simulated::Row> {
+        match self {
+            Name::R03 => Some(simulated::R03),
+            Name::R04 => Some(simulated::R04),
+            Name::R05 => Some(simulated::R05),
+            Name::R06 => Some(simulated::R06),
+            Name::R15 => Some(simulated::R15),
+            Name::R24 => Some(simulated::R24),
+            _ => None,
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(row) = arguments.campaign.simulated() {
+        let came = simulated::run(row, arguments.trials, arguments.seed.unwrap_or(0)).await?;
+        let text = if arguments.json { serde_json::to_string_pretty(&came)? + "\n" } else { came.to_table() };
+        print!("{text}");
+        return Ok(if came.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let binary = match arguments.binary {
         Some(binary) => std::path::absolute(binary)?,
         None => binary::build_release().await?,
@@ -111,6 +144,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return tell_figures(&figures, arguments.json);
     }
     let report = match arguments.campaign {
+        Name::R03 | Name::R04 | Name::R05 | Name::R06 | Name::R15 | Name::R24 => unreachable!("they are simulated"),
         Name::R11 | Name::R12 | Name::R14 | Name::R22 => unreachable!("they have figures"),
         Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::R02 => r02::run(&binary, trials, seed, tell("records acknowledged")).await?,
