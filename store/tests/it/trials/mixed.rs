@@ -109,5 +109,5 @@ pub async fn mixed(seed: u64) {
 
 #[test]
 fn whatever_happens_nothing_is_lost() {
-    super::run("everything at once", 30, |seed| caught(|| block_on(mixed(seed))));
+    super::run("everything at once", 10, |seed| caught(|| block_on(mixed(seed))));
 }
