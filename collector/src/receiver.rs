@@ -7,6 +7,7 @@ use std::fmt;
 use crate::Refusal;
 
 pub(crate) mod decode;
+pub mod either;
 pub mod grpc;
 pub mod http;
 pub(crate) mod pace;

@@ -30,12 +30,19 @@ pub struct Setup {
     directory: PathBuf,
     own_metrics_interval_s: u64,
     cgroup: Option<PathBuf>,
+    files_max: Option<u32>,
 }
 
 impl Setup {
     /// `directory` exists and belongs to this setup alone.
     pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), directory: directory.into(), own_metrics_interval_s: 0, cgroup: None }
+        Self {
+            binary: binary.into(),
+            directory: directory.into(),
+            own_metrics_interval_s: 0,
+            cgroup: None,
+            files_max: None,
+        }
     }
 
     /// Lets the server store its own metrics so often.
@@ -46,6 +53,11 @@ impl Setup {
     /// Lets the server live in this cgroup.
     pub fn in_cgroup(self, directory: &Path) -> Self {
         Self { cgroup: Some(directory.to_owned()), ..self }
+    }
+
+    /// Lets the server have so many files open.
+    pub fn with_files(self, files_max: u32) -> Self {
+        Self { files_max: Some(files_max), ..self }
     }
 
     /// Writes the configuration that the next start reads.
@@ -74,18 +86,23 @@ impl Setup {
         Ok(server)
     }
 
+    // The binary. Where a limit is to be set first, the shell does that and becomes the binary.
+    fn command(&self) -> Command {
+        let limits = match (&self.cgroup, self.files_max) {
+            (None, None) => return hermetic(&self.binary, &self.directory),
+            (Some(_), None) => "echo $$ > \"$0\"".to_owned(),
+            (None, Some(files)) => format!("ulimit -n {files}"),
+            (Some(_), Some(files)) => format!("echo $$ > \"$0\" && ulimit -n {files}"),
+        };
+        let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
+        command.arg("-c").arg(format!("{limits} && exec \"$@\""));
+        command.arg(self.cgroup.as_deref().unwrap_or(Path::new("/")).join("cgroup.procs")).arg(&self.binary);
+        command
+    }
+
     /// Starts the server with any free ports and waits until its doors are announced.
     pub async fn launch(&self) -> anyhow::Result<Server> {
-        let mut command = match &self.cgroup {
-            None => hermetic(&self.binary, &self.directory),
-            Some(cgroup) => {
-                // The shell enters the cgroup and becomes the server.
-                let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
-                command.arg("-c").arg("echo $$ > \"$0\" && exec \"$@\"").arg(cgroup.join("cgroup.procs"));
-                command.arg(&self.binary);
-                command
-            }
-        };
+        let mut command = self.command();
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");

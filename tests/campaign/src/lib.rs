@@ -5,19 +5,27 @@
 
 pub mod a01;
 pub mod alarms;
+pub mod attackers;
 pub mod binary;
+pub mod bombs;
 pub mod census;
 pub mod cgroup;
 pub mod figures;
+pub mod floods;
+pub mod frames;
+pub mod healthy;
 pub mod ledger;
 pub mod load;
 pub mod otlp;
+pub mod progress;
 pub mod r01;
 pub mod r11;
 pub mod r12;
 pub mod r14;
 pub mod r17;
+pub mod r26;
 pub mod raw;
 pub mod receiver;
 pub mod report;
 pub mod resident;
+pub mod slow;

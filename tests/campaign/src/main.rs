@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
+use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r11, r12, r14, r17};
+use campaign::{a01, binary, r01, r11, r12, r14, r17, r26};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,9 +28,15 @@ struct Arguments {
     /// R17: seconds that the receivers misbehave.
     #[arg(long, default_value_t = 300)]
     outage_s: u64,
-    /// R11: seconds without and with the attack. R14: seconds of overload.
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
+    /// R11: seconds of each attack. R14: seconds of overload. R26: seconds of each flood.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// R11: quiet turns and attacks.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// R11: slow connections at a time.
+    #[arg(long, default_value_t = 1_000)]
+    connections: usize,
     /// R12: mebibytes that the largest bombs grow to.
     #[arg(long, default_value_t = 4096)]
     large_mib: usize,
@@ -51,6 +58,8 @@ enum Name {
     R12,
     /// Twice the load that can be taken, in 512 MiB.
     R14,
+    /// Floods of HTTP/2 frames.
+    R26,
     /// Receivers of notifications that are down, failing, busy, slow or resetting.
     R17,
 }
@@ -76,11 +85,22 @@ async fn main() -> anyhow::Result<ExitCode> {
             progress.set_message(format!("{} {what}", trial.acknowledged));
         }
     };
-    let patience = Duration::from_secs(arguments.seconds);
+    let seconds = |default: u64| Duration::from_secs(arguments.seconds.unwrap_or(default));
     let figures = match arguments.campaign {
-        Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
-        Name::R12 => Some(r12::run(&binary, trials, arguments.large_mib).await?),
-        Name::R14 => Some(r14::run(&binary, patience, seed).await?),
+        Name::R11 => {
+            let (connections, rounds, attack) = (arguments.connections, arguments.rounds, seconds(90));
+            let plan = r11::Plan { connections, rounds, attack, ..r11::Plan::default() };
+            Some(r11::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::R12 => {
+            let plan = r12::Plan { trials, large_mib: arguments.large_mib, ..r12::Plan::default() };
+            Some(r12::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::R14 => Some(r14::run(&binary, seconds(60), seed).await?),
+        Name::R26 => {
+            let plan = r26::Plan { attack: seconds(6), ..r26::Plan::default() };
+            Some(r26::run(&binary, &plan, &Progress::shown()).await?)
+        }
         _ => None,
     };
     if let Some(figures) = figures {
@@ -88,7 +108,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return tell_figures(&figures, arguments.json);
     }
     let report = match arguments.campaign {
-        Name::R11 | Name::R12 | Name::R14 => unreachable!("they have figures"),
+        Name::R11 | Name::R12 | Name::R14 | Name::R26 => unreachable!("they have figures"),
         Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
         Name::A01 => a01::run(&binary, trials, seed, tell("transitions")).await?,
         Name::R17 => {
