@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Door};
-use crate::doors::{self, Connections, Speaks, TokenFile};
+use crate::doors::{self, Connections, TokenFile};
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
 use crate::memory;
@@ -80,7 +80,8 @@ impl Server {
         let listeners = bind(config).await?;
         let memory = Memory::new(config.memory_bytes_max, &stats);
         memory::watch(&memory)?;
-        doors::raise_file_limit(config.connections_max);
+        let connections_max = doors::connections_that_files_allow(config.connections_max);
+        let config = &Config { connections_max, ..config.clone() };
         let mut server = Self::new(config, &listeners, token, &stats, clock.as_ref());
         announce(&server.doors)?;
 
@@ -95,15 +96,9 @@ impl Server {
             server.serve("http", listener, router);
         }
         let intake = Intake::within(config.collector.clone(), memory.clone(), Arc::clone(&clock), stats.clone());
+        let otlp = server.receiving(&intake).await?;
         for (name, listener, _) in receiving {
-            match name {
-                "otlp_grpc" => server.serve_grpc(name, listener, intake.clone()).await?,
-                _ => {
-                    let router = collector::http_router(intake.clone());
-                    let router = server.protect(router, collector::Door::Http, &intake);
-                    server.serve(name, listener, router);
-                }
-            }
+            server.take_connections(name, listener, otlp.clone());
         }
         let store = open_store(config, disk, &clock, &stats).await?;
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
@@ -252,17 +247,12 @@ impl Server {
 
     fn serve(&mut self, name: &'static str, listener: TcpListener, router: Router) {
         let router = self.in_flight.around(router);
-        self.take_connections(name, listener, router, Speaks::Both);
+        self.take_connections(name, listener, router);
     }
 
-    async fn serve_grpc(
-        &mut self,
-        name: &'static str,
-        listener: TcpListener,
-        intake: Intake,
-    ) -> Result<(), anyhow::Error> {
-        let (router, health) = collector::grpc_router(intake.clone()).await?;
-        let router = self.protect(router, collector::Door::Grpc, &intake);
+    // What is behind both doors of OTLP.
+    async fn receiving(&mut self, intake: &Intake) -> Result<Router, anyhow::Error> {
+        let (grpc, health) = collector::grpc_router(intake.clone()).await?;
         let stop = self.stop.said();
         // It never ends by itself, and says NOT_SERVING until the last connection is closed.
         self.serving.spawn(async move {
@@ -272,14 +262,16 @@ impl Server {
             }
             Ok(())
         });
-        self.take_connections(name, listener, router, Speaks::Http2);
-        Ok(())
+        let grpc = self.protect(grpc, collector::Door::Grpc, intake);
+        // Whoever watches health over gRPC never ends: calls are waited for where they pass the intake.
+        let http = self.in_flight.around(collector::http_router(intake.clone()));
+        Ok(collector::either(grpc, self.protect(http, collector::Door::Http, intake)))
     }
 
-    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router, speaks: Speaks) {
+    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router) {
         let (connections, stop) = (self.connections.clone(), self.stop.clone());
         self.serving.spawn(async move {
-            connections.serve(name, listener, router, speaks, stop).await;
+            connections.serve(name, listener, router, stop).await;
             Ok(())
         });
     }

@@ -9,6 +9,7 @@ use store::StoreError;
 use crate::Refusal;
 
 pub(crate) mod decode;
+pub mod either;
 pub mod grpc;
 pub mod http;
 pub(crate) mod pace;

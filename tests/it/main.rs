@@ -1,5 +1,6 @@
 //! The binary from outside: one program of end-to-end tests. Each test has a directory, ports and an environment of its own.
 
+mod abuse;
 mod alerts;
 mod boards;
 mod cli;

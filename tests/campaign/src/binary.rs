@@ -102,16 +102,19 @@ impl Setup {
         Ok(server)
     }
 
+    // The binary, or a shell that becomes it.
+    fn command(&self) -> Command {
+        if self.before.is_empty() {
+            return hermetic(&self.binary, &self.directory);
+        }
+        let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
+        command.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", self.before.join(" && "))).arg(&self.binary);
+        command
+    }
+
     /// Starts the server with any free ports and waits until its doors are announced.
     pub async fn launch(&self) -> anyhow::Result<Server> {
-        let mut command = if self.before.is_empty() {
-            hermetic(&self.binary, &self.directory)
-        } else {
-            // The shell becomes the server.
-            let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
-            command.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", self.before.join(" && "))).arg(&self.binary);
-            command
-        };
+        let mut command = self.command();
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         for (name, value) in &self.variables {
             command.env(name, value);

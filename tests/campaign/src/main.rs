@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
+use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22, simulated};
+use campaign::simulated::{self, Simulated};
+use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22, r26};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 /// Ends the real server in the hardest ways and asks it afterwards what it still knows.
 #[derive(Debug, Parser)]
@@ -27,9 +30,15 @@ struct Arguments {
     /// R17: seconds that the receivers misbehave.
     #[arg(long, default_value_t = 300)]
     outage_s: u64,
-    /// R11: seconds without and with the attack. R14: seconds of overload. R22: seconds of load.
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
+    /// R11: seconds of each attack. R14: seconds of overload. R22: seconds of load. R26: seconds of each flood.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// R11: quiet turns and attacks.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// R11: slow connections at a time.
+    #[arg(long, default_value_t = 1_000)]
+    connections: usize,
     /// R12: mebibytes that the largest bombs grow to.
     #[arg(long, default_value_t = 4096)]
     large_mib: usize,
@@ -45,7 +54,7 @@ enum Name {
     R01,
     /// kill -9 at each place where something changes on disk.
     R02,
-    /// Power cuts on a simulated disk.
+    /// Power cuts, on a simulated disk.
     R03,
     /// A log that is cut at every byte.
     R04,
@@ -61,8 +70,6 @@ enum Name {
     R09,
     /// A wall clock that jumps by hours and years, and records of times far away.
     R10,
-    /// kill -9 at random moments around the transitions of alerts and their notifications.
-    A01,
     /// 1,000 connections that send heads and bodies in drops, or read their answers so.
     R11,
     /// Bombs: bodies that grow, lie and nest, on both transports.
@@ -83,6 +90,10 @@ enum Name {
     R22,
     /// Everything at once, on a simulated disk and clock.
     R24,
+    /// Floods of HTTP/2 frames.
+    R26,
+    /// kill -9 at random moments around the transitions of alerts and their notifications.
+    A01,
 }
 
 impl Name {
@@ -100,26 +111,60 @@ impl Name {
     }
 }
 
+// What a campaign comes to.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Trials(Report),
+    Figures(Figures),
+    Simulated(Simulated),
+}
+
+impl Outcome {
+    fn held(&self) -> bool {
+        match self {
+            Outcome::Trials(report) => report.failures == 0,
+            Outcome::Figures(figures) => figures.wrong.is_empty(),
+            Outcome::Simulated(simulated) => simulated.failures.is_empty(),
+        }
+    }
+
+    fn to_table(&self) -> String {
+        match self {
+            Outcome::Trials(report) => report.to_table(),
+            Outcome::Figures(figures) => figures.to_table(),
+            Outcome::Simulated(simulated) => simulated.to_table(),
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    if let Some(row) = arguments.campaign.simulated() {
-        let came = simulated::run(row, arguments.trials, arguments.seed.unwrap_or(0)).await?;
-        let text = if arguments.json { serde_json::to_string_pretty(&came)? + "\n" } else { came.to_table() };
-        print!("{text}");
-        return Ok(if came.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-    }
-    let binary = match arguments.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => binary::build_release().await?,
-    };
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = arguments.seed.unwrap_or(u64::from(since.subsec_nanos()));
     eprintln!("seed {seed}");
+    let outcome = match arguments.campaign.simulated() {
+        Some(row) => Outcome::Simulated(simulated::run(row, arguments.trials, seed).await?),
+        None => run(&arguments, seed).await?,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        print!("{}", outcome.to_table());
+    }
+    Ok(if outcome.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
-    let progress = ProgressBar::new(arguments.trials).with_style(style);
+async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
+    let binary = match &arguments.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => binary::build_release().await?,
+    };
     let trials = arguments.trials;
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
+    // Drawn with the first trial: campaigns of load and attack draw their own.
+    let progress = ProgressBar::new(trials).with_style(style);
     let tell = |what: &'static str| {
         let progress = progress.clone();
         move |trial: &Trial| {
@@ -127,59 +172,47 @@ async fn main() -> anyhow::Result<ExitCode> {
             progress.set_message(format!("{} {what}", trial.acknowledged));
         }
     };
-    let patience = Duration::from_secs(arguments.seconds);
-    let figures = match arguments.campaign {
-        Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
-        Name::R12 => Some(r12::run(&binary, trials, arguments.large_mib).await?),
-        Name::R14 => Some(r14::run(&binary, patience, seed).await?),
-        Name::R22 => {
-            progress.set_length(arguments.seconds);
-            progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} s")?);
-            Some(r22::run(&binary, patience, seed, |passed| progress.set_position(passed.as_secs())).await?)
+    let (records, transitions) = (|| tell("records acknowledged"), || tell("transitions"));
+    let seconds = |default: u64| Duration::from_secs(arguments.seconds.unwrap_or(default));
+    let outcome = match arguments.campaign {
+        Name::R01 => Outcome::Trials(r01::run(&binary, trials, seed, records()).await?),
+        Name::R02 => Outcome::Trials(r02::run(&binary, trials, seed, records()).await?),
+        Name::R07 => Outcome::Trials(r07::run(r07::Row::Full, &binary, trials, seed, records()).await?),
+        Name::R08 => Outcome::Trials(r07::run(r07::Row::Failing, &binary, trials, seed, records()).await?),
+        Name::R09 => Outcome::Trials(r07::run(r07::Row::ReadOnly, &binary, trials, seed, records()).await?),
+        Name::R10 => Outcome::Trials(r10::run(&binary, trials, seed, records()).await?),
+        Name::R11 => {
+            let (connections, rounds, attack) = (arguments.connections, arguments.rounds, seconds(90));
+            let plan = r11::Plan { connections, rounds, attack, ..r11::Plan::default() };
+            Outcome::Figures(r11::run(&binary, &plan, &Progress::shown()).await?)
         }
-        _ => None,
-    };
-    if let Some(figures) = figures {
-        progress.finish_and_clear();
-        return tell_figures(&figures, arguments.json);
-    }
-    let report = match arguments.campaign {
-        Name::R03 | Name::R04 | Name::R05 | Name::R06 | Name::R15 | Name::R24 => unreachable!("they are simulated"),
-        Name::R11 | Name::R12 | Name::R14 | Name::R22 => unreachable!("they have figures"),
-        Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R02 => r02::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R07 => r07::run(r07::Row::Full, &binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R08 => r07::run(r07::Row::Failing, &binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R09 => r07::run(r07::Row::ReadOnly, &binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R10 => r10::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R16 => r16::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R18 => r18::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::R19 => r19::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::A01 => a01::run(&binary, trials, seed, tell("transitions")).await?,
+        Name::R12 => {
+            let plan = r12::Plan { trials, large_mib: arguments.large_mib, ..r12::Plan::default() };
+            Outcome::Figures(r12::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::R14 => Outcome::Figures(r14::run(&binary, seconds(60), seed).await?),
+        Name::R16 => Outcome::Trials(r16::run(&binary, trials, seed, records()).await?),
         Name::R17 => {
             let outage = Duration::from_secs(arguments.outage_s);
-            r17::run(&binary, trials, seed, outage, tell("transitions")).await?
+            Outcome::Trials(r17::run(&binary, trials, seed, outage, transitions()).await?)
+        }
+        Name::R18 => Outcome::Trials(r18::run(&binary, trials, seed, records()).await?),
+        Name::R19 => Outcome::Trials(r19::run(&binary, trials, seed, records()).await?),
+        Name::R22 => {
+            let load = seconds(3_600);
+            progress.set_length(load.as_secs());
+            progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} s")?);
+            Outcome::Figures(r22::run(&binary, load, seed, |passed| progress.set_position(passed.as_secs())).await?)
+        }
+        Name::R26 => {
+            let plan = r26::Plan { attack: seconds(6), ..r26::Plan::default() };
+            Outcome::Figures(r26::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::A01 => Outcome::Trials(a01::run(&binary, trials, seed, transitions()).await?),
+        Name::R03 | Name::R04 | Name::R05 | Name::R06 | Name::R15 | Name::R24 => {
+            anyhow::bail!("{:?} needs no binary", arguments.campaign)
         }
     };
     progress.finish_and_clear();
-    print(&report, arguments.json)?;
-    Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn tell_figures(figures: &Figures, json: bool) -> anyhow::Result<ExitCode> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(figures)?)
-    } else {
-        print!("{}", figures.to_table())
-    }
-    Ok(if figures.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(report)?)
-    } else {
-        print!("{}", report.to_table())
-    }
-    Ok(())
+    Ok(outcome)
 }
