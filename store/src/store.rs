@@ -96,8 +96,8 @@ impl Store {
         let committer = Committer::new(Arc::clone(&core), Arc::clone(&queue), Arc::clone(&upkeep), log, next_seq);
         let commit = spawn_committer(committer)?;
         let inner = Inner {
+            writer: Writer::new(Arc::clone(&core), Arc::clone(&queue), series_key),
             core,
-            writer: Writer::new(Arc::clone(&queue), series_key),
             queue,
             upkeep,
             commit: Mutex::new(Some(commit)),
