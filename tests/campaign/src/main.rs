@@ -80,7 +80,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let figures = match arguments.campaign {
         Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
         Name::R12 => Some(r12::run(&binary, trials, arguments.large_mib).await?),
-        Name::R14 => Some(r14::run(&binary, patience, seed).await?),
+        Name::R14 => Some(r14::run(&binary, &r14::Plan { seconds: patience, ..r14::Plan::default() }, seed).await?),
         _ => None,
     };
     if let Some(figures) = figures {
