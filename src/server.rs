@@ -300,6 +300,7 @@ fn fitted(config: &Config) -> Config {
             head_bytes_max = fitted.store.head_bytes_max,
             flush_bytes = fitted.store.flush_bytes,
             request_bytes_max = fitted.collector.request_bytes_max,
+            in_flight_bytes_max = fitted.collector.in_flight_bytes_max,
             series_max = fitted.collector.series_max,
             "settings are lowered to fit into it"
         );

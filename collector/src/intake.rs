@@ -117,7 +117,13 @@ impl Intake {
 
     /// Room for a request that begins to arrive.
     pub(crate) fn reserve(&self) -> Result<Reservation, Refusal> {
-        self.inner.pipeline.reserve()
+        let reservation = self.inner.pipeline.reserve()?;
+        // What is in flight will be in the heads before it. The store would refuse it too, but after all the work.
+        let before = self.inner.counters.in_flight_bytes.get();
+        match self.inner.writer.get() {
+            Some(writer) if !writer.has_room(before) => Err(Refusal::Overloaded),
+            _ => Ok(reservation),
+        }
     }
 
     /// Converts and stores a request. On `Ok` its accepted items are durable.

@@ -12,9 +12,10 @@ pub const FLUSH_DAYS_MAX: usize = 8;
 /// must not count as the newest data.
 pub const FUTURE_NANOS_MAX: i64 = 86_400_000_000_000;
 
-/// Bytes of head chunks, with their envelopes expanded, that one round of a flush holds twice in memory. A head that grew larger,
-/// because the disk refused for a while, is written in several rounds. Raised far enough, text columns would pass the 2 GiB
-/// that Arrow's offsets reach.
+/// Bytes of head chunks, with their envelopes expanded, that one round of a flush writes, however large `flush_bytes` is. Measured, it
+/// takes six times as much: the chunks, their rows joined, pages before and after compression, and the index. A head that grew
+/// larger, because rows came faster than they could be written, or because the disk refused for a while, is written in several
+/// rounds. Raised far enough, text columns would pass the 2 GiB that Arrow's offsets reach.
 pub const FLUSH_ROUND_BYTES: usize = 256 << 20;
 
 /// Rows that are read from a part as a unit. One page per column: more rows are decoded in vain by a search for a few,

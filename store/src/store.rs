@@ -149,10 +149,9 @@ impl Store {
         let housekeeping = Housekeeping::start(Arc::clone(&core))?;
         let committer = Committer::new(Arc::clone(&core), Arc::clone(&queue), Arc::clone(&upkeep), log, next_seq);
         let commit = spawn_committer(committer)?;
-        let retention = core.retention().clone();
         let inner = Inner {
+            writer: Writer::new(Arc::clone(&core), Arc::clone(&queue), series_key),
             core,
-            writer: Writer::new(Arc::clone(&queue), series_key, retention),
             queue,
             upkeep,
             housekeeping,

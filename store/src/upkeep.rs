@@ -20,11 +20,11 @@ use model::{Clock, Signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::disk::Disk;
-use crate::flush::{self, Target};
+use crate::flush::{self, Round, Target};
 use crate::head::Chunk;
 use crate::part::{INDEX_FILE, Opened, Part, Place};
 use crate::store::Setup;
-use crate::{Config, StoreError};
+use crate::{Config, StoreError, limits};
 pub(crate) use housekeeping::Housekeeping;
 
 /// How often the heads are looked at without being asked to.
@@ -190,15 +190,19 @@ impl Worker {
     }
 
     fn flush(&mut self, place: usize) -> Result<(), StoreError> {
+        let (chunks, up_to_seq) = self.store.seal(self.signals[place].signal);
+        let bytes_max = usize::try_from(flush_bytes(&self.config)).unwrap_or(usize::MAX).min(limits::FLUSH_ROUND_BYTES);
+        // A round is published, and its chunks given back, before the next is written.
+        let mut rounds = flush::rounds(chunks, up_to_seq, bytes_max).into_iter();
+        rounds.try_for_each(|round| self.flush_round(place, &round))
+    }
+
+    fn flush_round(&mut self, place: usize, round: &Round) -> Result<(), StoreError> {
         let started = self.clock.monotonic();
         let signal = self.signals[place].signal;
-        let (chunks, up_to_seq) = self.store.seal(signal);
-        if chunks.is_empty() {
-            return Ok(());
-        }
         // A defect that one head's rows bring to light must not end the flushing of the others, nor that of this one for good:
         // nothing is left half changed, a part that is not published is removed at the next start.
-        let attempt = AssertUnwindSafe(|| self.write_and_publish(signal, &chunks, up_to_seq));
+        let attempt = AssertUnwindSafe(|| self.write_and_publish(signal, &round.chunks, round.up_to_seq));
         let result = catch_unwind(attempt).unwrap_or_else(|_| Err(StoreError::Panicked { operation: "flush a head" }));
         let now = self.clock.monotonic();
         let state = &mut self.signals[place];

@@ -283,6 +283,12 @@ impl Core {
         Ok(())
     }
 
+    /// Bytes of all heads.
+    pub(crate) fn all_head_bytes(&self) -> u64 {
+        let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+        Table::ALL.into_iter().map(|table| visible.size(table).bytes).sum()
+    }
+
     fn write_manifest(
         &self,
         published: &mut Published,

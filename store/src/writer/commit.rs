@@ -227,8 +227,7 @@ impl Committer {
     }
 
     fn head_is_over_its_bound(&self) -> bool {
-        let bytes: u64 = Signal::ALL.iter().map(|signal| self.core.head_bytes(*signal)).sum();
-        bytes >= self.core.setup().config.head_bytes_max
+        self.core.all_head_bytes() >= self.core.setup().config.head_bytes_max
     }
 
     fn chunks(&mut self, batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {

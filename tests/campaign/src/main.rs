@@ -190,7 +190,9 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
             let plan = r12::Plan { trials, large_mib: arguments.large_mib, ..r12::Plan::default() };
             Outcome::Figures(r12::run(&binary, &plan, &Progress::shown()).await?)
         }
-        Name::R14 => Outcome::Figures(r14::run(&binary, seconds(60), seed).await?),
+        Name::R14 => Outcome::Figures(
+            r14::run(&binary, &r14::Plan { seconds: seconds(60), ..r14::Plan::default() }, seed).await?,
+        ),
         Name::R16 => Outcome::Trials(r16::run(&binary, trials, seed, records()).await?),
         Name::R17 => {
             let outage = Duration::from_secs(arguments.outage_s);
