@@ -25,6 +25,9 @@ const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 /// Bombs that the server waits for, at a time: each costs it nothing but patience.
 const WAITING_AT_A_TIME: usize = 64;
 
+/// A bomb that is alone and comes again as it is told is refused for good within this time.
+const JUDGED_WITHIN: Duration = Duration::from_secs(60);
+
 /// One shape on one transport.
 const STEP_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -161,7 +164,7 @@ impl Throw {
         });
         let began = Instant::now();
         let one = self.clone();
-        let alone = attackers.spawn(async move { one.send(address).await }).await??;
+        let alone = attackers.spawn(async move { one.send_until_judged(address).await }).await??;
         let places = Arc::new(Semaphore::new(if self.bomb.waits { WAITING_AT_A_TIME } else { plan.at_a_time }));
         let mut all = Vec::new();
         for _ in 1..plan.trials {
@@ -179,8 +182,7 @@ impl Throw {
         for answer in all {
             let answer = answer.await?.context("it was not answered")?;
             *answers.entry(name(&answer)).or_default() += 1;
-            let for_now = answer.retry && (answer.status == 503 || answer.grpc == Some(14));
-            if !for_now && !self.is_right(&answer) {
+            if !is_for_now(&answer) && !self.is_right(&answer) {
                 wrong.push(format!("it was answered {answer:?}"));
             }
         }
@@ -189,6 +191,18 @@ impl Throw {
 
     fn is_right(&self, answer: &Answered) -> bool {
         answer.grpc.map_or_else(|| self.bomb.http.contains(&answer.status), |code| self.bomb.grpc.contains(&code))
+    }
+
+    // Comes again as it is told: what was thrown before may still be in memory.
+    async fn send_until_judged(&self, address: SocketAddr) -> anyhow::Result<Answered> {
+        let deadline = Instant::now() + JUDGED_WITHIN;
+        loop {
+            let answer = self.send(address).await?;
+            if self.is_right(&answer) || !is_for_now(&answer) || Instant::now() > deadline {
+                return Ok(answer);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     async fn send(&self, address: SocketAddr) -> anyhow::Result<Answered> {
@@ -211,6 +225,10 @@ impl Thrown {
             figures.expect(false, || format!("{name}: {wrong}"));
         }
     }
+}
+
+fn is_for_now(answer: &Answered) -> bool {
+    answer.retry && (answer.status == 503 || answer.grpc == Some(14))
 }
 
 fn name(answer: &Answered) -> String {
