@@ -384,7 +384,11 @@ impl Disk for SimDisk {
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
-        Ok(self.begin(Operation::FreeSpace, path)?.free())
+        let state = self.begin(Operation::FreeSpace, path)?;
+        if !state.names.contains_key(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(state.free())
     }
 }
 

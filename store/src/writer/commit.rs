@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct Committer {
     head_is_over: bool,
     // Free bytes, if they are fewer than have to stay free: rows are refused until there is room.
     too_few_free: Option<u64>,
+    // Somebody has removed the data directory: files that are still open have no name, and end with this process.
+    directory_is_gone: bool,
     is_failing: bool,
     counts: Counts,
 }
@@ -114,6 +117,7 @@ impl Committer {
             head_is_full: false,
             head_is_over: false,
             too_few_free: None,
+            directory_is_gone: false,
             is_failing: false,
             counts,
         };
@@ -213,9 +217,11 @@ impl Committer {
 
     // Asked at every round: it costs a microsecond, and what is committed between two rounds is bounded.
     fn look_for_space(&mut self) {
-        let limit = self.core.setup().config.free_bytes_min;
-        let free = if limit == 0 { None } else { self.core.free_bytes() };
-        let too_few = free.filter(|free| *free < limit);
+        let setup = self.core.setup();
+        let limit = setup.config.free_bytes_min;
+        let free = setup.disk.free_space(&setup.directory);
+        self.directory_is_gone = free.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let too_few = free.ok().filter(|free| *free < limit);
         match (self.too_few_free, too_few) {
             (None, Some(free)) => {
                 tracing::error!(free, limit, "the disk is nearly full; rows are refused until there is room")
@@ -256,6 +262,10 @@ impl Committer {
     }
 
     fn write(&mut self, numbered: &[Numbered], next_seq: u64) -> Result<(), StoreError> {
+        if self.directory_is_gone {
+            let path = self.core.setup().directory.clone();
+            return Err(StoreError::Disk { operation: "find", path, source: io::ErrorKind::NotFound.into() });
+        }
         self.log.prepare(next_seq)?;
         let records: Vec<(&Payload, u64)> =
             numbered.iter().map(|numbered| (&numbered.payload, numbered.receipt.first_seq)).collect();

@@ -423,9 +423,10 @@ pub async fn cut_merge(seed: u64) {
 #[tokio::test]
 async fn a_merge_may_fail_or_end_at_every_operation() {
     let mut trials = 0;
-    for (end, stride) in End::ALL.into_iter().zip([stride(80), stride(80), stride(50)]) {
-        let rng = &mut Rng::with_seed(stride);
-        let unmerged = Unmerged::new(stride).await;
+    for (seed, end) in (0..).zip(End::ALL) {
+        let rng = &mut Rng::with_seed(seed);
+        let unmerged = Unmerged::new(seed).await;
+        let stride = stride(unmerged.operations / 8);
         let mut operation = 0;
         while operation < unmerged.operations {
             (trials, operation) = (trials + 1, operation + rng.u64(1..=stride));
@@ -530,6 +531,22 @@ async fn starts_that_cannot_work_say_why() {
     let error = open(&disk, &Config::default()).err().expect("it is in use");
     assert_eq!(error.to_string(), "the data directory /data is in use by process 1");
     drop(store);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_once_the_directory_is_gone() {
+    let disk = SimDisk::new(1);
+    let rng = &mut Rng::with_seed(1);
+    let store = open(&disk, &Config::default()).expect("it opens");
+    append(&store, rng, Signal::Logs, "before", 3).await.expect("it is committed");
+    // The log is still open, and takes what it is given.
+    disk.remove_dir_all(Path::new(DIRECTORY)).expect("it is removed");
+    for signal in Signal::ALL {
+        let error = append(&store, rng, signal, "after", 2).await.expect_err("there is nowhere to keep it");
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Transient, "cannot find /data"));
+    }
+    store.writer().change_state(vec![put("k", 1)]).await.expect_err("nor this");
+    assert!(store.flush_now().is_err() && store.close().is_err(), "it is said");
 }
 
 #[tokio::test]
