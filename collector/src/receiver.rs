@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::Refusal;
 
-pub(crate) mod decode;
+pub mod decode;
 pub mod grpc;
 pub mod http;
 pub(crate) mod status;

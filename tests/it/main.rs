@@ -8,6 +8,7 @@ mod demo;
 mod golden;
 mod harness;
 mod metrics;
+mod node_sdk;
 mod python;
 mod python_sdk;
 mod relay;

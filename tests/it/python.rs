@@ -24,6 +24,16 @@ pub fn succeed(command: &mut Command) -> String {
     stdout
 }
 
+/// Asks the server at `url` for everything as OTLP, compares it with what was recorded, and gives the counts.
+pub fn compare_recordings(recordings: &[PathBuf], url: &str) -> String {
+    let mut command = program("compare.py");
+    command.arg(&recordings[0]).args(["--url", url]);
+    for recording in &recordings[1..] {
+        command.arg("--also").arg(recording);
+    }
+    succeed(&mut command)
+}
+
 fn python() -> Command {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     let mut command = Command::new(INTERPRETER.get_or_init(environment));
