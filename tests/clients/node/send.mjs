@@ -63,7 +63,7 @@ function attributes(number) {
 }
 
 function nested(number) {
-  return { list: [-1, 'x', Number.MAX_VALUE, null, [true]], map: { empty: '', number }, bytes: new Uint8Array([0, 255, number % 256]) };
+  return { list: [-1, 'x', 1.5e-300, null, [true]], map: { empty: '', number }, bytes: new Uint8Array([0, 255, number % 256]) };
 }
 
 function spanContext(number, isRemote) {
