@@ -9,9 +9,9 @@ ID_KEYS = {"traceId", "spanId", "parentSpanId"}
 HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 
 
-def message(request_type, document):
+def message(request_type, document, ignore_unknown_fields=False):
     """The message that a JSON document is."""
-    return json_format.ParseDict(ids_to_base64(document), request_type())
+    return json_format.ParseDict(ids_to_base64(document), request_type(), ignore_unknown_fields)
 
 
 def ids_to_base64(node):

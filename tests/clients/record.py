@@ -98,7 +98,8 @@ def decode(frame, body):
         body = gzip.decompress(body)
     if frame == signal:
         return signal, REQUESTS[signal].FromString(body)
-    return signal, otlpjson.message(REQUESTS[signal], json.loads(body))
+    # Node's exporter writes the resource's schema inside the resource too, where OTLP has no such field.
+    return signal, otlpjson.message(REQUESTS[signal], json.loads(body), ignore_unknown_fields=True)
 
 
 def count(signal, request):
