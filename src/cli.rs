@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{correlate, inspect, metrics, rows, rules, serve, services, status, trace, tui};
+use crate::command::{bench, correlate, inspect, metrics, rows, rules, serve, services, status, trace, tui};
 #[cfg(feature = "demo")]
 use crate::command::{demo, shop_service};
 
@@ -52,6 +52,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Watch a server: services, logs, traces, alerts, in the terminal.
     Tui(tui::TuiArgs),
+    /// Measure a part of Sextant on this machine.
+    Bench(bench::BenchArgs),
 }
 
 /// Flags of every command that asks a server.

@@ -1,5 +1,6 @@
 //! The commands, one file each: the flags a command takes, and what it does.
 
+pub mod bench;
 pub mod correlate;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Inspect(args) => inspect::run(args),
         Command::Status(args) => wait(status::run(args)),
         Command::Tui(args) => tui::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }
 

@@ -30,8 +30,16 @@ pub struct Config {
     pub otlp_http: Door,
     /// Queries, `/metrics`, health.
     pub http: Door,
+    /// A file whose first line is the bearer token of every door; empty for none.
+    pub token_file: PathBuf,
     /// Whether doors may be open to the network without any check of who asks.
     pub insecure: bool,
+    /// Bytes of memory that the process may take; 0 for a share of what there is.
+    pub memory_bytes_max: u64,
+    /// Connections of all doors together.
+    pub connections_max: usize,
+    /// Connections from one address.
+    pub connections_per_peer_max: usize,
     /// What the server says of itself on stderr.
     pub log: String,
     /// Seconds between two looks at its own counters that are stored; 0 to store none.
@@ -55,7 +63,11 @@ impl Default for Config {
             otlp_grpc: Door::loopback(4317),
             otlp_http: Door::loopback(4318),
             http: Door::loopback(3300),
+            token_file: PathBuf::new(),
             insecure: false,
+            memory_bytes_max: 0,
+            connections_max: 4096,
+            connections_per_peer_max: 2048,
             log: "info".to_owned(),
             own_metrics_interval_s: 15,
             drain_timeout_ms: 10_000,

@@ -6,11 +6,14 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use model::stats::Stats;
 use model::wire::error::{ErrorBody, ErrorDetail};
 use tower::ServiceExt as _;
+
+use crate::doors::TokenFile;
 
 /// Cheap to clone: clones open together.
 #[derive(Clone)]
@@ -30,6 +33,20 @@ impl Gate {
         // A gate is opened once; a second router would be a defect in the wiring, and the first one goes on.
         let first = self.behind.set(router).is_ok();
         debug_assert!(first, "the gate was open already");
+    }
+
+    /// The door's router, for those who show the token. Whether the server is alive and ready is told to everybody.
+    pub fn router_for(&self, token: Arc<TokenFile>) -> Router {
+        let protected = Router::new().route("/metrics", get(metrics)).fallback(pass).with_state(self.clone());
+        let protected = protected.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let token = Arc::clone(&token);
+            async move { if token.is_shown_by(request.headers()) { next.run(request).await } else { stranger() } }
+        }));
+        Router::new()
+            .route("/healthz", get(async || "alive\n"))
+            .route("/readyz", get(ready))
+            .with_state(self.clone())
+            .fallback_service(protected)
     }
 
     /// The door's router.
@@ -60,6 +77,16 @@ async fn pass(State(gate): State<Gate>, request: Request) -> Response {
         Some(router) => router.clone().oneshot(request).await.into_response(),
         None => not_yet(),
     }
+}
+
+fn stranger() -> Response {
+    let error = ErrorDetail {
+        code: "unauthenticated".to_owned(),
+        message: "this server answers those alone who show its token".to_owned(),
+        position: None,
+        hint: Some("give --token-file, or send the header Authorization: Bearer TOKEN".to_owned()),
+    };
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], axum::Json(ErrorBody { error })).into_response()
 }
 
 fn not_yet() -> Response {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::HeaderMap;
 use collector::{Intake, Myself};
+use model::memory::Memory;
 use model::stats::Stats;
 use model::{Clock, SystemClock};
 use query::api::{ApiState, Mode};
@@ -21,8 +23,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Door};
+use crate::doors::{self, Connections, Speaks, TokenFile};
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
+use crate::memory;
 use crate::own_metrics::OwnMetrics;
 use crate::report::Failure;
 use crate::shutdown::Stop;
@@ -46,6 +50,8 @@ pub struct Server {
     // What works beside the doors and stops before the store does.
     working: JoinSet<()>,
     in_flight: InFlight,
+    connections: Connections,
+    token: Option<Arc<TokenFile>>,
     drain_timeout: Duration,
     api: Arc<query::api::Server>,
     behind: Option<Behind>,
@@ -63,23 +69,36 @@ struct Behind {
 impl Server {
     /// Binds the doors, tells `announce` where, opens the data directory, and takes and answers requests once that is done.
     pub async fn start(config: &Config, announce: impl FnOnce(&Doors) -> std::io::Result<()>) -> Result<Self, Failure> {
+        let token = open_token(config)?;
         check(config)?;
+        let config = &fitted(config);
         let (stats, clock) = (Stats::new(), Arc::new(SystemClock::new()) as Arc<dyn Clock>);
         let listeners = bind(config).await?;
-        let mut server = Self::new(config, &listeners, clock.as_ref());
+        let memory = Memory::new(config.memory_bytes_max, &stats);
+        memory::watch(&memory)?;
+        doors::raise_file_limit(config.connections_max);
+        let mut server = Self::new(config, &listeners, token, &stats, clock.as_ref());
         announce(&server.doors)?;
 
         let gate = Gate::new(stats.clone());
         let (answering, receiving): (Listeners, Listeners) =
             listeners.into_iter().partition(|(name, ..)| *name == "http");
         for (_, listener, _) in answering {
-            server.serve(listener, gate.router());
+            let router = match server.token.clone() {
+                Some(token) => gate.router_for(token),
+                None => gate.router(),
+            };
+            server.serve("http", listener, router);
         }
-        let intake = Intake::starting(config.collector.clone(), Arc::clone(&clock), stats.clone());
+        let intake = Intake::within(config.collector.clone(), memory.clone(), Arc::clone(&clock), stats.clone());
         for (name, listener, _) in receiving {
             match name {
-                "otlp_grpc" => server.serve_grpc(listener, intake.clone()),
-                _ => server.serve(listener, collector::http_router(intake.clone())),
+                "otlp_grpc" => server.serve_grpc(name, listener, intake.clone()).await?,
+                _ => {
+                    let router = collector::http_router(intake.clone());
+                    let router = server.protect(router, collector::Door::Http, &intake);
+                    server.serve(name, listener, router);
+                }
             }
         }
         let store = open_store(config, &clock, &stats).await?;
@@ -87,7 +106,9 @@ impl Server {
         intake.open(store.writer());
         server.watch_itself(config, &store, &intake, &clock, &stats);
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
-        gate.open(query::api::router(state.with_rules(rules.clone()).with_notifier(notifier.clone())));
+        gate.open(query::api::router(
+            state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory),
+        ));
         rules.run();
         let stop = Stop::new();
         let said = stop.said();
@@ -177,7 +198,13 @@ impl Server {
         }
     }
 
-    fn new(config: &Config, listeners: &Listeners, clock: &dyn Clock) -> Self {
+    fn new(
+        config: &Config,
+        listeners: &Listeners,
+        token: Option<Arc<TokenFile>>,
+        stats: &Stats,
+        clock: &dyn Clock,
+    ) -> Self {
         let api = query::api::Server::new(env!("CARGO_PKG_VERSION"), clock.now());
         for (name, _, address) in listeners {
             api.add_door(*name, address.to_string());
@@ -188,6 +215,13 @@ impl Server {
             serving: JoinSet::new(),
             working: JoinSet::new(),
             in_flight: InFlight::new(),
+            connections: Connections::new(
+                config.connections_max,
+                config.connections_per_peer_max,
+                config.collector.connection_bytes_max,
+                stats,
+            ),
+            token,
             drain_timeout: Duration::from_millis(config.drain_timeout_ms),
             api: Arc::new(api),
             behind: None,
@@ -212,15 +246,69 @@ impl Server {
         self.working.spawn(own.run(self.stop.said()));
     }
 
-    fn serve(&mut self, listener: TcpListener, router: Router) {
-        let (stop, router) = (self.stop.said(), self.in_flight.around(router));
-        self.serving.spawn(async move { Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?) });
+    fn serve(&mut self, name: &'static str, listener: TcpListener, router: Router) {
+        let router = self.in_flight.around(router);
+        self.take_connections(name, listener, router, Speaks::Both);
     }
 
-    fn serve_grpc(&mut self, listener: TcpListener, intake: Intake) {
+    async fn serve_grpc(
+        &mut self,
+        name: &'static str,
+        listener: TcpListener,
+        intake: Intake,
+    ) -> Result<(), anyhow::Error> {
+        let (router, health) = collector::grpc_router(intake.clone()).await?;
+        let router = self.protect(router, collector::Door::Grpc, &intake);
         let stop = self.stop.said();
-        self.serving.spawn(async move { Ok(collector::serve_grpc(intake, listener, stop).await?) });
+        // It never ends by itself, and says NOT_SERVING until the last connection is closed.
+        self.serving.spawn(async move {
+            tokio::select! {
+                () = health => {}
+                () = async { stop.await; tokio::time::sleep(GOODBYE).await } => {}
+            }
+            Ok(())
+        });
+        self.take_connections(name, listener, router, Speaks::Http2);
+        Ok(())
     }
+
+    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router, speaks: Speaks) {
+        let (connections, stop) = (self.connections.clone(), self.stop.clone());
+        self.serving.spawn(async move {
+            connections.serve(name, listener, router, speaks, stop).await;
+            Ok(())
+        });
+    }
+
+    fn protect(&self, router: Router, door: collector::Door, intake: &Intake) -> Router {
+        let Some(token) = self.token.clone() else { return router };
+        collector::protect(router, door, intake, Arc::new(move |headers: &HeaderMap| token.is_shown_by(headers)))
+    }
+}
+
+fn open_token(config: &Config) -> Result<Option<Arc<TokenFile>>, Failure> {
+    if config.token_file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    TokenFile::open(&config.token_file).map(|token| Some(Arc::new(token))).map_err(Failure::wrong_use)
+}
+
+// The settings as they are within the memory that there is.
+fn fitted(config: &Config) -> Config {
+    let mut fitted = config.clone();
+    fitted.memory_bytes_max = memory::limit(config);
+    memory::fit(&mut fitted);
+    tracing::info!(memory_bytes_max = fitted.memory_bytes_max, "memory limit");
+    if (&fitted.store, &fitted.collector) != (&config.store, &config.collector) {
+        tracing::info!(
+            head_bytes_max = fitted.store.head_bytes_max,
+            flush_bytes = fitted.store.flush_bytes,
+            request_bytes_max = fitted.collector.request_bytes_max,
+            series_max = fitted.collector.series_max,
+            "settings are lowered to fit into it"
+        );
+    }
+    fitted
 }
 
 // First the rules, which hand alerts over, then those who tell of them.
@@ -246,13 +334,13 @@ fn wrong_rules(error: LoadError) -> Failure {
 fn check(config: &Config) -> Result<(), Failure> {
     config.collector.check().map_err(Failure::wrong_use)?;
     rules::reload::load(&config.rules.files).map_err(wrong_rules)?;
-    // Nobody checks who asks yet, so the network is let in only by somebody who says so.
+    // Unless somebody checks who asks, the network is let in only by somebody who says so.
+    let checked = config.insecure || !config.token_file.as_os_str().is_empty();
     let mut addresses = config.doors().into_iter().filter_map(|(name, door)| Some((name, door.address()?)));
     match addresses.find(|(_, address)| !address.ip().is_loopback()) {
-        Some((name, address)) if !config.insecure => {
+        Some((name, address)) if !checked => {
             let error = anyhow::anyhow!("{name} = {address} would let the network in, and nobody checks who asks");
-            let hint =
-                "bind a loopback address, or give --insecure if everybody who reaches this machine may read and write";
+            let hint = "give a --token-file, bind a loopback address, or give --insecure if everybody who reaches this machine may read and write";
             Err(Failure::wrong_use(error).with_hint(Some(hint)))
         }
         _ => Ok(()),

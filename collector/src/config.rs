@@ -12,6 +12,20 @@ pub struct Config {
     pub request_bytes_max: u64,
     /// Bytes of all requests in flight together, compressed and decompressed. What comes beyond is refused for a while.
     pub in_flight_bytes_max: u64,
+    /// The same for the requests of one connection.
+    pub connection_bytes_max: u64,
+    /// Bytes a second below which a body that arrives is given up; 0 for any speed.
+    pub body_bytes_per_s_min: u64,
+    /// Attributes of one item, resource or scope. What has more is rejected.
+    pub attributes_max: u64,
+    /// Bytes of an attribute's key.
+    pub attribute_key_bytes_max: u64,
+    /// Bytes of an attribute's value.
+    pub attribute_value_bytes_max: u64,
+    /// Attributes of a metric's point: they become labels.
+    pub labels_max: u64,
+    /// Series that points may belong to within an hour or two. Points of further ones are rejected.
+    pub series_max: u64,
     /// Seconds in which the body of a request must have arrived.
     pub body_timeout_s: u64,
     /// Attribute keys that carry the correlation id, the first that is present counts.
@@ -24,6 +38,13 @@ impl Default for Config {
         Self {
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             in_flight_bytes_max: limits::IN_FLIGHT_BYTES_MAX,
+            connection_bytes_max: limits::CONNECTION_BYTES_MAX,
+            body_bytes_per_s_min: limits::BODY_BYTES_PER_S_MIN,
+            attributes_max: limits::ATTRIBUTES_MAX,
+            attribute_key_bytes_max: limits::ATTRIBUTE_KEY_BYTES_MAX,
+            attribute_value_bytes_max: limits::ATTRIBUTE_VALUE_BYTES_MAX,
+            labels_max: limits::LABELS_MAX,
+            series_max: limits::SERIES_MAX,
             body_timeout_s: 30,
             correlation_keys: keys.map(str::to_owned).to_vec(),
         }
@@ -56,6 +77,10 @@ impl Config {
         if self.in_flight_bytes_max < least {
             let why = format!("it must be at least twice request_bytes_max, {least}");
             return Err(ConfigError { key: "in_flight_bytes_max", value: self.in_flight_bytes_max, why });
+        }
+        if self.connection_bytes_max < least {
+            let why = format!("it must be at least twice request_bytes_max, {least}");
+            return Err(ConfigError { key: "connection_bytes_max", value: self.connection_bytes_max, why });
         }
         if self.body_timeout_s == 0 {
             let why = "it must be at least 1".to_owned();

@@ -13,6 +13,7 @@ mod json;
 mod logs;
 mod points;
 mod resource;
+mod series;
 mod spans;
 mod weight;
 
@@ -22,10 +23,11 @@ use model::Timestamp;
 
 pub use self::logs::logs;
 pub use self::points::points;
+pub use self::series::SeriesGate;
 pub use self::spans::spans;
 
 use crate::limits;
-use crate::{DecodeError, Outcome, Reason, Warning};
+use crate::{Config, DecodeError, Outcome, Reason, Warning};
 
 /// How the bytes are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +47,8 @@ pub struct Context<'a> {
     pub correlation_keys: &'a [String],
     /// Bounds.
     pub limits: Limits,
+    /// Who says whether one more series may come, if anybody does.
+    pub series: Option<&'a SeriesGate>,
 }
 
 /// Bounds of conversion. The defaults are those of [`crate::limits`].
@@ -56,6 +60,14 @@ pub struct Limits {
     pub expanded_bytes_max: u64,
     /// See [`limits::DECODED_BYTES_MAX`].
     pub decoded_bytes_max: u64,
+    /// See [`limits::ATTRIBUTES_MAX`].
+    pub attributes_max: usize,
+    /// See [`limits::ATTRIBUTE_KEY_BYTES_MAX`].
+    pub attribute_key_bytes_max: usize,
+    /// See [`limits::ATTRIBUTE_VALUE_BYTES_MAX`].
+    pub attribute_value_bytes_max: usize,
+    /// See [`limits::LABELS_MAX`].
+    pub labels_max: usize,
 }
 
 impl Default for Limits {
@@ -64,8 +76,31 @@ impl Default for Limits {
             value_depth_max: limits::VALUE_DEPTH_MAX,
             expanded_bytes_max: limits::EXPANDED_BYTES_MAX,
             decoded_bytes_max: limits::DECODED_BYTES_MAX,
+            attributes_max: saturated(limits::ATTRIBUTES_MAX),
+            attribute_key_bytes_max: saturated(limits::ATTRIBUTE_KEY_BYTES_MAX),
+            attribute_value_bytes_max: saturated(limits::ATTRIBUTE_VALUE_BYTES_MAX),
+            labels_max: saturated(limits::LABELS_MAX),
         }
     }
+}
+
+impl Limits {
+    /// What the configuration says, and no more memory for one request than `memory` bytes for all allow.
+    pub fn new(config: &Config, memory: u64) -> Self {
+        Self {
+            attributes_max: saturated(config.attributes_max),
+            attribute_key_bytes_max: saturated(config.attribute_key_bytes_max),
+            attribute_value_bytes_max: saturated(config.attribute_value_bytes_max),
+            labels_max: saturated(config.labels_max),
+            decoded_bytes_max: limits::DECODED_BYTES_MAX.min(memory / 4),
+            expanded_bytes_max: limits::EXPANDED_BYTES_MAX.min(memory / 2),
+            ..Self::default()
+        }
+    }
+}
+
+fn saturated(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 // The message that the bytes are. What JSON said in another way than OTLP wants is warned about in the outcome.

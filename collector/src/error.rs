@@ -87,6 +87,21 @@ pub enum Refusal {
     /// Other requests hold all the memory that requests may hold.
     #[error("the server is busy with other requests")]
     Overloaded,
+    /// The requests of its connection hold all that one connection may hold.
+    #[error("the other requests of this connection are still being processed")]
+    ConnectionFull,
+    /// The process has no memory to take it with.
+    #[error("the server has reached its memory limit")]
+    Memory,
+    /// The door asks for a token, and there was none or another one.
+    #[error("this server takes requests with its bearer token alone")]
+    Unauthenticated,
+    /// The body arrives in drops.
+    #[error("the body arrives at less than {bytes_per_s} bytes a second")]
+    Drips {
+        /// The limit.
+        bytes_per_s: u64,
+    },
     /// The body did not arrive in time.
     #[error("the body did not arrive within {seconds} s")]
     Slow {
@@ -120,6 +135,8 @@ pub enum RefusalKind {
     NotFound,
     /// The address takes other methods.
     Method,
+    /// Who asks must say who they are.
+    Unauthenticated,
     /// The same request may be taken later.
     Transient {
         /// When to come again.
@@ -139,9 +156,12 @@ impl Refusal {
             Refusal::ContentType { .. } | Refusal::ContentEncoding { .. } => RefusalKind::Unsupported,
             Refusal::UnknownPath { .. } => RefusalKind::NotFound,
             Refusal::Method { .. } => RefusalKind::Method,
-            Refusal::Overloaded => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_OVERLOAD },
+            Refusal::Unauthenticated => RefusalKind::Unauthenticated,
+            Refusal::Overloaded | Refusal::ConnectionFull | Refusal::Memory => {
+                RefusalKind::Transient { retry_after: limits::RETRY_AFTER_OVERLOAD }
+            }
             Refusal::Starting => RefusalKind::Transient { retry_after: limits::RETRY_AFTER_START },
-            Refusal::Slow { .. } | Refusal::Closed => {
+            Refusal::Slow { .. } | Refusal::Drips { .. } | Refusal::Closed => {
                 RefusalKind::Transient { retry_after: limits::RETRY_AFTER_FAILURE }
             }
             Refusal::Store(StoreError::TooLarge { .. }) => RefusalKind::TooLarge,
@@ -166,6 +186,10 @@ impl Refusal {
             Refusal::UnknownPath { .. } => "unknown_path",
             Refusal::Method { .. } => "method",
             Refusal::Overloaded => "overloaded",
+            Refusal::ConnectionFull => "connection_full",
+            Refusal::Memory => "memory",
+            Refusal::Unauthenticated => "unauthenticated",
+            Refusal::Drips { .. } => "slow_body",
             Refusal::Slow { .. } => "slow_body",
             Refusal::Starting => "starting",
             Refusal::Closed => "closed",
@@ -206,9 +230,14 @@ impl Refusal {
             Refusal::ContentEncoding { .. } => "send gzip, zstd or identity",
             Refusal::UnknownPath { .. } => "send to /v1/logs, /v1/traces or /v1/metrics",
             Refusal::Method { .. } => "send POST",
-            Refusal::Overloaded | Refusal::Slow { .. } | Refusal::Starting | Refusal::Closed => {
-                "send the same request again later"
-            }
+            Refusal::Unauthenticated => "send the header Authorization: Bearer TOKEN",
+            Refusal::Overloaded
+            | Refusal::ConnectionFull
+            | Refusal::Memory
+            | Refusal::Slow { .. }
+            | Refusal::Drips { .. }
+            | Refusal::Starting
+            | Refusal::Closed => "send the same request again later",
             Refusal::Store(error) if error.kind() == ErrorKind::Transient => "send the same request again later",
             Refusal::Store(_) | Refusal::Defect => "the server's log says more",
         };

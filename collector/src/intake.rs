@@ -7,14 +7,16 @@ use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use model::memory::Memory;
 use model::stats::Stats;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
 use store::{Batch, Writer};
 use tokio::sync::Semaphore;
 
-use crate::convert::{self, Context, Encoding, Limits};
+use crate::convert::{self, Context, Encoding, Limits, SeriesGate};
 use crate::pipeline::{Passage, Pipeline, Reservation};
+use crate::receipts::Fingerprint;
 use crate::receiver::Door;
 use crate::receiver::decode::{self, Compression};
 use crate::stats::Counters;
@@ -35,6 +37,8 @@ struct Inner {
     pipeline: Arc<Pipeline>,
     // Large conversions at a time: more than there are cores would only hold more memory.
     conversions: Arc<Semaphore>,
+    limits: Limits,
+    series: SeriesGate,
 }
 
 /// A request whose bytes have all arrived.
@@ -58,12 +62,21 @@ impl Intake {
 
     /// The same before the store is there: until [`Intake::open`] every request is told to come again later.
     pub fn starting(config: Config, clock: Arc<dyn Clock>, stats: Stats) -> Self {
+        Self::within(config, Memory::unlimited(), clock, stats)
+    }
+
+    /// The same in a process that may take so much memory.
+    pub fn within(config: Config, memory: Memory, clock: Arc<dyn Clock>, stats: Stats) -> Self {
+        let limits = Limits::new(&config, memory.limit());
         let counters = Counters::new(stats);
-        let pipeline = Pipeline::new(config.in_flight_bytes_max, counters.in_flight_bytes.clone());
+        let pipeline = Pipeline::new(config.in_flight_bytes_max, memory.clone(), counters.in_flight_bytes.clone());
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let conversions = Arc::new(Semaphore::new(cores));
+        // All of them at their greatest take half of the memory.
+        let at_a_time = memory.limit() / 2 / limits.decoded_bytes_max.max(1);
+        let conversions = Arc::new(Semaphore::new(cores.min(usize::try_from(at_a_time).unwrap_or(cores)).max(1)));
+        let series = SeriesGate::new(config.series_max, Arc::clone(&clock));
         let writer = OnceLock::new();
-        Self { inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions }) }
+        Self { inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions, limits, series }) }
     }
 
     /// From now on requests are taken, and go to this store.
@@ -143,28 +156,28 @@ impl Inner {
             Compression::Gzip => limits::INLINE_COMPRESSED_BYTES_MAX,
             Compression::Zstd => 0,
         };
-        let outcome = if arrival.body.len() <= inline_max {
-            let (batch, outcome, _reservation) = self.convert(arrival)?;
+        let (outcome, print) = if arrival.body.len() <= inline_max {
+            let (batch, outcome, print, _reservation) = self.convert(arrival)?;
             self.store(batch).await?;
-            outcome
+            (outcome, print)
         } else {
             self.carry_aside(arrival).await?
         };
-        self.counters.stored(door, signal, &outcome, self.clock.monotonic().saturating_sub(started));
+        self.counters.stored(door, signal, &outcome, print, self.clock.monotonic().saturating_sub(started));
         Ok(outcome)
     }
 
     // The same on a thread that may block: conversion, and the store's encoding of the batch, take a core for a while.
-    async fn carry_aside(self: &Arc<Self>, arrival: Arrival) -> Result<Outcome, Refusal> {
+    async fn carry_aside(self: &Arc<Self>, arrival: Arrival) -> Result<(Outcome, Fingerprint), Refusal> {
         let permit = Arc::clone(&self.conversions).acquire_owned().await.map_err(|_| Refusal::Closed)?;
         let inner = Arc::clone(self);
         let runtime = tokio::runtime::Handle::current();
         let work = tokio::task::spawn_blocking(move || {
-            let (batch, outcome, _reservation) = inner.convert(arrival)?;
+            let (batch, outcome, print, _reservation) = inner.convert(arrival)?;
             // What follows mostly waits for the disk.
             drop(permit);
             runtime.block_on(inner.store(batch))?;
-            Ok(outcome)
+            Ok((outcome, print))
         });
         work.await.unwrap_or(Err(Refusal::Defect))
     }
@@ -181,21 +194,23 @@ impl Inner {
     }
 
     // The work of one core: decompression and conversion.
-    fn convert(&self, arrival: Arrival) -> Result<(Batch, Outcome, Reservation), Refusal> {
+    fn convert(&self, arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
         let Arrival { door, signal, encoding, compression, body, mut reservation } = arrival;
         let wire_bytes = body.len();
         let bytes_max = self.config.request_bytes_max;
         let bytes = decode::decompress(compression, body, bytes_max, |more| reservation.grow(more))?;
         self.counters.arrived(door, signal, wire_bytes, bytes.len());
         let (batch, outcome) = self.to_batch(signal, &bytes, encoding, &self.context())?;
-        Ok((batch, outcome, reservation))
+        let print = self.counters.receipts.fingerprint(signal, &bytes);
+        Ok((batch, outcome, print, reservation))
     }
 
     fn context(&self) -> Context<'_> {
         Context {
             received: self.clock.now(),
             correlation_keys: &self.config.correlation_keys,
-            limits: Limits::default(),
+            limits: self.limits,
+            series: Some(&self.series),
         }
     }
 

@@ -90,3 +90,46 @@ pub const HTTP2_STREAMS_MAX: u32 = 1000;
 
 /// A connection that says nothing for so long is asked whether it is still there.
 pub const HTTP2_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Default of the bytes that the requests of one connection hold together: one request of the greatest size, compressed and
+/// decompressed, or very many of common size. The other half of what all may hold is for others.
+pub const CONNECTION_BYTES_MAX: u64 = 128 << 20;
+
+/// Default of the speed below which a body is given up. A telephone line is three times as fast.
+pub const BODY_BYTES_PER_S_MIN: u64 = 1 << 10;
+
+/// The speed of a body is judged over so long: networks pause for some seconds now and then.
+pub const BODY_WINDOW: Duration = Duration::from_secs(10);
+
+/// Bytes that are read and thrown away of a request without its token: enough for a client that sends a common request
+/// before it reads the answer, too little to keep the server busy.
+pub const STRANGERS_BYTES_MAX: u64 = 1 << 20;
+
+/// Default of the attributes of an item, resource or scope. SDKs stop at 128; whoever sends documents as log records may have
+/// thousands.
+pub const ATTRIBUTES_MAX: u64 = 10_000;
+
+/// Default of the bytes of an attribute's key. Keys become names of columns.
+pub const ATTRIBUTE_KEY_BYTES_MAX: u64 = 1 << 10;
+
+/// Default of the bytes of an attribute's value: a long stack trace or prompt has tens of KiB.
+pub const ATTRIBUTE_VALUE_BYTES_MAX: u64 = 1 << 20;
+
+/// Default of the attributes of a point. SDKs stop at 128; each becomes a label, which every query carries along.
+pub const LABELS_MAX: u64 = 512;
+
+/// Default of the series that points may belong to at a time. Each takes some KiB of memory in heads and queries.
+pub const SERIES_MAX: u64 = 2_000_000;
+
+/// Series that nobody has sent for one to two of these are forgotten.
+pub const SERIES_PERIOD: Duration = Duration::from_secs(3_600);
+
+/// Services that receipts name, over both doors. Senders choose the names: each takes a dozen series of our own metrics.
+pub const SERVICES_NAMED_MAX: usize = 200;
+
+/// Characters of a service's name in receipts.
+pub const SERVICE_NAME_CHARS_MAX: usize = 128;
+
+/// Stored requests that are remembered to recognise one that is sent again: an exporter gives up after some minutes, and
+/// a few hundred requests a second are common. 8 bytes each, twice.
+pub const REMEMBERED_REQUESTS_MAX: usize = 1 << 16;

@@ -35,11 +35,21 @@ pub enum Reason {
     Depth,
     /// The resource, scope and metric are too large for so many items.
     Expansion,
+    /// A list of attributes is too long.
+    Attributes,
+    /// An attribute's key is too long.
+    AttributeKey,
+    /// An attribute's value is too large.
+    AttributeValue,
+    /// A point has too many attributes.
+    Labels,
+    /// The point's series would be one too many.
+    Series,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 16] = [
         Reason::TraceId,
         Reason::SpanId,
         Reason::ParentSpanId,
@@ -51,6 +61,11 @@ impl Reason {
         Reason::MetricName,
         Reason::Depth,
         Reason::Expansion,
+        Reason::Attributes,
+        Reason::AttributeKey,
+        Reason::AttributeValue,
+        Reason::Labels,
+        Reason::Series,
     ];
 
     /// The word of the counters.
@@ -67,6 +82,11 @@ impl Reason {
             Reason::MetricName => "metric_name_empty",
             Reason::Depth => "nested_too_deep",
             Reason::Expansion => "expanded_too_large",
+            Reason::Attributes => "too_many_attributes",
+            Reason::AttributeKey => "attribute_key_too_long",
+            Reason::AttributeValue => "attribute_value_too_large",
+            Reason::Labels => "too_many_labels",
+            Reason::Series => "too_many_series",
         }
     }
 
@@ -83,6 +103,13 @@ impl Reason {
             Reason::Bounds => "explicit_bounds do not ascend strictly",
             Reason::MetricName => "the metric has no name",
             Reason::Depth => "an attribute value is nested too deep",
+            Reason::Attributes => {
+                "an item, its resource or its scope has more attributes than collector.attributes_max"
+            }
+            Reason::AttributeKey => "an attribute's key is longer than collector.attribute_key_bytes_max",
+            Reason::AttributeValue => "an attribute's value is larger than collector.attribute_value_bytes_max",
+            Reason::Labels => "the point has more attributes than collector.labels_max",
+            Reason::Series => "its series would be one more than collector.series_max",
             Reason::Expansion => "resource, scope and metric take too much memory when every item carries them",
         }
     }
@@ -99,6 +126,10 @@ impl Reason {
             Reason::Bounds => "sort the bounds, without repetition or NaN",
             Reason::MetricName => "name the metric",
             Reason::Depth => "flatten the value, or send it as text",
+            Reason::Attributes | Reason::Labels => "send fewer attributes, or raise the limit",
+            Reason::AttributeKey => "keep what differs in the value, not in the key",
+            Reason::AttributeValue => "shorten the value, send it as the body of a log record, or raise the limit",
+            Reason::Series => "keep ids and other endless values out of metric attributes, or raise the limit",
             Reason::Expansion => "shorten the resource attributes, or send fewer items per request",
         }
     }
@@ -222,6 +253,64 @@ pub struct Outcome {
     pub rejected: Tally<Reason>,
     /// Items kept in another form than they were sent.
     pub warnings: Tally<Warning>,
+    /// The same by the service that sent it.
+    pub services: Services,
+}
+
+/// What became of a request's items by the service that sent them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    by: BTreeMap<String, OfService>,
+    open: Option<Open>,
+}
+
+/// The items of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfService {
+    /// Items in the columns.
+    pub accepted: u64,
+    /// Items that are not.
+    pub rejected: Vec<(Reason, u64)>,
+}
+
+// The service whose items are at hand, and the counts when they began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Open {
+    name: String,
+    accepted: u64,
+    rejected: Vec<(Reason, u64)>,
+}
+
+impl Services {
+    /// Every service of the request; the one without a name is empty.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &OfService)> {
+        self.by.iter().map(|(name, of)| (name.as_str(), of))
+    }
+}
+
+impl Outcome {
+    /// What is noted from here on is `service`'s.
+    pub(crate) fn begin(&mut self, service: &str) {
+        self.settle();
+        let rejected = self.rejected.iter().map(|(reason, noted)| (reason, noted.count)).collect();
+        self.services.open = Some(Open { name: service.to_owned(), accepted: self.accepted, rejected });
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn settle(&mut self) {
+        let Some(open) = self.services.open.take() else { return };
+        let of = self.services.by.entry(open.name).or_default();
+        of.accepted += self.accepted - open.accepted;
+        for (reason, noted) in self.rejected.iter() {
+            let before = open.rejected.iter().find(|(known, _)| *known == reason).map_or(0, |(_, count)| *count);
+            let more = noted.count - before;
+            match of.rejected.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, count)) => *count += more,
+                None if more > 0 => of.rejected.push((reason, more)),
+                None => {}
+            }
+        }
+    }
 }
 
 /// OTLP's `partial_success`.
@@ -294,6 +383,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn items_are_counted_for_the_service_that_sent_them() {
+        let mut outcome = Outcome::default();
+        for (service, accepted, rejected) in [("a", 2, 1), ("b", 1, 0), ("a", 3, 2), ("", 0, 0)] {
+            outcome.begin(service);
+            outcome.accepted += accepted;
+            outcome.rejected.note(Reason::SpanId, rejected, String::new);
+        }
+        outcome.settle();
+        let counted: Vec<_> = outcome.services.iter().collect();
+        let (a, b) = (&counted[1], &counted[2]);
+        assert_eq!(counted.len(), 3, "the one that sent nothing asked as well");
+        assert_eq!((a.0, a.1.accepted, a.1.rejected.clone()), ("a", 5, vec![(Reason::SpanId, 3)]));
+        assert_eq!((b.0, b.1.accepted, b.1.rejected.is_empty()), ("b", 1, true));
+    }
+
+    #[test]
     fn says_nothing_when_all_went_well() {
         let outcome = Outcome { accepted: 3, ..Outcome::default() };
         assert_eq!(outcome.partial_success(Signal::Logs), None);
@@ -306,10 +411,10 @@ mod tests {
             outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
         }
         let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
-        assert_eq!(partial.rejected, 66);
-        assert!(partial.message.starts_with("66 of 67 data points rejected: 11 because "), "{}", partial.message);
-        assert!(partial.message.contains("(first place 10)"), "{}", partial.message);
-        assert!(partial.message.ends_with("; 21 for other reasons"), "{}", partial.message);
+        assert_eq!(partial.rejected, 136);
+        assert!(partial.message.starts_with("136 of 137 data points rejected: 16 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 15)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 66 for other reasons"), "{}", partial.message);
     }
 
     #[test]

@@ -5,15 +5,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::memory::Memory;
 use model::stats::Gauge;
 use tokio::sync::{Notify, watch};
 
-use crate::Refusal;
+use crate::{Refusal, Share};
 
 /// The requests in flight.
 #[derive(Debug)]
 pub struct Pipeline {
     bytes_max: u64,
+    memory: Memory,
     state: Mutex<State>,
     // Told when the last passage ends.
     idle: Notify,
@@ -36,9 +38,10 @@ struct State {
 
 impl Pipeline {
     /// A pipeline that is not open yet, whose requests may hold `bytes_max` together, shown in `gauge`.
-    pub fn new(bytes_max: u64, gauge: Gauge) -> Arc<Self> {
+    /// What they will take until they are stored is asked of `memory`.
+    pub fn new(bytes_max: u64, memory: Memory, gauge: Gauge) -> Arc<Self> {
         let (phase, _) = watch::channel(Phase::Starting);
-        Arc::new(Self { bytes_max, state: Mutex::default(), idle: Notify::new(), phase, gauge })
+        Arc::new(Self { bytes_max, memory, state: Mutex::default(), idle: Notify::new(), phase, gauge })
     }
 
     /// Lets requests in from now on.
@@ -50,7 +53,7 @@ impl Pipeline {
     /// An empty reservation for a request that begins to arrive.
     pub fn reserve(self: &Arc<Self>) -> Result<Reservation, Refusal> {
         self.admit()?;
-        Ok(Reservation { pipeline: Arc::clone(self), bytes: 0 })
+        Ok(Reservation { pipeline: Arc::clone(self), bytes: 0, share: None })
     }
 
     /// Lets a request that has arrived go on to conversion and the store. [`Pipeline::close`] waits for it.
@@ -110,15 +113,29 @@ impl Pipeline {
 pub struct Reservation {
     pipeline: Arc<Pipeline>,
     bytes: u64,
+    // Of the connection that it came over.
+    share: Option<Share>,
 }
 
 impl Reservation {
+    /// The same within what one connection may hold. To be called before anything is held.
+    pub fn within(&mut self, share: Option<&Share>) {
+        debug_assert_eq!(self.bytes, 0, "what is held already is not counted");
+        self.share = share.cloned();
+    }
+
     /// Holds `bytes` more, if they fit.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let bytes = bytes as u64;
         let mut state = self.pipeline.lock();
         if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max {
             return Err(Refusal::Overloaded);
+        }
+        if !self.pipeline.memory.has_room_for(state.bytes + bytes) {
+            return Err(Refusal::Memory);
+        }
+        if !self.share.as_ref().is_none_or(|share| share.take(bytes)) {
+            return Err(Refusal::ConnectionFull);
         }
         state.bytes += bytes;
         self.bytes += bytes;
@@ -131,6 +148,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.pipeline.lock();
         state.bytes -= self.bytes;
+        if let Some(share) = &self.share {
+            share.give_back(self.bytes);
+        }
         self.pipeline.gauge.set(state.bytes);
     }
 }
@@ -159,7 +179,7 @@ mod tests {
 
     fn pipeline(bytes_max: u64) -> (Arc<Pipeline>, Gauge) {
         let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
-        let pipeline = Pipeline::new(bytes_max, gauge.clone());
+        let pipeline = Pipeline::new(bytes_max, Memory::unlimited(), gauge.clone());
         assert!(matches!(pipeline.reserve(), Err(Refusal::Starting)));
         pipeline.open();
         (pipeline, gauge)
@@ -197,5 +217,27 @@ mod tests {
         assert!(matches!(pipeline.reserve(), Err(Refusal::Closed)));
         drop(passage);
         closing.await.expect("it returns");
+    }
+
+    #[test]
+    fn one_connection_does_not_take_it_all_and_memory_is_asked_first() {
+        let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
+        let memory = Memory::new(1_000, &Stats::new());
+        let pipeline = Pipeline::new(1_000, memory.clone(), gauge);
+        pipeline.open();
+        let share = Share::new(10);
+        let mut first = pipeline.reserve().expect("open");
+        first.within(Some(&share));
+        first.grow(8).expect("it fits");
+        let mut second = pipeline.reserve().expect("open");
+        second.within(Some(&share));
+        assert!(matches!(second.grow(3), Err(Refusal::ConnectionFull)));
+        drop(first);
+        second.grow(10).expect("it fits again");
+        let mut other = pipeline.reserve().expect("open");
+        memory.saw(900);
+        assert!(matches!(other.grow(100), Err(Refusal::Memory)));
+        memory.saw(100);
+        other.grow(100).expect("there is room");
     }
 }

@@ -9,6 +9,9 @@ use crate::Refusal;
 pub mod decode;
 pub mod grpc;
 pub mod http;
+pub(crate) mod pace;
+pub mod protect;
+pub mod share;
 pub(crate) mod status;
 
 /// A way to send requests.

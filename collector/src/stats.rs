@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::Signal;
 use model::stats::{Counter, Gauge, Seconds, Stats};
 
+use crate::receipts::{Fingerprint, Receipts};
 use crate::receiver::Door;
 use crate::{Outcome, Refusal};
 
@@ -12,6 +13,8 @@ use crate::{Outcome, Refusal};
 #[derive(Debug)]
 pub struct Counters {
     stats: Stats,
+    /// By service.
+    pub receipts: Receipts,
     /// Bytes that requests in flight hold.
     pub in_flight_bytes: Gauge,
     by_door: Vec<OfDoor>,
@@ -38,7 +41,12 @@ impl Counters {
         let doors = Door::ALL.into_iter().flat_map(|door| Signal::ALL.map(|signal| (door, signal)));
         let by_door = doors.map(|(door, signal)| OfDoor::new(&stats, door, signal)).collect();
         let help = "Bytes of requests being received, converted and stored.";
-        Self { in_flight_bytes: stats.gauge("sextant_ingest_in_flight_bytes", help, &[]), by_door, stats }
+        Self {
+            in_flight_bytes: stats.gauge("sextant_ingest_in_flight_bytes", help, &[]),
+            by_door,
+            receipts: Receipts::new(stats.clone()),
+            stats,
+        }
     }
 
     /// Counts a request that has arrived: its bytes as sent and decompressed.
@@ -49,7 +57,8 @@ impl Counters {
     }
 
     /// Counts the items of a request that is stored.
-    pub fn stored(&self, door: Door, signal: Signal, outcome: &Outcome, took: Duration) {
+    pub fn stored(&self, door: Door, signal: Signal, outcome: &Outcome, print: Fingerprint, took: Duration) {
+        self.receipts.stored(door, signal, outcome, print);
         let of_door = self.of(door, signal);
         of_door.accepted.add(outcome.accepted);
         of_door.seconds.observe(took);
@@ -69,6 +78,7 @@ impl Counters {
         self.of(door, signal).requests.add(1);
         if let Err(refusal) = result {
             self.refused(door, signal.as_str(), refusal);
+            self.receipts.refused(door, signal, refusal);
         }
     }
 

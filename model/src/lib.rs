@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod clock;
 pub mod id;
 pub mod labels;
+pub mod memory;
 pub mod names;
 pub mod signal;
 pub mod stats;

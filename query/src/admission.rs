@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use model::memory::Memory;
 use model::stats::{Counter, Stats};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::Config;
+use crate::limits::SLOW_CLIENTS_MAX;
 
 /// The door to the blocking threads. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Admission {
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
     refused: Counter,
+    memory: Option<Memory>,
+    slow: Arc<Semaphore>,
 }
 
 /// Why a query has no result.
@@ -26,6 +30,9 @@ pub enum Refused {
     /// Too many queries are waiting already.
     #[error("too many queries are running")]
     Busy,
+    /// The process has no memory left for an answer.
+    #[error("the server has reached its memory limit")]
+    Memory,
     /// The query's thread ended without a result; a defect, which the log tells.
     #[error("the query ended unexpectedly")]
     Died,
@@ -35,6 +42,15 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
+    slow: Arc<Semaphore>,
+}
+
+impl Permit {
+    /// Gives the permit back for a place among those whose clients are slow: there are more of these, but not many. `None`
+    /// if all are taken.
+    pub fn into_slow(self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slow).try_acquire_owned().ok()
+    }
 }
 
 /// Whether anyone still wants the answer. Looked at between two pieces of work.
@@ -87,7 +103,14 @@ impl Admission {
             waiting: Arc::default(),
             waiting_max: config.waiting_queries,
             refused,
+            memory: None,
+            slow: Arc::new(Semaphore::new(SLOW_CLIENTS_MAX)),
         }
+    }
+
+    /// The same in a process that may take so much memory.
+    pub fn within(self, memory: Memory) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Runs `work` on a blocking thread once a permit is free, and waits for its result.
@@ -114,14 +137,18 @@ impl Admission {
     where
         F: FnOnce(&Cancel, Permit) + Send + 'static,
     {
+        if !self.memory.as_ref().is_none_or(|memory| memory.has_room_for(0)) {
+            return Err(Refused::Memory);
+        }
         let permit = {
             let _place = Place::take(self)?;
             // The semaphore is never closed.
             Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refused::Busy)?
         };
+        let permit = Permit { _permit: permit, slow: Arc::clone(&self.slow) };
         let cancel = Cancel::default();
         let guard = cancel.on_drop();
-        tokio::task::spawn_blocking(move || work(&cancel, Permit { _permit: permit }));
+        tokio::task::spawn_blocking(move || work(&cancel, permit));
         Ok(guard)
     }
 }

@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::routing::get;
+use model::memory::Memory;
 use model::stats::Stats;
 use model::{Clock, Timestamp};
 use store::{Snapshot, Store};
@@ -69,6 +70,11 @@ impl ApiState {
     /// The same with rules to tell of.
     pub fn with_rules(self, rules: Rules) -> Self {
         Self { rules: Some(rules), ..self }
+    }
+
+    /// The same in a process that may take so much memory.
+    pub fn with_memory(self, memory: Memory) -> Self {
+        Self { admission: self.admission.within(memory), ..self }
     }
 
     /// The same, with someone who tells receivers of alerts.

@@ -91,3 +91,7 @@ pub const ID_BYTES_MAX: usize = 1_024;
 /// Seconds that a client may take for one piece of an answer. Such an answer no longer keeps other queries waiting, but it
 /// keeps a thread.
 pub const SLOW_CLIENT_S: u64 = 300;
+
+/// Answers whose clients are slower than the disk, at a time. Each holds a blocking thread and some chunks; further ones are
+/// cut off, and their clients see an answer without an end.
+pub const SLOW_CLIENTS_MAX: usize = 64;

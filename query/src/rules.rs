@@ -21,6 +21,7 @@ pub mod recording;
 pub mod reload;
 pub mod restore;
 pub mod rule;
+pub mod samples;
 pub mod show;
 pub mod state;
 pub mod template;

@@ -37,6 +37,9 @@ pub struct DoorArgs {
     /// Where answers go out: IP:PORT or off [default: 127.0.0.1:3300].
     #[arg(long, value_name = "ADDRESS")]
     http: Option<Door>,
+    /// A file whose first line is the token that every request has to show.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Let doors be open to the network although nobody checks who asks.
     #[arg(long)]
     insecure: bool,
@@ -49,6 +52,9 @@ impl DoorArgs {
         set(&mut config.otlp_grpc, self.otlp_grpc);
         set(&mut config.otlp_http, self.otlp_http);
         set(&mut config.http, self.http);
+        if let Some(file) = &self.token_file {
+            config.token_file.clone_from(file);
+        }
         config.insecure |= self.insecure;
     }
 }

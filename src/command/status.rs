@@ -46,8 +46,51 @@ fn draw(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
     ] {
         screen.line(&format!("{name:<12} {}", tui::sanitize::line(&value)))?;
     }
+    let memory = &status.memory;
+    let [resident, limit] = [memory.resident_bytes, memory.limit_bytes].map(bytes);
+    screen.line(&format!("{:<12} {resident} of {limit}, {} in flight", "memory", bytes(memory.in_flight_bytes)))?;
     screen.line("")?;
-    draw_storage(status, screen)
+    draw_storage(status, screen)?;
+    draw_receipts(status, screen)
+}
+
+// What became of what was sent.
+fn draw_receipts(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
+    if status.receipts.is_empty() {
+        return Ok(());
+    }
+    screen.line("")?;
+    let mut table = Table::new(&[
+        ("DOOR", Align::Left),
+        ("SERVICE", Align::Left),
+        ("SIGNAL", Align::Left),
+        ("REQUESTS", Align::Right),
+        ("ACCEPTED", Align::Right),
+        ("DUPLICATES", Align::Right),
+        ("REJECTED", Align::Right),
+        ("SHED", Align::Right),
+        ("WHY", Align::Left),
+    ]);
+    for of in &status.receipts {
+        let sum = |by: &std::collections::BTreeMap<String, u64>| by.values().sum::<u64>().to_string();
+        let why = of.rejected.iter().chain(&of.shed).chain(&of.refused).filter(|(_, count)| **count > 0);
+        let why: Vec<String> = why.map(|(reason, count)| format!("{reason} {count}")).collect();
+        table.push(
+            screen,
+            vec![
+                of.door.as_str().into(),
+                of.service.as_str().into(),
+                of.signal.as_str().into(),
+                of.requests.to_string().into(),
+                of.accepted.to_string().into(),
+                of.duplicates.to_string().into(),
+                sum(&of.rejected).into(),
+                sum(&of.shed).into(),
+                why.join(", ").as_str().into(),
+            ],
+        )?;
+    }
+    table.settle(screen)
 }
 
 /// The write-ahead log and the tables.

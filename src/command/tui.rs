@@ -12,6 +12,7 @@ use tui::effect::TroubleKind;
 use tui::fetch::Sources;
 use tui::limits::{SILENCE_MAX, SIZE_MAX, SIZE_MIN};
 use tui::runtime::once::{once, plain};
+use tui::runtime::picture::svg;
 use tui::runtime::{Keyboard, moment, run as run_dashboard};
 use tui::screen::{self, Spec};
 use tui::session::Range;
@@ -67,6 +68,8 @@ enum Format {
     Plain,
     /// What the screen shows, for programs.
     Json,
+    /// The screen as a picture, for documents.
+    Svg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -178,6 +181,7 @@ async fn print(args: &TuiArgs, client: &Client, clock: &dyn Clock) -> Outcome {
     };
     let text = match args.format {
         Format::Plain => plain(&mut state, args.size),
+        Format::Svg => svg(&mut state, args.theme().palette, args.size),
         Format::Json => {
             let json = serde_json::to_string(&state.top().json()).context("cannot write the screen as JSON")?;
             format!("{}\n", sanitize::json(&json))

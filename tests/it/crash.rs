@@ -25,3 +25,12 @@ async fn receivers_that_were_away_hear_every_transition() {
     let report = campaign::r17::run(Path::new(BINARY), 1, fastrand::u64(..), outage, |_| {}).await.expect("a trial");
     assert_eq!(report.failures, 0, "{}", report.to_table());
 }
+
+#[tokio::test]
+async fn slow_connections_are_closed_and_keep_nobody_waiting() {
+    let seconds = Duration::from_secs(13);
+    // Other tests run beside this one; the campaign itself allows twice the time.
+    let plan = campaign::r11::Plan { connections: 120, seconds, records: 2_000, factor: 50 };
+    let figures = campaign::r11::run(Path::new(BINARY), &plan).await.expect("a campaign");
+    assert!(figures.wrong.is_empty(), "{}", figures.to_table());
+}

@@ -1,11 +1,12 @@
 //! The one impure place of the dashboard: reads keys, does effects, tells the time, and draws when there is something new.
 //!
-//! Keys come from a thread of their own, answers from one task per question, followed rows from the [`tail`]. Every queue is
+//! Keys come from a thread of their own, answers from one task per question, followed rows from `tail`. Every queue is
 //! bounded. A frame is drawn when the state says that something changed, and no sooner than [`FRAME_INTERVAL`] after the one
 //! before.
 
 mod fetches;
 pub mod once;
+pub mod picture;
 mod tail;
 
 use std::io;

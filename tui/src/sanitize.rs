@@ -2,7 +2,7 @@
 //! stands beside them, are shown instead of obeyed. Telemetry is written by whoever can reach a service, so every string
 //! of it passes here before it is printed. Who prints to a pipe or a file needs none of this.
 //!
-//! [`line`] and [`json`] are for what is printed; [`Safe`] is for screens, where every character must also have its cell.
+//! [`line()`] and [`json`] are for what is printed; [`Safe`] is for screens, where every character must also have its cell.
 
 mod safe;
 

@@ -98,6 +98,38 @@ impl Drop for Terminal {
     }
 }
 
+/// A terminal that nobody sees: frames are compared and encoded as for a real one, and the bytes are thrown away. For
+/// measuring.
+pub struct Blank {
+    terminal: ratatui::Terminal<CrosstermBackend<io::Sink>>,
+    size: (u16, u16),
+}
+
+impl Blank {
+    /// One of this size.
+    pub fn new(size: (u16, u16)) -> io::Result<Self> {
+        let viewport = ratatui::Viewport::Fixed(ratatui::layout::Rect::new(0, 0, size.0, size.1));
+        let backend = CrosstermBackend::new(io::sink());
+        let terminal = ratatui::Terminal::with_options(backend, ratatui::TerminalOptions { viewport })?;
+        Ok(Self { terminal, size })
+    }
+}
+
+impl Surface for Blank {
+    fn size(&self) -> io::Result<(u16, u16)> {
+        Ok(self.size)
+    }
+
+    fn draw(&mut self, paint: &mut dyn FnMut(&mut Buffer)) -> io::Result<()> {
+        self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
+        Ok(())
+    }
+
+    fn copy(&mut self, _: &Safe) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The sequence that puts `text` on the clipboard, at most [`COPY_BYTES_MAX`] bytes of it.
 pub fn osc52(text: &Safe) -> String {
     let text = text.as_str();

@@ -1,5 +1,5 @@
 //! Widgets: pure functions that draw into a buffer. They know neither the app nor the client, and take texts only as
-//! [`Safe`](crate::sanitize::Safe) or `&'static str` (see [`Harmless`]), numbers, and a [`Theme`](crate::theme::Theme).
+//! [`Safe`] or `&'static str` (see [`Harmless`]), numbers, and a [`Theme`].
 //! Whatever is drawn stays inside the area that was given, however small that is.
 
 pub mod axis;

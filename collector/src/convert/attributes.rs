@@ -5,36 +5,44 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use store::schema::ValueRef;
 
+use super::Limits;
+use crate::Reason;
+
 /// A key-value list together with what it needs to be borrowed from: nested values have another form in the store.
 #[derive(Debug)]
 pub(super) struct KeyValues<'a> {
     list: &'a [KeyValue],
     // Arrays, maps and empty values, in the order of the list.
     nested: Vec<AttributeValue>,
-    /// Whether a value is nested deeper than allowed; such a list must not be used.
-    pub too_deep: bool,
+    /// Why this list must not be used: a value is nested too deep, or something is too many or too large.
+    pub fault: Option<Reason>,
     /// Whether there were string indexes, read as absent.
     pub string_index: bool,
 }
 
 impl<'a> KeyValues<'a> {
-    pub(super) fn new(list: &'a [KeyValue], depth_max: usize) -> Self {
-        let mut held = Self { list, nested: Vec::new(), too_deep: false, string_index: false };
+    pub(super) fn new(list: &'a [KeyValue], limits: &Limits) -> Self {
+        let mut held = Self { list, nested: Vec::new(), fault: oversized(list, limits), string_index: false };
         for entry in list {
             held.string_index |= entry.key_strindex != 0;
             if plain(entry.value.as_ref()).is_none() {
-                match nested(entry.value.as_ref(), depth_max, &mut held.string_index) {
+                match nested(entry.value.as_ref(), limits.value_depth_max, &mut held.string_index) {
                     Some(value) => held.nested.push(value),
-                    None => held.too_deep = true,
+                    None => held.fault = Some(Reason::Depth),
                 }
             }
         }
         held
     }
 
+    /// The list as it came.
+    pub(super) fn list(&self) -> &'a [KeyValue] {
+        self.list
+    }
+
     /// The pairs in the order they were sent.
     pub(super) fn refs(&self) -> Vec<(&str, ValueRef<'_>)> {
-        if self.too_deep {
+        if self.fault.is_some() {
             return Vec::new();
         }
         let mut nested = self.nested.iter();
@@ -44,6 +52,26 @@ impl<'a> KeyValues<'a> {
         };
         self.list.iter().filter_map(pair).collect()
     }
+}
+
+// Whether a list has too many entries, or one that is too large. Nested values count as they are encoded.
+fn oversized(list: &[KeyValue], limits: &Limits) -> Option<Reason> {
+    if list.len() > limits.attributes_max {
+        return Some(Reason::Attributes);
+    }
+    let oversized = |entry: &KeyValue| {
+        if entry.key.len() > limits.attribute_key_bytes_max {
+            return Some(Reason::AttributeKey);
+        }
+        let bytes = match entry.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(Value::StringValue(text)) => text.len(),
+            Some(Value::BytesValue(bytes)) => bytes.len(),
+            Some(nested @ (Value::ArrayValue(_) | Value::KvlistValue(_))) => nested.encoded_len(),
+            _ => 0,
+        };
+        (bytes > limits.attribute_value_bytes_max).then_some(Reason::AttributeValue)
+    };
+    list.iter().find_map(oversized)
 }
 
 /// One value together with what it needs to be borrowed from: the body of a log record.

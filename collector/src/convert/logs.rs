@@ -25,6 +25,7 @@ pub fn logs(
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_logs.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
+        outcome.begin(resource.service());
         for (scope_position, of_scope) in of_resource.scope_logs.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -49,6 +50,7 @@ pub fn logs(
             }
         }
     }
+    outcome.settle();
     Ok(outcome)
 }
 
@@ -64,10 +66,10 @@ fn push(
     let mut mistakes = envelope.mistakes();
     let time = known_time(record.time_unix_nano)?;
     let observed = known_time(record.observed_time_unix_nano)?;
-    let attributes = KeyValues::new(&record.attributes, context.limits.value_depth_max);
+    let attributes = KeyValues::new(&record.attributes, &context.limits);
     let body = HeldValue::new(record.body.as_ref(), context.limits.value_depth_max, &mut mistakes.string_index);
-    if attributes.too_deep || matches!(body, HeldValue::TooDeep) {
-        return Err(Reason::Depth);
+    if let Some(reason) = attributes.fault.or(matches!(body, HeldValue::TooDeep).then_some(Reason::Depth)) {
+        return Err(reason);
     }
     expansion.take(envelope.bytes)?;
     mistakes.string_index |= attributes.string_index;

@@ -31,6 +31,7 @@ pub fn points(
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_metrics.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
+        outcome.begin(resource.service());
         for (scope_position, of_scope) in of_resource.scope_metrics.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -59,6 +60,7 @@ pub fn points(
             }
         }
     }
+    outcome.settle();
     Ok(outcome)
 }
 
@@ -72,6 +74,8 @@ struct HeldMetric<'a> {
     temporality: Option<i32>,
     monotonic: bool,
     bytes: usize,
+    // Of what the points' series share; 0 if nobody asks.
+    series_hash: u64,
 }
 
 // A point of any type with what all types have.
@@ -107,19 +111,18 @@ impl<'a> HeldMetric<'a> {
         Self {
             metric,
             envelope,
-            metadata: KeyValues::new(&metric.metadata, context.limits.value_depth_max),
+            metadata: KeyValues::new(&metric.metadata, &context.limits),
             metric_type,
             temporality,
             monotonic,
+            series_hash: context.series.map_or(0, |gate| gate.metric(envelope.hash, metric, metric_type)),
             bytes: envelope.bytes + metric.name.len() + metric.description.len() + metric.unit.len() + metadata_bytes,
         }
     }
 
     fn fault(&self) -> Result<(), Reason> {
         self.envelope.fault()?;
-        if self.metadata.too_deep {
-            return Err(Reason::Depth);
-        }
+        self.metadata.fault.map_or(Ok(()), Err)?;
         if self.metric.name.is_empty() {
             return Err(Reason::MetricName);
         }
@@ -148,14 +151,15 @@ impl<'a> HeldMetric<'a> {
         };
         let time = known_time(point.time_unix_nano)?;
         let start_timestamp = known_time(point.start_time_unix_nano)?;
-        let depth_max = context.limits.value_depth_max;
-        let attributes = KeyValues::new(point.attributes, depth_max);
+        let limits = &context.limits;
+        if point.attributes.len() > limits.labels_max {
+            return Err(Reason::Labels);
+        }
+        let attributes = KeyValues::new(point.attributes, limits);
         let of_exemplars: Vec<KeyValues<'_>> =
-            point.exemplars.iter().map(|e| KeyValues::new(&e.filtered_attributes, depth_max)).collect();
+            point.exemplars.iter().map(|e| KeyValues::new(&e.filtered_attributes, limits)).collect();
         for list in [&attributes].into_iter().chain(&of_exemplars) {
-            if list.too_deep {
-                return Err(Reason::Depth);
-            }
+            list.fault.map_or(Ok(()), Err)?;
             mistakes.string_index |= list.string_index;
         }
         mistakes.string_index |= self.metadata.string_index;
@@ -175,6 +179,9 @@ impl<'a> HeldMetric<'a> {
             exemplars.push(exemplar_row(exemplar, pairs, timestamp, correlation_id, &mut mistakes)?);
         }
         expansion.take(self.bytes)?;
+        if !context.series.is_none_or(|gate| gate.admits(self.series_hash, point.attributes)) {
+            return Err(Reason::Series);
+        }
         let series = self.series(&pairs, columns);
         columns.push(
             &PointRow { series, timestamp, derived_times, start_timestamp, flags: point.flags, value },

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValueKind;
 use opentelemetry_proto::tonic::common::v1::{EntityRef, InstrumentationScope};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
@@ -44,13 +45,15 @@ pub(super) struct Envelope<'a> {
     pub correlation_id: Option<Cow<'a, str>>,
     /// Bytes that one copy takes.
     pub bytes: usize,
+    /// Of what tells its series from others'; 0 if nobody asks.
+    pub hash: u64,
 }
 
 impl<'a> HeldResource<'a> {
     pub(super) fn new(resource: Option<&'a Resource>, schema_url: &'a str, context: &Context<'_>) -> Self {
         let list = resource.map_or(&[][..], |resource| &resource.attributes);
         Self {
-            attributes: KeyValues::new(list, context.limits.value_depth_max),
+            attributes: KeyValues::new(list, &context.limits),
             dropped_attributes_count: resource.map_or(0, |resource| resource.dropped_attributes_count),
             schema_url,
             entity_refs_json: resource.map_or_else(String::new, |resource| entity_refs_json(&resource.entity_refs)),
@@ -59,11 +62,22 @@ impl<'a> HeldResource<'a> {
     }
 }
 
+impl HeldResource<'_> {
+    /// The service's name; empty if it has none.
+    pub(super) fn service(&self) -> &str {
+        let named = self.attributes.list().iter().rev().find(|entry| entry.key == "service.name");
+        match named.and_then(|entry| entry.value.as_ref()?.value.as_ref()) {
+            Some(AnyValueKind::StringValue(name)) => name,
+            _ => "",
+        }
+    }
+}
+
 impl<'a> HeldScope<'a> {
     pub(super) fn new(scope: Option<&'a InstrumentationScope>, schema_url: &'a str, context: &Context<'_>) -> Self {
         let list = scope.map_or(&[][..], |scope| &scope.attributes);
         Self {
-            attributes: KeyValues::new(list, context.limits.value_depth_max),
+            attributes: KeyValues::new(list, &context.limits),
             dropped_attributes_count: scope.map_or(0, |scope| scope.dropped_attributes_count),
             name: scope.map_or("", |scope| &scope.name),
             version: scope.map_or("", |scope| &scope.version),
@@ -81,6 +95,9 @@ impl<'a> Envelope<'a> {
             resource_attributes,
             scope_attributes: scope.attributes.refs(),
             bytes: resource.bytes + scope.bytes,
+            hash: context
+                .series
+                .map_or(0, |gate| gate.envelope(resource.attributes.list(), scope.name, scope.attributes.list())),
             resource,
             scope,
         }
@@ -88,8 +105,7 @@ impl<'a> Envelope<'a> {
 
     /// Why no item may be kept below it.
     pub(super) fn fault(&self) -> Result<(), Reason> {
-        let too_deep = self.resource.attributes.too_deep || self.scope.attributes.too_deep;
-        if too_deep { Err(Reason::Depth) } else { Ok(()) }
+        self.resource.attributes.fault.or(self.scope.attributes.fault).map_or(Ok(()), Err)
     }
 
     /// What is to be warned about with every item below it.

@@ -24,6 +24,7 @@ pub fn spans(
     let mut expansion = Expansion::new(context.limits);
     for (resource_position, of_resource) in request.resource_spans.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
+        outcome.begin(resource.service());
         for (scope_position, of_scope) in of_resource.scope_spans.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -48,6 +49,7 @@ pub fn spans(
             }
         }
     }
+    outcome.settle();
     Ok(outcome)
 }
 
@@ -66,14 +68,12 @@ fn push(
     let parent_span_id = parent(&span.parent_span_id)?;
     let timestamp = sent_time(span.start_time_unix_nano)?;
     let end_timestamp = sent_time(span.end_time_unix_nano)?;
-    let depth_max = context.limits.value_depth_max;
-    let attributes = KeyValues::new(&span.attributes, depth_max);
-    let of_events: Vec<KeyValues<'_>> = span.events.iter().map(|e| KeyValues::new(&e.attributes, depth_max)).collect();
-    let of_links: Vec<KeyValues<'_>> = span.links.iter().map(|l| KeyValues::new(&l.attributes, depth_max)).collect();
+    let limits = &context.limits;
+    let attributes = KeyValues::new(&span.attributes, limits);
+    let of_events: Vec<KeyValues<'_>> = span.events.iter().map(|e| KeyValues::new(&e.attributes, limits)).collect();
+    let of_links: Vec<KeyValues<'_>> = span.links.iter().map(|l| KeyValues::new(&l.attributes, limits)).collect();
     for list in [&attributes].into_iter().chain(&of_events).chain(&of_links) {
-        if list.too_deep {
-            return Err(Reason::Depth);
-        }
+        list.fault.map_or(Ok(()), Err)?;
         mistakes.string_index |= list.string_index;
     }
     let pairs = attributes.refs();

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 
+use super::pace::Pace;
 use crate::pipeline::Reservation;
 use crate::{Intake, Refusal, limits};
 
@@ -44,9 +45,11 @@ pub async fn gather(
     reservation: &mut Reservation,
 ) -> Result<Vec<u8>, Refusal> {
     let seconds = intake.config().body_timeout_s;
+    let pace = Pace::new(intake.config().body_bytes_per_s_min);
     tokio::select! {
-        gathered = gather_all(body, bytes_max, drain, reservation) => gathered,
-        () = body_deadline(intake) => Err(Refusal::Slow { seconds }),
+        gathered = gather_all(body, bytes_max, drain, reservation, &pace) => gathered,
+        refusal = pace.broken(intake.clock()) => Err(pace.verdict(refusal)),
+        () = body_deadline(intake) => Err(pace.verdict(Refusal::Slow { seconds })),
     }
 }
 
@@ -69,6 +72,7 @@ async fn gather_all(
     bytes_max: u64,
     drain: u64,
     reservation: &mut Reservation,
+    pace: &Pace,
 ) -> Result<Vec<u8>, Refusal> {
     let mut bytes: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -76,7 +80,9 @@ async fn gather_all(
         let Some(data) = frame.data_ref() else {
             continue;
         };
+        pace.arrived(data.len());
         if (bytes.len() + data.len()) as u64 > bytes_max {
+            pace.exceeds(bytes_max);
             drop(bytes);
             drop_rest(body, drain).await;
             return Err(Refusal::TooLarge { bytes_max });
@@ -91,8 +97,8 @@ async fn gather_all(
     Ok(bytes)
 }
 
-// Reads and throws away what is left of a body, up to `bytes_max`.
-async fn drop_rest(mut body: Body, bytes_max: u64) {
+/// Reads and throws away what is left of a body, up to `bytes_max`.
+pub async fn drop_rest(mut body: Body, bytes_max: u64) {
     let mut left = bytes_max;
     while left > 0 {
         let Some(Ok(frame)) = body.frame().await else {

@@ -54,13 +54,9 @@ const SERVICES: [(&str, Signal); 3] = [
 // What stands before a message: one byte whether it is compressed, four with its length.
 const FRAME_HEADER_BYTES: usize = 5;
 
-/// Serves OTLP/gRPC and grpc.health.v1 until `shutdown` completes and the calls under way are answered. Health says
-/// SERVING from when the intake is opened until it is closed.
-pub async fn serve_grpc(
-    intake: Intake,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
+/// The door for OTLP/gRPC: the export services, grpc.health.v1 and reflection. The future keeps health up to date, SERVING
+/// from when the intake is opened until it is closed, for as long as it is polled.
+pub async fn grpc_router(intake: Intake) -> Result<(Router, impl Future<Output = ()> + Send), ServeError> {
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::NotServing).await;
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
@@ -69,20 +65,31 @@ pub async fn serve_grpc(
         .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
         // What clients asked for before there was a v1; many still do.
         .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
-    let server = Server::builder()
-        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
-        .http2_keepalive_interval(Some(limits::HTTP2_KEEPALIVE))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown);
-    let health_of_intake = async {
+    let health_of_intake = async move {
         intake.opened().await;
         set_health(&reporter, ServingStatus::Serving).await;
         intake.closed().await;
         set_health(&reporter, ServingStatus::NotServing).await;
         std::future::pending::<()>().await;
     };
+    Ok((routes.into_axum_router(), health_of_intake))
+}
+
+/// Serves [`grpc_router`] with tonic's own server, for who has no other, until `shutdown` completes and the calls under way
+/// are answered.
+pub async fn serve_grpc(
+    intake: Intake,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (router, health_of_intake) = grpc_router(intake).await?;
+    let server = Server::builder()
+        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+        .http2_keepalive_interval(Some(limits::HTTP2_KEEPALIVE))
+        .add_routes(Routes::from(router))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown);
     tokio::select! {
         served = server => served.map_err(ServeError::Transport),
         () = health_of_intake => Ok(()),
@@ -157,6 +164,7 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
     let compression =
         Compression::of_header(named).ok_or_else(|| Refusal::ContentEncoding { encoding: named.to_owned() })?;
     let mut reservation = intake.reserve()?;
+    reservation.within(request.extensions().get());
     let bytes_max = intake.config().request_bytes_max;
     // Nothing is drained: over HTTP/2 an answer reaches a client that is still sending.
     let framed_max = bytes_max + FRAME_HEADER_BYTES as u64;
@@ -209,7 +217,7 @@ fn succeed(signal: Signal, outcome: &Outcome) -> Response {
 const GRPC_STATUS: header::HeaderName = header::HeaderName::from_static("grpc-status");
 const GRPC_ACCEPT_ENCODING: header::HeaderName = header::HeaderName::from_static("grpc-accept-encoding");
 
-fn refuse(refusal: &Refusal) -> Response {
+pub(super) fn refuse(refusal: &Refusal) -> Response {
     super::log_refusal(Door::Grpc, refusal);
     let status = RpcStatus::of(refusal);
     let code = Code::from_i32(status.code);

@@ -71,6 +71,7 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
             return Err(refusal);
         }
     };
+    reservation.within(request.extensions().get());
     let bytes_max = intake.config().request_bytes_max;
     let drain = if asks_first(request.headers()) { 0 } else { limits::DRAIN_BYTES_MAX };
     let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?.into();
@@ -186,6 +187,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing into memory cannot fail")
 }
 
+/// A refusal in the encoding of the request with these headers.
+pub(super) fn refuse_as_asked(refusal: &Refusal, headers: &HeaderMap) -> Response {
+    refuse(refusal, AnswerEncoding::of(headers))
+}
+
 fn refuse(refusal: &Refusal, answer_in: AnswerEncoding) -> Response {
     super::log_refusal(Door::Http, refusal);
     let status = RpcStatus::of(refusal);
@@ -208,6 +214,9 @@ fn refuse(refusal: &Refusal, answer_in: AnswerEncoding) -> Response {
             let both = "application/x-protobuf, application/json";
             headers.insert(header::ACCEPT, HeaderValue::from_static(both));
         }
+        Refusal::Unauthenticated => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         Refusal::Method { .. } => {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
@@ -222,6 +231,7 @@ fn http_status(kind: RefusalKind) -> StatusCode {
         RefusalKind::Invalid => StatusCode::BAD_REQUEST,
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalKind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RefusalKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         RefusalKind::NotFound => StatusCode::NOT_FOUND,
         RefusalKind::Method => StatusCode::METHOD_NOT_ALLOWED,
         RefusalKind::Transient { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -265,6 +275,10 @@ mod tests {
             (Refusal::UnknownPath { path: text() }, 404, code::NOT_FOUND),
             (Refusal::Method { method: text() }, 405, code::UNIMPLEMENTED),
             (Refusal::Overloaded, 503, code::UNAVAILABLE),
+            (Refusal::ConnectionFull, 503, code::UNAVAILABLE),
+            (Refusal::Memory, 503, code::UNAVAILABLE),
+            (Refusal::Drips { bytes_per_s: 1 }, 503, code::UNAVAILABLE),
+            (Refusal::Unauthenticated, 401, code::UNAUTHENTICATED),
             (Refusal::Slow { seconds: 1 }, 503, code::UNAVAILABLE),
             (Refusal::Starting, 503, code::UNAVAILABLE),
             (Refusal::Closed, 503, code::UNAVAILABLE),

@@ -21,6 +21,7 @@ pub mod code {
     pub const UNIMPLEMENTED: i32 = 12;
     pub const INTERNAL: i32 = 13;
     pub const UNAVAILABLE: i32 = 14;
+    pub const UNAUTHENTICATED: i32 = 16;
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -104,6 +105,7 @@ impl RpcStatus {
             // Without a RetryInfo this one means "never again".
             RefusalKind::TooLarge => (code::RESOURCE_EXHAUSTED, None),
             RefusalKind::Unsupported | RefusalKind::Method => (code::UNIMPLEMENTED, None),
+            RefusalKind::Unauthenticated => (code::UNAUTHENTICATED, None),
             RefusalKind::NotFound => (code::NOT_FOUND, None),
             RefusalKind::Transient { retry_after } => (code::UNAVAILABLE, Some(retry_after)),
             RefusalKind::Internal => (code::INTERNAL, None),

@@ -356,6 +356,30 @@ fn a_record_with_very_many_attributes_is_kept() {
 }
 
 #[test]
+fn what_has_too_many_or_too_large_attributes_is_rejected_alone() {
+    let keys = [];
+    let limits =
+        Limits { attributes_max: 2, attribute_key_bytes_max: 4, attribute_value_bytes_max: 8, ..Limits::default() };
+    let context = convert::Context { limits, ..context(&keys) };
+    let with = |attributes| LogRecord { attributes, ..log() };
+    let pair = |key: &str, value: &str| key_value(key.to_owned(), string(value));
+    let records = vec![
+        with(vec![pair("a", "12345678"), pair("abcd", "")]),
+        with(vec![pair("a", ""), pair("b", ""), pair("c", "")]),
+        with(vec![pair("abcde", "")]),
+        with(vec![pair("a", "123456789")]),
+        with(Vec::new()),
+    ];
+    let mut columns = LogColumns::default();
+    let bytes = logs_request(records).encode_to_vec();
+    let outcome = convert::logs(&bytes, Encoding::Protobuf, &context, &mut columns).expect("it decodes");
+    assert_eq!((outcome.accepted, columns.len()), (2, 2));
+    for reason in [Reason::Attributes, Reason::AttributeKey, Reason::AttributeValue] {
+        assert_eq!(outcome.rejected.count(reason), 1, "{reason:?}");
+    }
+}
+
+#[test]
 fn undecodable_requests_leave_the_columns_as_they_were() {
     let sound = logs_request(vec![LogRecord { severity_text: "abc".to_owned(), ..log() }]).encode_to_vec();
     let position = sound.windows(3).position(|window| window == b"abc").expect("the text is in the bytes");

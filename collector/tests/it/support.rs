@@ -31,7 +31,9 @@ pub fn correlation_keys() -> Vec<String> {
 }
 
 pub fn context(keys: &[String]) -> Context<'_> {
-    Context { received: RECEIVED, correlation_keys: keys, limits: Limits::default() }
+    // Of these only the tests of the limits themselves want any.
+    let limits = Limits { attributes_max: usize::MAX, labels_max: usize::MAX, ..Limits::default() };
+    Context { received: RECEIVED, correlation_keys: keys, limits, series: None }
 }
 
 /// Both doors and what stands behind them. Ends with the test's runtime.
@@ -120,7 +122,7 @@ impl Server {
     }
 }
 
-async fn bind() -> (TcpListener, SocketAddr) {
+pub async fn bind() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     (listener, address)

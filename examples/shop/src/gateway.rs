@@ -75,9 +75,15 @@ async fn order(
 pub(crate) struct FirstOrder {
     id: Option<String>,
     said: bool,
+    /// Whether one that failed at the end of the way will do: where payments are broken on purpose none may be placed.
+    failed_will_do: bool,
 }
 
 impl FirstOrder {
+    pub(crate) fn new(failed_will_do: bool) -> Self {
+        Self { failed_will_do, ..Self::default() }
+    }
+
     pub(crate) fn delivered(&mut self, exemplars: Vec<(&'static str, Seen)>) {
         if let Some(id) = self.next(exemplars) {
             announce::order_went_through(&id);
@@ -92,8 +98,11 @@ impl FirstOrder {
             self.said = true;
             return Some(id);
         }
-        let placed = exemplars.into_iter().find(|(outcome, _)| *outcome == Outcome::Placed.as_str());
-        self.id = placed.map(|(_, seen)| seen.correlation_id);
+        let will_do = |outcome: &str| {
+            outcome == Outcome::Placed.as_str() || (self.failed_will_do && outcome == Outcome::Unavailable.as_str())
+        };
+        let first = exemplars.into_iter().find(|(outcome, _)| will_do(outcome));
+        self.id = first.map(|(_, seen)| seen.correlation_id);
         None
     }
 }
@@ -115,5 +124,8 @@ mod tests {
         assert_eq!(first.next(vec![("placed", seen("d"))]), Some("c".to_owned()));
         assert_eq!(first.next(vec![("placed", seen("e"))]), None);
         assert_eq!(first.next(vec![]), None);
+        let mut broken = FirstOrder::new(true);
+        assert_eq!(broken.next(vec![("card_declined", seen("a")), ("unavailable", seen("b"))]), None);
+        assert_eq!(broken.next(vec![]), Some("b".to_owned()));
     }
 }

@@ -72,7 +72,8 @@ async fn wire_and_serve(
                 ids,
             };
             let router = inbound.around(gateway::routes(upstream()?, durations));
-            serve_gateway(listener, router, exporter, customers, shutdown).await?;
+            let first = FirstOrder::new(config.fault.is_some());
+            serve_gateway(listener, router, exporter, customers, first, shutdown).await?;
         }
         ServiceName::Orders => serve(listener, inbound.around(orders::routes(upstream()?, &meter)), shutdown).await?,
         ServiceName::Payments => {
@@ -88,10 +89,10 @@ async fn serve_gateway(
     router: Router,
     exporter: Exporter,
     customers: Customers,
+    mut first: FirstOrder,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (all_served, served) = oneshot::channel::<()>();
-    let mut first = FirstOrder::default();
     let exports = tokio::spawn(export_until(ended(served), exporter, move |exemplars| first.delivered(exemplars)));
     let (closing, closed) = oneshot::channel::<()>();
     let mut customers = tokio::spawn(customers.place_orders(ended(closed)));

@@ -24,8 +24,49 @@ pub struct Status {
     pub wal: WalStatus,
     /// By table: `logs`, `spans`, `points`, `exemplars`.
     pub tables: BTreeMap<String, TableStatus>,
+    /// What became of everything that was sent, by door, service and signal.
+    pub receipts: Vec<Receipt>,
+    /// The memory of the process.
+    pub memory: MemoryStatus,
     /// Every counter and gauge of `/metrics`, `name{label="value"}` to value.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// What became of what one service sent through one door as one signal. Accepted items are those that can be asked for, that
+/// have expired, and that were erased.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Receipt {
+    /// `otlp_grpc` or `otlp_http`.
+    pub door: String,
+    /// The service's name; `(unnamed)`, `(others)` beyond some hundred, `(unread)` for requests refused before they were read.
+    pub service: String,
+    /// `logs`, `spans` or `points`.
+    pub signal: String,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Items that were stored.
+    pub accepted: u64,
+    /// Of these, items of requests that had been stored before.
+    pub duplicates: u64,
+    /// Items that were not stored, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Requests that were told to come again, by reason.
+    pub shed: BTreeMap<String, u64>,
+    /// Requests that were refused for good, by reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// The memory of the process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryStatus {
+    /// Bytes it may take.
+    pub limit_bytes: u64,
+    /// Bytes it has in memory.
+    pub resident_bytes: u64,
+    /// Bytes of requests being received, converted and stored.
+    pub in_flight_bytes: u64,
 }
 
 /// The write-ahead log's state.

@@ -72,7 +72,7 @@ impl From<QueryError> for ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Busy => Self::unavailable(refused.to_string()),
+            Refused::Busy | Refused::Memory => Self::unavailable(refused.to_string()),
             Refused::Died => Self::internal(refused.to_string(), "the server's log says why"),
         }
     }

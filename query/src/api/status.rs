@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use model::wire::status::{Status, TableStatus, WalStatus};
+use model::stats::LabelPairs;
+use model::wire::status::{MemoryStatus, Receipt, Status, TableStatus, WalStatus};
 
 use crate::api::ApiState;
 use crate::api::error::ApiError;
@@ -38,8 +39,48 @@ pub async fn status(State(state): State<ApiState>, uri: Uri) -> Result<Json<Stat
         durability: state.store.durability().as_str().to_owned(),
         wal: WalStatus { segments: sizes.wal_segments, bytes: sizes.wal_bytes },
         tables: tables.collect(),
+        receipts: receipts(&state.stats.values()),
+        memory: memory(&state.stats.values()),
         counters: counters(&state),
     }))
+}
+
+type Series = (&'static str, LabelPairs, u64);
+
+// What the families of receipts say, by what their series have in common.
+fn receipts(values: &[Series]) -> Vec<Receipt> {
+    let mut rows: BTreeMap<[&str; 3], Receipt> = BTreeMap::new();
+    for (name, labels, value) in values {
+        let Some(family) = name.strip_prefix("sextant_receipts_") else { continue };
+        let of = |wanted: &str| labels.iter().find(|(name, _)| *name == wanted).map_or("", |(_, value)| value.as_str());
+        let key @ [door, service, signal] = [of("door"), of("service"), of("signal")];
+        let row = rows.entry(key).or_insert_with(|| Receipt {
+            door: door.to_owned(),
+            service: service.to_owned(),
+            signal: signal.to_owned(),
+            ..Receipt::default()
+        });
+        let reason = of("reason").to_owned();
+        match family {
+            "requests_total" => row.requests = *value,
+            "accepted_items_total" => row.accepted = *value,
+            "duplicate_items_total" => row.duplicates = *value,
+            "rejected_items_total" => drop(row.rejected.insert(reason, *value)),
+            "shed_requests_total" => drop(row.shed.insert(reason, *value)),
+            "refused_requests_total" => drop(row.refused.insert(reason, *value)),
+            _ => {}
+        }
+    }
+    rows.into_values().collect()
+}
+
+fn memory(values: &[Series]) -> MemoryStatus {
+    let of = |wanted: &str| values.iter().find(|(name, ..)| *name == wanted).map_or(0, |(.., value)| *value);
+    MemoryStatus {
+        limit_bytes: of("sextant_memory_limit_bytes"),
+        resident_bytes: of("sextant_memory_resident_bytes"),
+        in_flight_bytes: of("sextant_ingest_in_flight_bytes"),
+    }
 }
 
 fn counters(state: &ApiState) -> BTreeMap<String, u64> {

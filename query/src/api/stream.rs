@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use model::Clock;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::admission::Permit;
@@ -20,6 +20,8 @@ pub struct BodyWriter {
     buffer: Vec<u8>,
     clock: Arc<dyn Clock>,
     permit: Option<Permit>,
+    // A place among those whose clients are slow.
+    slow: Option<OwnedSemaphorePermit>,
 }
 
 /// The client has gone, or takes nothing any more.
@@ -29,7 +31,10 @@ pub struct Gone;
 /// A body and the end that writes it.
 pub fn body(clock: Arc<dyn Clock>) -> (BodyWriter, Body) {
     let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
-    (BodyWriter { sender, buffer: Vec::new(), clock, permit: None }, Body::from_stream(ReceiverStream::new(receiver)))
+    (
+        BodyWriter { sender, buffer: Vec::new(), clock, permit: None, slow: None },
+        Body::from_stream(ReceiverStream::new(receiver)),
+    )
 }
 
 impl BodyWriter {
@@ -63,7 +68,10 @@ impl BodyWriter {
 
     // From here on the client sets the pace. It must not keep others from their answers meanwhile.
     fn wait_and_send(&mut self, chunk: io::Result<Bytes>) -> Result<(), Gone> {
-        self.permit = None;
+        if let Some(permit) = self.permit.take() {
+            // Each holds a blocking thread, of which the write path needs some.
+            self.slow = Some(permit.into_slow().ok_or(Gone)?);
+        }
         let give_up = self.clock.monotonic() + Duration::from_secs(SLOW_CLIENT_S);
         Handle::current().block_on(async {
             tokio::select! {

@@ -9,6 +9,7 @@ use store::{Snapshot, Table};
 
 use super::file::{Group, GroupKind, Rule};
 use super::limits;
+use super::template::Query;
 use crate::admission::Cancel;
 use crate::promql::{self, Options, Plan, SeriesSource, StoreSource, Translator, Value};
 use crate::search::budget::Budget;
@@ -84,8 +85,7 @@ impl Condition {
     pub fn evaluate(&self, view: &View, at_ms: i64) -> Result<Vec<Element>, String> {
         match self {
             Condition::Promql { plan, offset_ms } => {
-                let source = StoreSource::new(view.snapshot.clone(), Arc::clone(&view.translator));
-                vector(&source, plan, at_ms.saturating_sub(*offset_ms), &view.options())
+                vector(&view.series(), plan, at_ms.saturating_sub(*offset_ms), &view.options())
             }
             Condition::Count(count) => count.evaluate(view, at_ms),
         }
@@ -112,7 +112,29 @@ pub fn vector(source: &dyn SeriesSource, plan: &Plan, at_ms: i64, options: &Opti
     }
 }
 
+/// The templates' function `query`. All that one evaluation's templates ask shares one budget: one query per alert would
+/// otherwise cost as much as there are alerts.
+pub struct Asking<'a> {
+    /// Whom they ask.
+    pub source: &'a dyn SeriesSource,
+    /// How, and what all of it may cost.
+    pub options: &'a Options,
+}
+
+impl Query for Asking<'_> {
+    fn query(&self, expr: &str, at_ms: i64) -> Result<Vec<(Labels, f64)>, String> {
+        let plan = Plan::new(expr).map_err(|error| error.to_string())?;
+        let elements = vector(self.source, &plan, at_ms, self.options)?;
+        Ok(elements.into_iter().map(|element| (element.labels, element.value)).collect())
+    }
+}
+
 impl View {
+    /// The series of PromQL.
+    pub fn series(&self) -> StoreSource {
+        StoreSource::new(self.snapshot.clone(), Arc::clone(&self.translator))
+    }
+
     /// What one PromQL query may cost.
     pub fn options(&self) -> Options {
         let timeout = Duration::from_millis(self.config.time_budget_ms);
@@ -179,4 +201,24 @@ pub fn group_of(query: &CountQuery, labels: &Labels) -> Vec<Label> {
 pub fn chain(error: &dyn std::error::Error) -> String {
     let all = std::iter::successors(Some(error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ManualClock;
+
+    use super::*;
+    use crate::promql::MemorySource;
+
+    #[test]
+    fn all_queries_of_templates_share_a_budget() {
+        let mut source = MemorySource::new();
+        source.load("up{job=\"a\"}", "1x10", 0, 1_000).expect("the notation is right");
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::default()));
+        let budget = promql::Budget::new(100, Duration::from_secs(1), clock, Cancel::default());
+        let asking = Asking { source: &source, options: &Options::new(budget) };
+        let answers: Vec<bool> = (0..200).map(|_| asking.query("up", 5_000).is_ok()).collect();
+        assert!(answers[0] && !answers[199], "{answers:?}");
+        assert!(asking.query("up", 5_000).is_err_and(|error| error.contains("too many samples")));
+    }
 }

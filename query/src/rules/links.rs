@@ -51,6 +51,13 @@ pub fn links(base: &str, subject: &Subject<'_>) -> BTreeMap<String, String> {
     links
 }
 
+/// What templates call `$traceURL` and `$logsURL`; empty if there is none.
+pub fn shown(base: &str, subject: &Subject<'_>) -> (String, String) {
+    let mut links = links(base, subject);
+    let records = links.remove("logs").or_else(|| links.remove("traces"));
+    (links.remove("trace").unwrap_or_default(), records.unwrap_or_default())
+}
+
 fn records(base: &str, path: &str, count: &Count, subject: &Subject<'_>) -> Option<String> {
     let query = count.query(subject.until_ms).ok()?;
     let filter = query.filter_of(&group_of(&query, subject.labels));

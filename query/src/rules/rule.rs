@@ -4,22 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::wire::alerts::AlertSample;
 use model::{Labels, Timestamp};
 use store::StoreError;
 
 use super::alert::Alert;
 use super::alerting::{ActiveAlert, Alerts, Step, Timing, step};
-use super::condition::{Condition, Element, View, chain, vector};
+use super::condition::{Asking, Condition, Element, chain};
 use super::expand::{Around, Templates};
 use super::file::{self, Action, Rule};
 use super::group::{Context, lock};
 use super::history::History;
-use super::links::{Subject, links};
+use super::links::{Subject, links, shown};
+use super::recording;
+use super::samples::{self, Samples};
 use super::state::{self, RuleId};
 use super::template::{Query, TemplateError};
-use super::{limits, recording};
-use crate::promql::{Plan, StoreSource};
 
 /// A rule, and what it has come to.
 pub struct RunningRule {
@@ -54,8 +53,6 @@ pub struct RuleState {
     // Records by the labels of the condition's elements, with the time they were looked up.
     samples: Arc<Samples>,
 }
-
-type Samples = BTreeMap<Labels, (i64, Vec<AlertSample>)>;
 
 impl RuleState {
     /// Of a rule that has these alerts and was not evaluated yet.
@@ -147,30 +144,10 @@ impl RunningRule {
                 .map(Outcome::Series);
         }
         let before = self.state();
-        let samples = self.samples(&view, &before.samples, &elements, at_ms);
-        let query = StoreQuery(&view);
+        let samples = samples::look_up(&self.condition, &view, &before.samples, &elements, at_ms);
+        let query = Asking { source: &view.series(), options: &view.options() };
         let wanted = elements.iter().map(|element| self.wanted(context, &query, &samples, element, at_ms)).collect();
         Ok(Outcome::Alerts(step(&self.timing, &before.alerts, wanted, at_ms)?, samples))
-    }
-
-    // The records of each element; those that were looked up within the last minute are not looked up again.
-    fn samples(&self, view: &View, known: &Samples, elements: &[Element], at_ms: i64) -> Samples {
-        let mut samples = Samples::new();
-        let mut searches = 0;
-        for element in elements {
-            let fresh = known.get(&element.labels);
-            let fresh = fresh.filter(|(then, _)| (0..limits::RESEND_DELAY_MS).contains(&at_ms.saturating_sub(*then)));
-            let entry = match fresh {
-                Some(entry) => entry.clone(),
-                None if searches == limits::SAMPLED_ALERTS_MAX => continue,
-                None => {
-                    searches += 1;
-                    (at_ms, self.condition.samples(view, &element.labels, at_ms))
-                }
-            };
-            samples.insert(element.labels.clone(), entry);
-        }
-        samples
     }
 
     fn wanted(
@@ -181,7 +158,7 @@ impl RunningRule {
         element: &Element,
         at_ms: i64,
     ) -> super::alerting::Wanted {
-        let samples = samples.get(&element.labels).map_or(&[][..], |(_, samples)| samples);
+        let samples = samples::of(samples, &element.labels);
         let subject = Subject {
             condition: &self.condition,
             expr: &self.rule.expr,
@@ -190,16 +167,15 @@ impl RunningRule {
             from_ms: at_ms,
             until_ms: at_ms,
         };
-        let links = links(&context.external_url, &subject);
-        let link = |names: [&str; 2]| names.iter().find_map(|name| links.get(*name)).map_or("", String::as_str);
+        let (trace_url, logs_url) = shown(&context.external_url, &subject);
         let around = Around {
             external_labels: &context.external_labels,
             external_url: &context.external_url,
             query,
             at_ms,
             samples,
-            trace_url: link(["trace", "trace"]),
-            logs_url: link(["logs", "traces"]),
+            trace_url: &trace_url,
+            logs_url: &logs_url,
         };
         self.templates.wanted(&self.rule.name, element, &around)
     }
@@ -266,17 +242,5 @@ pub fn bare(context: &Context, alert: &ActiveAlert) -> Alert {
         generator_url: String::new(),
         links: BTreeMap::new(),
         samples: alert.samples.clone(),
-    }
-}
-
-// The templates' function `query`.
-struct StoreQuery<'a>(&'a View);
-
-impl Query for StoreQuery<'_> {
-    fn query(&self, expr: &str, at_ms: i64) -> Result<Vec<(Labels, f64)>, String> {
-        let plan = Plan::new(expr).map_err(|error| error.to_string())?;
-        let source = StoreSource::new(self.0.snapshot.clone(), Arc::clone(&self.0.translator));
-        let elements = vector(&source, &plan, at_ms, &self.0.options())?;
-        Ok(elements.into_iter().map(|element| (element.labels, element.value)).collect())
     }
 }

@@ -84,6 +84,11 @@ pub fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
     }
 }
 
+/// Reads one document within the parser's own bounds, and leaves it to the caller to say what is wrong with it.
+pub fn tree(text: &str) -> Result<Node, serde_saphyr::Error> {
+    serde_saphyr::from_str(text).map(|raw: Spanned<Raw>| node(raw, text))
+}
+
 // What the deserializer tells of a node. Scalars that it takes for no text are cut out of the source again.
 enum Raw {
     Null,

@@ -53,6 +53,18 @@ fn verdicts_of_own_files() {
     assert!(seen >= 5);
 }
 
+/// Log records and spans, which promtool does not have.
+#[test]
+fn verdicts_on_rules_that_count() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/unit/records");
+    for (name, tests) in [("passes.yml", 3), ("fails.yml", 3)] {
+        let verdict = verdict(&folder.join(name));
+        let expected = std::fs::read_to_string(folder.join(name).with_extension("expected")).unwrap_or_default();
+        assert_eq!(text(&verdict), expected, "{name}");
+        assert_eq!((verdict.tests, verdict.warnings), (tests, Vec::new()), "{name}");
+    }
+}
+
 /// Files of Prometheus's own: the verdict has to be the same. Those for which the installed promtool is too old are told.
 #[test]
 fn verdicts_of_prometheus_cases() {
@@ -106,6 +118,19 @@ fn mistakes_in_test_files_are_named_with_their_place() {
         ),
         ("fuzzy_compare: maybe", "1:16: fuzzy_compare has to be true or false, not \"maybe\""),
         ("tests:\n- start_timestamp: soon", "2:20: cannot read the start_timestamp \"soon\""),
+        (
+            "tests:\n- input_logs:\n  - {severity: bad}",
+            "3:16: severity has to be trace, debug, info, warn, error or fatal, not \"bad\"",
+        ),
+        ("tests:\n- input_logs: [{name: a}]", "2:17: unknown key \"name\" in an entry of input_logs"),
+        ("tests:\n- input_spans: [{body: a}]", "2:18: unknown key \"body\" in an entry of input_spans"),
+        (
+            "tests:\n- input_spans: [{trace_id: 0000}]",
+            "2:28: trace_id has to be 32 hexadecimal digits that are not all 0, not \"0000\"",
+        ),
+        ("tests:\n- input_spans: [{status: good}]", "2:26: status has to be unset, ok or error, not \"good\""),
+        ("tests:\n- input_logs: [{count: 1000000}]", "2:24: count is larger than 500000"),
+        ("tests:\n- input_logs: [{attributes: [a]}]", "2:29: attributes has to be a map of names and texts"),
         ("tests: [", "1:8: "),
     ] {
         let path = folder.path().join("test.yml");

@@ -38,7 +38,8 @@ impl Children {
             config.otlp_endpoint = otlp_endpoint.to_owned();
             config.upstream = upstream.take();
             config.stop_with_stdin = true;
-            config.fault = self.fault.filter(|fault| fault.service() == name);
+            // Each knows of it: the one it is for breaks, the gateway has other orders to show.
+            config.fault = self.fault;
             if name == ServiceName::Gateway {
                 config.orders_per_second = ORDERS_PER_SECOND;
             }

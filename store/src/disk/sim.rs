@@ -2,7 +2,7 @@
 //! out of order, and drops or keeps each name that was not synced; operations fail when a test says so; what a failed fsync
 //! did not write is gone although nobody is told again. The same seed gives the same disk.
 //!
-//! Tests own it: of the store, of its users, and the crash campaigns.
+//! Tests own it: of the store, of its users, and the crash campaigns. Unit tests of rules keep their records on it.
 
 mod fault;
 mod inode;

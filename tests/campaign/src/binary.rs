@@ -29,17 +29,23 @@ pub struct Setup {
     binary: PathBuf,
     directory: PathBuf,
     own_metrics_interval_s: u64,
+    cgroup: Option<PathBuf>,
 }
 
 impl Setup {
     /// `directory` exists and belongs to this setup alone.
     pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), directory: directory.into(), own_metrics_interval_s: 0 }
+        Self { binary: binary.into(), directory: directory.into(), own_metrics_interval_s: 0, cgroup: None }
     }
 
     /// Lets the server store its own metrics so often.
     pub fn with_own_metrics(self, interval_s: u64) -> Self {
         Self { own_metrics_interval_s: interval_s, ..self }
+    }
+
+    /// Lets the server live in this cgroup.
+    pub fn in_cgroup(self, directory: &Path) -> Self {
+        Self { cgroup: Some(directory.to_owned()), ..self }
     }
 
     /// Writes the configuration that the next start reads.
@@ -70,7 +76,16 @@ impl Setup {
 
     /// Starts the server with any free ports and waits until its doors are announced.
     pub async fn launch(&self) -> anyhow::Result<Server> {
-        let mut command = hermetic(&self.binary, &self.directory);
+        let mut command = match &self.cgroup {
+            None => hermetic(&self.binary, &self.directory),
+            Some(cgroup) => {
+                // The shell enters the cgroup and becomes the server.
+                let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
+                command.arg("-c").arg("echo $$ > \"$0\" && exec \"$@\"").arg(cgroup.join("cgroup.procs"));
+                command.arg(&self.binary);
+                command
+            }
+        };
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
@@ -122,6 +137,21 @@ impl Server {
     pub fn url(&self, door: &str) -> String {
         let address = self.doors.get(door).expect("all doors are announced before a server is given out");
         format!("http://{address}")
+    }
+
+    /// The bound address of a door.
+    pub fn address(&self, door: &str) -> SocketAddr {
+        *self.doors.get(door).expect("all doors are announced before a server is given out")
+    }
+
+    /// The process.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
+    /// How the process ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// A client of the answering door.

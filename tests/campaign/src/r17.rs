@@ -45,7 +45,7 @@ pub async fn run(
         done.push(trial);
     }
     let transitions = done.iter().map(|trial| trial.acknowledged).sum();
-    Ok(Report::new("R17", seed, transitions, done))
+    Ok(Report::new("R17", seed, transitions, done).of_alerts())
 }
 
 async fn trial(setup: &Setup, directory: &Path, seed: u64, outage: Duration) -> anyhow::Result<Trial> {

@@ -26,6 +26,9 @@ pub struct Report {
     pub rows_compared: u64,
     /// One per trial.
     pub details: Vec<Trial>,
+    /// What people call what is counted: records and rows, or transitions and webhooks.
+    #[serde(skip)]
+    words: [&'static str; 2],
 }
 
 /// One trial.
@@ -66,7 +69,13 @@ impl Report {
             acknowledged,
             rows_compared,
             details,
+            words: ["records acknowledged", "rows compared"],
         }
+    }
+
+    /// The report of a campaign over alerts, which counts transitions and webhooks.
+    pub fn of_alerts(self) -> Self {
+        Self { words: ["transitions", "webhooks"], ..self }
     }
 
     /// A table for people.
@@ -86,8 +95,15 @@ impl Report {
         }
         let _ = write!(
             table,
-            "\n{}: {} trials, {} failures, {} records acknowledged, {} rows compared, seed {}",
-            self.campaign, self.trials, self.failures, self.acknowledged, self.rows_compared, self.seed
+            "\n{}: {} trials, {} failures, {} {}, {} {}, seed {}",
+            self.campaign,
+            self.trials,
+            self.failures,
+            self.acknowledged,
+            self.words[0],
+            self.rows_compared,
+            self.words[1],
+            self.seed
         );
         if let Some(bound) = self.failure_share_bound_95 {
             let _ = write!(table, "; with 95 % confidence fewer than {:.1} % of trials would fail", bound * 100.0);

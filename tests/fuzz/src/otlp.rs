@@ -8,8 +8,10 @@ use model::Timestamp;
 use store::Batch;
 use store::schema::{LogColumns, PointColumns, SpanColumns};
 
+use super::replay::Target;
+
 /// The targets by the names of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [Target; 8] = [
     ("logs_protobuf", |bytes| logs(bytes, Encoding::Protobuf)),
     ("spans_protobuf", |bytes| spans(bytes, Encoding::Protobuf)),
     ("points_protobuf", |bytes| points(bytes, Encoding::Protobuf)),
@@ -44,7 +46,7 @@ fn points(bytes: &[u8], encoding: Encoding) {
 fn in_context<T>(convert: impl FnOnce(&Context<'_>) -> T) -> T {
     let correlation_keys = ["correlation.id".to_owned()];
     let received = Timestamp::from_nanos(1_800_000_000_000_000_000);
-    convert(&Context { received, correlation_keys: &correlation_keys, limits: Limits::default() })
+    convert(&Context { received, correlation_keys: &correlation_keys, limits: Limits::default(), series: None })
 }
 
 // What is refused leaves nothing behind, and what is said to be accepted is there.

@@ -20,8 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the process may ever have taken: the other tests of its binary are in it, a bomb that went off is far above.
 const MEMORY_KIB_MAX: u64 = 2 << 20;
 
+/// What is fuzzed: a function, by the name of its corpus.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Replays the corpora of these targets.
-pub fn replay(targets: &[(&str, fn(&[u8]))]) {
+pub fn replay(targets: &[Target]) {
     let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("SEED is a number"));
     println!("seed {seed} (SEED={seed} repeats it)");
     for (name, target) in targets {
@@ -39,9 +42,9 @@ pub fn replay(targets: &[(&str, fn(&[u8]))]) {
 
 // In the order of their names, so that a seed means the same everywhere.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|root| root.join("tests/fuzz/corpus").join(target));
-    let folder = folder.filter(|folder| folder.is_dir()).next().expect("each target has a corpus");
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = above.map(|root| root.join("tests/fuzz/corpus").join(target));
+    let folder = folders.find(|folder| folder.is_dir()).expect("each target has a corpus");
     let entries = fs::read_dir(&folder).expect("a corpus is readable");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();

@@ -9,9 +9,10 @@ use query::rules::notify::config::Config;
 use query::rules::notify::guard::Allowed;
 use query::rules::template::{Data, Query, Template};
 
+use super::replay::Target;
+
 /// The targets by the names of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 3] =
-    [("rule_file", rule_file), ("alertmanager", alertmanager), ("template", template)];
+pub const TARGETS: [Target; 3] = [("rule_file", rule_file), ("alertmanager", alertmanager), ("template", template)];
 
 fn rule_file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -33,7 +34,7 @@ struct Nothing;
 
 impl Query for Nothing {
     fn query(&self, expr: &str, _at_ms: i64) -> Result<Vec<(Labels, f64)>, String> {
-        if expr.len() % 2 == 0 {
+        if expr.len().is_multiple_of(2) {
             Ok(vec![(Labels::empty(), expr.len() as f64)])
         } else {
             Err("no such thing".to_owned())

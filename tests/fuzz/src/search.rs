@@ -5,8 +5,10 @@ use query::search;
 use query::search::stats::CountQuery;
 use store::Table;
 
+use super::replay::Target;
+
 /// The targets by the names of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 2] = [("filter", filter), ("count", count)];
+pub const TARGETS: [Target; 2] = [("filter", filter), ("count", count)];
 
 const NOW: Timestamp = Timestamp::from_nanos(1_800_000_000_000_000_000);
 

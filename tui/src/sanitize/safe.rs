@@ -1,6 +1,6 @@
 //! One line of harmless text, each of whose characters has its cell: the only text a widget takes.
 //!
-//! Besides what [`is_hostile`](super::is_hostile) names, a screen cannot have characters whose width is a matter of the
+//! Besides what [`is_hostile`] names, a screen cannot have characters whose width is a matter of the
 //! terminal's taste: joiners and presentation selectors shift the rest of the line wherever a terminal and this program
 //! disagree, and marks that pile up leave their line. Telemetry reaches a widget through [`Safe::line`] or [`Safe::of`].
 

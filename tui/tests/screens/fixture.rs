@@ -218,6 +218,7 @@ fn status() -> Status {
             ),
         ]
         .into(),
+        ..Status::default()
     }
 }
 

@@ -1,15 +1,19 @@
 //! The rows about the gRPC server.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body as AxumBody;
-use collector::Config;
+use axum::http::HeaderMap;
+use collector::{Config, Door, Intake};
 use model::{Signal, SystemClock};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
 use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -21,7 +25,7 @@ use super::row;
 use super::wire::{self, Transport, Wire, frame};
 use crate::faulty::FaultyDisk;
 use crate::http::{gzip, peak_resident_bytes};
-use crate::support::{Server, gauge, log, logs_request, metrics_request, point, span, spans_request};
+use crate::support::{Server, bind, gauge, log, logs_request, metrics_request, point, span, spans_request};
 
 const GRPC: &[Transport] = &[Transport::Grpc];
 
@@ -76,7 +80,7 @@ pub fn rows() -> Vec<super::Row> {
             "codes clients retry, and codes they do not",
             "only what can succeed later gets UNAVAILABLE"
         ),
-        row!(left out, "G19", "-", GRPC, "missing or bad token", "no door asks for a token yet"),
+        row!(g19, "G19", "-", GRPC, "missing or bad token", "UNAUTHENTICATED, nothing stored; health needs none"),
         row!(g20, "G20", "-", GRPC, "unknown service or method", "UNIMPLEMENTED"),
         row!(g21, "G21", "SHOULD", GRPC, "100 calls on one connection beside one that stalls", "all are answered"),
         row!(g22, "G22", "MUST", GRPC, "unknown fields at all levels", "ignored, the known data stored"),
@@ -343,6 +347,35 @@ async fn g18(transport: Transport) {
     wire.server.intake.close().await;
     let answer = wire::call(&channel, &export, &[], frame(false, &sound)).await;
     assert!(RETRIED.contains(&answer.assert_transient().code));
+}
+
+async fn g19(transport: Transport) {
+    let mut wire = Wire::start(transport).await;
+    wire.server.grpc = door_for("Bearer a-token-of-some-length", &wire.server.intake).await;
+    let channel = wire.channel().await;
+    let (path, request) = (wire::method(Signal::Logs), frame(false, &transport.encode(&logs_request(vec![log()]))));
+    for shown in [None, Some("a-token-of-some-length"), Some("Bearer a-token-of-some-lengtH")] {
+        let headers: Vec<(&str, &str)> = shown.map(|shown| ("authorization", shown)).into_iter().collect();
+        wire::call(&channel, &path, &headers, request.clone()).await.assert_permanent(16, 200);
+    }
+    assert_eq!(wire.rows(Signal::Logs), 0);
+    let shown = [("authorization", "Bearer a-token-of-some-length")];
+    wire::call(&channel, &path, &shown, request).await.assert_full_success();
+    assert_eq!(wire.rows(Signal::Logs), 1);
+    let mut health = HealthClient::new(channel);
+    health.check(HealthCheckRequest::default()).await.expect("health is told to everybody");
+}
+
+// The gRPC door for those who show this alone.
+async fn door_for(shown: &'static str, intake: &Intake) -> SocketAddr {
+    let (router, health) = collector::grpc_router(intake.clone()).await.expect("the services are known");
+    let check = move |headers: &HeaderMap| headers.get("authorization").is_some_and(|value| value == shown);
+    let router = collector::protect(router, Door::Grpc, intake, Arc::new(check));
+    let (listener, address) = bind().await;
+    let server = tonic::transport::Server::builder().add_routes(Routes::from(router));
+    tokio::spawn(health);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    address
 }
 
 async fn g20(transport: Transport) {

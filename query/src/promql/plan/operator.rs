@@ -1,5 +1,7 @@
 //! The operators of a plan, and the labels by which series meet.
 
+use model::labels::METRIC_NAME;
+
 use super::{Scalar, Vector};
 
 /// Binary operators that compute or compare.
@@ -118,8 +120,12 @@ impl WithScalar {
 impl Match {
     /// Whether the result bears no name.
     pub fn drops_name(&self) -> bool {
-        let keeps_on_labels = self.many.is_none() && matches!(self.on, Grouping::Only(_));
-        self.return_bool || matches!(self.operator, Operator::Arithmetic(_)) || keeps_on_labels
+        // One series with one leaves the labels of `on`, and the name is a label like others.
+        let left_out = match &self.on {
+            Grouping::Only(names) => self.many.is_none() && !names.iter().any(|name| name == METRIC_NAME),
+            Grouping::Without(_) => false,
+        };
+        self.return_bool || matches!(self.operator, Operator::Arithmetic(_)) || left_out
     }
 }
 
@@ -128,16 +134,14 @@ impl Grouping {
     pub fn of(&self, labels: &model::Labels) -> model::Labels {
         match self {
             Grouping::Only(names) => labels.filter(|name| names.iter().any(|n| n == name)),
-            Grouping::Without(names) => {
-                labels.filter(|name| name != model::labels::METRIC_NAME && !names.iter().any(|n| n == name))
-            }
+            Grouping::Without(names) => labels.filter(|name| name != METRIC_NAME && !names.iter().any(|n| n == name)),
         }
     }
 
     /// Whether the name is never chosen.
     pub fn leaves_no_name(&self) -> bool {
         match self {
-            Grouping::Only(names) => !names.iter().any(|name| name == model::labels::METRIC_NAME),
+            Grouping::Only(names) => !names.iter().any(|name| name == METRIC_NAME),
             Grouping::Without(_) => true,
         }
     }

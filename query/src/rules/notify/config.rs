@@ -58,11 +58,15 @@ impl Config {
             let (name, receiver) = receiver::read(source, node, &http, folder, allowed)?;
             if receivers.insert(name.clone(), receiver).is_some() {
                 let message = format!("a second receiver named {name:?}");
-                return Err(source.error(node.line, message, "give each receiver a name of its own"));
+                return Err(source.error(node.place.line, message, "give each receiver a name of its own"));
             }
         }
         let Some(root) = top.get("route") else {
-            return Err(source.error(document.line, "there is no route", "write `route:` with a default `receiver:`"));
+            return Err(source.error(
+                document.place.line,
+                "there is no route",
+                "write `route:` with a default `receiver:`",
+            ));
         };
         let route = read_root(source, root, &receivers)?;
         top.end()?;
@@ -130,7 +134,7 @@ fn read_root(
     for key in ["matchers", "match", "match_re"] {
         if let Some(found) = root.get(key) {
             let hint = "the root takes every alert; put the matchers into a route below `routes:`";
-            return Err(source.error(found.line, "the root route has matchers", hint));
+            return Err(source.error(found.place.line, "the root route has matchers", hint));
         }
     }
     if root.boolean("continue")? == Some(true) {
@@ -150,7 +154,7 @@ fn read_route(
 ) -> Result<RouteConfig, ConfigError> {
     if depth >= ROUTE_DEPTH_MAX {
         return Err(source.error(
-            node.line,
+            node.place.line,
             format!("routes are nested deeper than {ROUTE_DEPTH_MAX}"),
             "flatten them",
         ));
@@ -170,12 +174,12 @@ fn read_route(
     };
     for (key, value) in [("group_interval", route.group_interval), ("repeat_interval", route.repeat_interval)] {
         if value == Some(0) {
-            let line = map.get(key).map_or(map.line, |node| node.line);
+            let line = map.get(key).map_or(map.line, |node| node.place.line);
             return Err(source.error(line, format!("route.{key} is 0"), "it has to be longer"));
         }
     }
     if let Some(name) = route.receiver.as_ref().filter(|name| !receivers.contains_key(*name)) {
-        let line = map.get("receiver").map_or(map.line, |node| node.line);
+        let line = map.get("receiver").map_or(map.line, |node| node.place.line);
         let nearest = receivers.keys().min_by_key(|known| strsim::damerau_levenshtein(known, name));
         let hint = nearest.map_or_else(
             || "there are no receivers; write them below `receivers:`".to_owned(),

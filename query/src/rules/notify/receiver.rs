@@ -226,7 +226,7 @@ pub fn read_http(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result
         ("enable_http2", "receivers are called with HTTP/1.1; remove it or write false"),
     ] {
         if let Some(node) = map.get(key).filter(|node| node.boolean(source, key).is_ok_and(|on| on)) {
-            return Err(source.error(node.line, format!("{} is not supported", map.name(key)), hint));
+            return Err(source.error(node.place.line, format!("{} is not supported", map.name(key)), hint));
         }
         map.boolean(key)?;
     }
@@ -310,15 +310,15 @@ fn secret(
     match (map.get(key), map.get(file_key)) {
         (Some(node), Some(_)) => {
             let message = format!("{} and {} at the same time", map.name(key), map.name(file_key));
-            Err(source.error(node.line, message, "keep one of them"))
+            Err(source.error(node.place.line, message, "keep one of them"))
         }
-        (Some(node), None) => Ok(Some((Secret::Text(node.text(source, &map.name(key))?), node.line))),
+        (Some(node), None) => Ok(Some((Secret::Text(node.text(source, &map.name(key))?), node.place.line))),
         (None, Some(node)) => {
             let file = Secret::File(folder.join(node.text(source, &map.name(file_key))?));
             file.reveal().map_err(|error| {
-                source.error(node.line, format!("{} cannot be read: {error}", map.name(file_key)), "")
+                source.error(node.place.line, format!("{} cannot be read: {error}", map.name(file_key)), "")
             })?;
-            Ok(Some((file, node.line)))
+            Ok(Some((file, node.place.line)))
         }
         (None, None) => Ok(None),
     }

@@ -1,16 +1,13 @@
-//! A YAML file as a tree whose every node knows its line, and the walk over it that lets no key pass unnoticed.
+//! The walk over a YAML file that lets no key pass unnoticed.
 //!
 //! Errors name file and line. Knows nothing of Alertmanager; `config` says which keys there are.
 
 use std::cell::RefCell;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
 
 use super::error::ConfigError;
 use super::limits::CONFIG_BYTES_MAX;
+pub use crate::rules::yaml::Node;
+use crate::rules::yaml::{self, Content, Key};
 
 /// A file that is being read.
 #[derive(Clone, Copy)]
@@ -33,75 +30,36 @@ impl<'a> Source<'a> {
             let message = format!("the file has {} bytes, more than {CONFIG_BYTES_MAX}", self.text.len());
             return Err(self.error(1, message, "split or shorten it"));
         }
-        let raw: Spanned<Raw> = serde_saphyr::from_str(self.text).map_err(|error| {
+        yaml::tree(self.text).map_err(|error| {
             let line = error.location().map_or(1, |location| location.line());
             // The first line only: the rest is a picture of the place, which may show a secret.
             let message = error.without_snippet().to_string();
             self.error(line, message.lines().next().unwrap_or("it is no YAML"), "")
-        })?;
-        Ok(self.node(raw))
-    }
-
-    fn node(&self, raw: Spanned<Raw>) -> Node {
-        let line = raw.referenced.line();
-        let value = match raw.value {
-            Raw::Null => Value::Null,
-            Raw::Text(text) => Value::Text(text),
-            // `0500` or `1.0` is meant as it is written wherever a text is wanted.
-            Raw::Inferred(text) => {
-                let span = raw.defined.span();
-                let written = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
-                    let start = usize::try_from(start).ok()?;
-                    self.text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
-                });
-                Value::Text(written.map_or(text, |written| written.trim().to_owned()))
-            }
-            Raw::Sequence(items) => Value::Sequence(items.into_iter().map(|item| self.node(item)).collect()),
-            Raw::Mapping(pairs) => Value::Mapping(
-                pairs.into_iter().map(|(key, value)| (key.value, key.referenced.line(), self.node(value))).collect(),
-            ),
-        };
-        Node { line, value }
+        })
     }
 }
 
-/// A node of the tree.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Its line, from 1.
-    pub line: u64,
-    value: Value,
-}
-
-#[derive(Clone, Debug)]
-enum Value {
-    Null,
-    Text(String),
-    Sequence(Vec<Node>),
-    // Key, line of the key, value.
-    Mapping(Vec<(String, u64, Node)>),
-}
-
+// What a reader of the configuration asks of a node.
 impl Node {
     /// Whether nothing is written here.
     pub fn is_null(&self) -> bool {
-        matches!(self.value, Value::Null)
+        self.content == Content::Null
     }
 
     fn kind(&self) -> &'static str {
-        match self.value {
-            Value::Null => "nothing",
-            Value::Text(_) => "a text",
-            Value::Sequence(_) => "a list",
-            Value::Mapping(_) => "keys with values",
+        match self.content {
+            Content::Null => "nothing",
+            Content::Scalar(_) => "a text",
+            Content::List(_) => "a list",
+            Content::Map(_) => "keys with values",
         }
     }
 
     /// The text of a scalar.
     pub fn text(&self, source: Source<'_>, what: &str) -> Result<String, ConfigError> {
-        match &self.value {
-            Value::Text(text) => Ok(text.clone()),
-            _ => Err(source.error(self.line, format!("{what} is {}, not a text", self.kind()), "")),
+        match &self.content {
+            Content::Scalar(text) => Ok(text.clone()),
+            _ => Err(source.error(self.place.line, format!("{what} is {}, not a text", self.kind()), "")),
         }
     }
 
@@ -110,49 +68,56 @@ impl Node {
         match self.text(source, what)?.as_str() {
             "true" | "True" | "TRUE" | "yes" | "on" => Ok(true),
             "false" | "False" | "FALSE" | "no" | "off" => Ok(false),
-            _ => Err(source.error(self.line, format!("{what} is neither true nor false"), "")),
+            _ => Err(source.error(self.place.line, format!("{what} is neither true nor false"), "")),
         }
     }
 
     /// A number from 0.
     pub fn number(&self, source: Source<'_>, what: &str) -> Result<u64, ConfigError> {
         let text = self.text(source, what)?;
-        text.parse().map_err(|_| source.error(self.line, format!("{what} is no whole number"), "write it like 20"))
+        text.parse()
+            .map_err(|_| source.error(self.place.line, format!("{what} is no whole number"), "write it like 20"))
     }
 
     /// Nanoseconds of a duration as Prometheus writes it.
     pub fn duration(&self, source: Source<'_>, what: &str) -> Result<i64, ConfigError> {
         let text = self.text(source, what)?;
         duration(&text).ok_or_else(|| {
-            source.error(self.line, format!("{what} is no duration: {text:?}"), "write it like 30s or 1h30m")
+            source.error(self.place.line, format!("{what} is no duration: {text:?}"), "write it like 30s or 1h30m")
         })
     }
 
     /// The items of a list; none if nothing is written.
     pub fn sequence(&self, source: Source<'_>, what: &str) -> Result<&[Node], ConfigError> {
-        match &self.value {
-            Value::Sequence(items) => Ok(items),
-            Value::Null => Ok(&[]),
+        match &self.content {
+            Content::List(items) => Ok(items),
+            Content::Null => Ok(&[]),
             _ => {
                 let message = format!("{what} is {}, not a list", self.kind());
-                Err(source.error(self.line, message, "begin each item on a line of its own with `- `"))
+                Err(source.error(self.place.line, message, "begin each item on a line of its own with `- `"))
             }
         }
     }
 
     /// A list of texts.
     pub fn texts(&self, source: Source<'_>, what: &str) -> Result<Vec<(String, u64)>, ConfigError> {
-        self.sequence(source, what)?.iter().map(|item| Ok((item.text(source, what)?, item.line))).collect()
+        self.sequence(source, what)?.iter().map(|item| Ok((item.text(source, what)?, item.place.line))).collect()
     }
 
     /// The keys of a mapping; `what` is how errors call it.
     pub fn mapping<'n>(&'n self, source: Source<'n>, what: &str) -> Result<Mapping<'n>, ConfigError> {
-        let pairs: &[_] = match &self.value {
-            Value::Mapping(pairs) => pairs,
-            Value::Null => &[],
-            _ => return Err(source.error(self.line, format!("{what} is {}, not keys with values", self.kind()), "")),
+        let pairs: &[_] = match &self.content {
+            Content::Map(pairs) => pairs,
+            Content::Null => &[],
+            _ => {
+                return Err(source.error(
+                    self.place.line,
+                    format!("{what} is {}, not keys with values", self.kind()),
+                    "",
+                ));
+            }
         };
-        Ok(Mapping { source, what: what.to_owned(), line: self.line, pairs, asked: RefCell::default() })
+        Ok(Mapping { source, what: what.to_owned(), line: self.place.line, pairs, asked: RefCell::default() })
     }
 
     /// Every key and text of a mapping whose keys may be any.
@@ -160,7 +125,9 @@ impl Node {
         let mapping = self.mapping(source, what)?;
         let pairs = mapping.pairs.iter();
         pairs
-            .map(|(key, line, value)| Ok((key.clone(), value.text(source, &format!("{what}.{key}"))?, *line)))
+            .map(|(key, value)| {
+                Ok((key.text.clone(), value.text(source, &format!("{what}.{}", key.text))?, key.place.line))
+            })
             .collect()
     }
 }
@@ -171,7 +138,7 @@ pub struct Mapping<'n> {
     what: String,
     /// Where it begins.
     pub line: u64,
-    pairs: &'n [(String, u64, Node)],
+    pairs: &'n [(Key, Node)],
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -179,7 +146,7 @@ impl<'n> Mapping<'n> {
     /// The value of `key`, unless it is left out or empty.
     pub fn get(&self, key: &'static str) -> Option<&'n Node> {
         self.asked.borrow_mut().push(key);
-        self.pairs.iter().find(|(name, ..)| name == key).map(|(_, _, value)| value).filter(|value| !value.is_null())
+        self.pairs.iter().find(|(name, _)| name.text == key).map(|(_, value)| value).filter(|value| !value.is_null())
     }
 
     /// How errors call the value of `key`.
@@ -216,8 +183,8 @@ impl<'n> Mapping<'n> {
     pub fn refuse(&self, keys: &[(&'static str, &str)]) -> Result<(), ConfigError> {
         for (key, hint) in keys {
             self.asked.borrow_mut().push(key);
-            if let Some((_, line, _)) = self.pairs.iter().find(|(name, ..)| name == key) {
-                return Err(self.source.error(*line, format!("{} is not supported", self.name(key)), *hint));
+            if let Some((found, _)) = self.pairs.iter().find(|(name, _)| name.text == *key) {
+                return Err(self.source.error(found.place.line, format!("{} is not supported", self.name(key)), *hint));
             }
         }
         Ok(())
@@ -226,13 +193,13 @@ impl<'n> Mapping<'n> {
     /// An error unless every key was asked for.
     pub fn end(&self) -> Result<(), ConfigError> {
         let asked = self.asked.borrow();
-        let Some((key, line, _)) = self.pairs.iter().find(|(name, ..)| !asked.contains(&name.as_str())) else {
+        let Some((key, _)) = self.pairs.iter().find(|(name, _)| !asked.contains(&name.text.as_str())) else {
             return Ok(());
         };
-        let nearest = asked.iter().min_by_key(|known| strsim::damerau_levenshtein(known, key));
+        let nearest = asked.iter().min_by_key(|known| strsim::damerau_levenshtein(known, &key.text));
         let hint = nearest.map_or_else(String::new, |known| format!("the nearest key is {known:?}"));
         let place = if self.what.is_empty() { String::new() } else { format!(" in {}", self.what) };
-        Err(self.source.error(*line, format!("unknown key {key:?}{place}"), hint))
+        Err(self.source.error(key.place.line, format!("unknown key {:?}{place}", key.text), hint))
     }
 }
 
@@ -259,77 +226,4 @@ pub fn duration(text: &str) -> Option<i64> {
         (rest, from) = (tail, from + position + 1);
     }
     millis.checked_mul(1_000_000)
-}
-
-// A value as the YAML reader sees it. Texts that look like another type are `Inferred`.
-enum Raw {
-    Null,
-    Text(String),
-    Inferred(String),
-    Sequence(Vec<Spanned<Raw>>),
-    Mapping(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Inferred(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Inferred(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Inferred(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Inferred(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(value.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::Sequence(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = access.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Raw::Mapping(pairs))
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::Timestamp;
 
+use super::input::{self, InputLogs, InputSpans};
 use crate::rules::file::FileError;
 use crate::rules::file::fields::{Errors, Fields};
 use crate::rules::template::parse_float;
@@ -33,6 +34,10 @@ pub struct TestGroup {
     pub interval_ms: i64,
     /// The input.
     pub input_series: Vec<InputSeries>,
+    /// Log records: Sextant's own.
+    pub input_logs: Vec<InputLogs>,
+    /// Spans: Sextant's own.
+    pub input_spans: Vec<InputSpans>,
     /// Expected alerts.
     pub alert_rule_tests: Vec<AlertTest>,
     /// Expected samples.
@@ -99,10 +104,12 @@ pub struct ExpectedSample {
 const MINUTE_MS: i64 = 60_000;
 
 const FILE_KEYS: [&str; 5] = ["rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests"];
-const GROUP_KEYS: [&str; 8] = [
+const GROUP_KEYS: [&str; 10] = [
     "name",
     "interval",
     "input_series",
+    "input_logs",
+    "input_spans",
     "alert_rule_test",
     "promql_expr_test",
     "external_labels",
@@ -141,9 +148,13 @@ fn file(root: &Node, errors: &mut Errors) -> Option<TestFile> {
 fn test(node: &Node, errors: &mut Errors) -> Option<TestGroup> {
     let fields = Fields::of(node, "a test", &GROUP_KEYS, errors)?;
     let name = fields.text("name", errors);
+    let interval_ms = fields.duration("interval", errors).filter(|interval| *interval > 0).unwrap_or(MINUTE_MS);
+    let (logs, spans) = (fields.list("input_logs", errors), fields.list("input_spans", errors));
     let test = TestGroup {
-        interval_ms: fields.duration("interval", errors).filter(|interval| *interval > 0).unwrap_or(MINUTE_MS),
+        interval_ms,
         input_series: all(fields.list("input_series", errors), errors, input_series),
+        input_logs: logs.iter().filter_map(|node| input::logs(node, interval_ms, errors)).collect(),
+        input_spans: spans.iter().filter_map(|node| input::spans(node, interval_ms, errors)).collect(),
         alert_rule_tests: all(fields.list("alert_rule_test", errors), errors, alert_test),
         promql_expr_tests: all(fields.list("promql_expr_test", errors), errors, expr_test),
         external_labels: names(&fields, "external_labels", errors),

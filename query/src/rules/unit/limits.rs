@@ -6,3 +6,9 @@ pub const EVALUATIONS_MAX: i64 = 1_000_000;
 
 /// Seconds that one query of a test may take.
 pub const QUERY_SECONDS_MAX: u64 = 60;
+
+/// Log records and spans of one test, which are kept in memory. A count with two zeros too many would fill it.
+pub const RECORDS_MAX: usize = 500_000;
+
+/// Records that are appended at once: far below what the store's queue takes.
+pub const BATCH_RECORDS: usize = 10_000;

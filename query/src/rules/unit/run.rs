@@ -8,22 +8,16 @@ use model::{Clock, Labels};
 
 use super::file::{AlertTest, ExprTest, TestFile, TestGroup};
 use super::limits;
+use super::records::Records;
+use super::tested::{Tested, World};
 use super::verdict::{Failure, LabelledAlert, Outcome};
 use crate::admission::Cancel;
 use crate::promql::notation::{self, Cell};
-use crate::promql::{self, MemorySource, Options, Plan, PromqlError, Value, stale_marker};
-use crate::rules::alerting::{self, ALERT_NAME, AlertState, Alerts, Timing};
-use crate::rules::condition::{self, Element};
-use crate::rules::expand::{Around, Templates};
-use crate::rules::file::{Group, GroupKind, Rule, RuleFile};
-use crate::rules::recording;
+use crate::promql::{self, MemorySource, Options, PromqlError, Value, stale_marker};
+use crate::rules::alerting::{ALERT_NAME, AlertState};
+use crate::rules::condition;
+use crate::rules::file::{Group, GroupKind, RuleFile};
 use crate::rules::state::owned;
-use crate::rules::template::Query;
-
-/// Whether the rules of a group are tested: those of PromQL.
-pub fn is_tested(group: &Group) -> bool {
-    group.kind == GroupKind::Prometheus
-}
 
 /// The groups in the order they are evaluated in. Those that are not named share the first place with the first that is, as
 /// with promtool, and keep the order of their files.
@@ -34,7 +28,7 @@ pub fn ordered<'f>(files: &'f [RuleFile], order: &[String]) -> Result<Vec<&'f Gr
             return Err(format!("group name repeated in evaluation order: {name}"));
         }
     }
-    let mut groups: Vec<&Group> = files.iter().flat_map(|file| &file.groups).filter(|group| is_tested(group)).collect();
+    let mut groups: Vec<&Group> = files.iter().flat_map(|file| &file.groups).collect();
     groups.sort_by_key(|group| places.get(group.name.as_str()).copied().unwrap_or(0));
     Ok(groups)
 }
@@ -78,37 +72,18 @@ struct Input {
     cells: std::iter::Peekable<std::vec::IntoIter<(i64, f64)>>,
 }
 
-// A rule, and what it has come to.
-struct Tested<'t> {
-    group: &'t Group,
-    rule: &'t Rule,
-    plan: Plan,
-    templates: Option<Templates>,
-    alerts: Alerts,
-    series: BTreeSet<Labels>,
-}
-
 // The series, the rules and the time of one test.
 struct Bench<'t> {
     test: &'t TestGroup,
     clock: Arc<dyn Clock>,
     subquery_step_ms: i64,
     source: MemorySource,
+    // Of tests of rules that count.
+    records: Option<Records>,
     input: Vec<Input>,
     // Input that had to be left out.
     lacking: Vec<String>,
     rules: Vec<Tested<'t>>,
-}
-
-// The templates' function `query`.
-struct MemoryQuery<'a>(&'a MemorySource, &'a Options);
-
-impl Query for MemoryQuery<'_> {
-    fn query(&self, expr: &str, at_ms: i64) -> Result<Vec<(Labels, f64)>, String> {
-        let plan = Plan::new(expr).map_err(|error| error.to_string())?;
-        let elements = condition::vector(self.0, &plan, at_ms, self.1)?;
-        Ok(elements.into_iter().map(|element| (element.labels, element.value)).collect())
-    }
 }
 
 impl<'t> Bench<'t> {
@@ -138,8 +113,10 @@ impl<'t> Bench<'t> {
                 input.push(Input { labels, cells: cells.into_iter().peekable() });
             }
         }
+        let counts = groups.iter().any(|group| group.kind != GroupKind::Prometheus);
+        let records = if counts { Some(Records::new(test, clock)?) } else { None };
         let (clock, source) = (Arc::clone(clock), MemorySource::new());
-        Ok(Self { test, clock, subquery_step_ms: interval, source, input, lacking, rules })
+        Ok(Self { test, clock, subquery_step_ms: interval, source, records, input, lacking, rules })
     }
 
     fn options(&self) -> Options {
@@ -162,10 +139,10 @@ impl<'t> Bench<'t> {
     // All rules in order, each over what the one before it has yielded.
     fn evaluate(&mut self, at: i64) -> Vec<Failure> {
         let now = self.test.start_ms.saturating_add(at);
-        let options = self.options();
         let mut failures = Vec::new();
-        for rule in &mut self.rules {
-            match rule.evaluate(&self.source, self.test, now, &options) {
+        let mut rules = std::mem::take(&mut self.rules);
+        for rule in &mut rules {
+            match rule.evaluate(&self.world(), now) {
                 Ok(series) => {
                     let yielded: BTreeSet<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
                     for (labels, value) in &series {
@@ -179,7 +156,13 @@ impl<'t> Bench<'t> {
                 Err(error) => failures.push(Failure::Rule { name: rule.rule.name.clone(), time_ms: at, error }),
             }
         }
+        self.rules = rules;
         failures
+    }
+
+    fn world(&self) -> World<'_> {
+        let records = self.records.as_ref().map(Records::view);
+        World { source: &self.source, records, test: self.test, options: self.options() }
     }
 
     fn compare_alerts(&self, test: &AlertTest) -> Option<Failure> {
@@ -244,52 +227,4 @@ impl<'t> Bench<'t> {
 fn equal(one: f64, other: f64, fuzzy: bool) -> bool {
     let near = fuzzy && (one.next_down() == other || one.next_up() == other);
     one == other || (one.is_nan() && other.is_nan()) || near
-}
-
-impl<'t> Tested<'t> {
-    fn new(group: &'t Group, rule: &'t Rule) -> Result<Self, String> {
-        let plan = Plan::new(&rule.expr).map_err(|error| error.to_string())?;
-        let templates = match rule.alert() {
-            Some(alert) => {
-                let read = Templates::parse(&rule.name, &rule.labels, &alert.annotations);
-                let first =
-                    |(place, error): &(String, crate::rules::template::TemplateError)| format!("{place}: {error}");
-                Some(read.map_err(|errors| errors.first().map(first).unwrap_or_default())?)
-            }
-            None => None,
-        };
-        Ok(Self { group, rule, plan, templates, alerts: Alerts::new(), series: BTreeSet::new() })
-    }
-
-    // The series that it yields.
-    fn evaluate(
-        &mut self,
-        source: &MemorySource,
-        test: &TestGroup,
-        now: i64,
-        options: &Options,
-    ) -> Result<Vec<(Labels, f64)>, String> {
-        let at = now.saturating_sub(self.group.query_offset_ms);
-        let elements = condition::vector(source, &self.plan, at, options)?;
-        let (Some(alert), Some(templates)) = (self.rule.alert(), &self.templates) else {
-            let elements = elements.into_iter().map(|element| (element.labels, element.value)).collect();
-            return recording::series(&self.rule.name, &self.rule.labels, elements, self.group.limit);
-        };
-        let around = Around {
-            external_labels: &test.external_labels,
-            external_url: &test.external_url,
-            query: &MemoryQuery(source, options),
-            at_ms: at,
-            samples: &[],
-            trace_url: "",
-            logs_url: "",
-        };
-        let wanted = |element: &Element| templates.wanted(&self.rule.name, element, &around);
-        let wanted = elements.iter().map(wanted).collect();
-        let timing =
-            Timing { for_ms: alert.for_ms, keep_firing_for_ms: alert.keep_firing_for_ms, limit: self.group.limit };
-        let step = alerting::step(&timing, &self.alerts, wanted, now)?;
-        self.alerts = step.alerts;
-        step.error.map_or(Ok(step.series), Err)
-    }
 }

@@ -1,0 +1,29 @@
+//! `sextant bench`: measures a part of Sextant on this machine, in a form that anyone can repeat. Never a test: machines are
+//! noisy, and what is printed is to be read beside a yardstick of the same minute.
+
+mod background;
+mod tui;
+
+use clap::{Args, Subcommand};
+
+use crate::report::Outcome;
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The dashboard: time of a frame on each screen, and time and memory while it follows a flood of log records.
+    Tui(tui::TuiArgs),
+}
+
+/// Measures.
+pub fn run(args: BenchArgs) -> Outcome {
+    match args.what {
+        What::Tui(args) => tui::run(&args),
+    }
+}

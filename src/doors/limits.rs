@@ -1,0 +1,57 @@
+//! Bounds of connections, each with its reason.
+
+use std::time::Duration;
+
+/// A request's head must be whole after this time: clients send it in one piece, and who does not holds a place for nothing.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection without a request is told to go after this time. Longer than the minute at which most exporters come again.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Reads on an HTTP/2 connection that has no request: a preface, settings, pings now and then. More are a head that comes in
+/// drops. Between two requests pings every ten seconds for as long as [`IDLE_TIMEOUT`] stay below it.
+pub const READS_BESIDE_REQUESTS_MAX: u64 = 16;
+
+/// In this time a client must take [`READER_WINDOW_BYTES_MIN`] of an answer that waits for it. Long enough for somebody who
+/// reads in a pager, and for a network that was away for a while.
+pub const READER_WINDOW: Duration = Duration::from_secs(30);
+
+/// See [`READER_WINDOW`]: about a kilobyte a second.
+pub const READER_WINDOW_BYTES_MIN: u64 = 32 << 10;
+
+/// Bytes of a head over HTTP/1.1. Eight KiB are customary; tokens and trace context fit many times.
+pub const HTTP1_HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// The same over HTTP/2, after decompression.
+pub const HTTP2_HEAD_BYTES_MAX: u32 = 64 << 10;
+
+/// Calls at a time on one connection. Exporters use a handful.
+pub const HTTP2_STREAMS_MAX: u32 = 256;
+
+/// Streams that a peer has reset before they were looked at: more is the attack of CVE-2023-44487, and ends the connection.
+pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
+
+/// Streams that were reset because of the peer's mistakes: more is the attack of CVE-2025-8671.
+pub const HTTP2_LOCAL_RESETS_MAX: usize = 256;
+
+/// Bytes of an HTTP/2 stream and connection that may be on their way unread: large requests need not wait for the client
+/// to hear of every 64 KiB.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// See [`HTTP2_STREAM_WINDOW_BYTES`].
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// Bytes of an answer that wait on one stream.
+pub const HTTP2_SEND_BYTES_MAX: usize = 256 << 10;
+
+/// A connection that says nothing for so long is asked whether it is still there.
+pub const HTTP2_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// And given up if it does not say so within this time.
+pub const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Pause of the accept loop after an error that the next attempt would meet again, such as too many open files.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Open files beside connections: segments, parts and the program's own.
+pub const FILES_BESIDE_CONNECTIONS: u64 = 512;
