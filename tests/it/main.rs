@@ -8,6 +8,7 @@ mod demo;
 mod doors;
 mod golden;
 mod harness;
+mod kept;
 mod metrics;
 mod node_sdk;
 mod python;

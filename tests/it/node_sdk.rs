@@ -1,13 +1,15 @@
 //! The official Node SDK sends in every way it has; what comes back is what was sent.
 //!
-//! Its packages are installed once, below cargo's directory for test files, from the lock file; needs `node` with `npm`, and
+//! Its packages are installed once ([`kept`]) from the lock file; needs `node` with `npm`, and
 //! npm's registry the first time. Where there is no node the test says so and passes, except in CI.
 
-use std::fs::{self, File};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::Place;
+use crate::kept;
 use crate::python::{compare_recordings, succeed};
 use crate::relay::{self, WAYS};
 
@@ -26,15 +28,16 @@ async fn what_the_node_sdk_sends_comes_back_equal() {
         assert!(std::env::var_os("CI").is_none(), "there is no node, and CI wants this tested");
         return eprintln!("skipped: no node");
     }
-    let folder = tokio::task::spawn_blocking(installed).await.expect("the packages are there");
     let place = Place::new();
+    let folder = place.path().to_owned();
+    let program = tokio::task::spawn_blocking(move || program(&folder)).await.expect("the packages are there");
     let server = place.serve().await;
     let mut recordings = Vec::new();
     for way in WAYS {
         let recording = place.path().join(format!("{}.otlp", way.word()));
         let endpoint = relay::start(way, server.url(way.door()), &recording).await;
         let mut command = Command::new("node");
-        command.arg(folder.join("send.mjs")).args([&endpoint, way.protocol, way.compression, ITEMS]);
+        command.arg(&program).args([&endpoint, way.protocol, way.compression, ITEMS]);
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
             command.env_remove(name);
         }
@@ -66,31 +69,19 @@ fn there_is_node() -> bool {
     ["node", "npm"].iter().all(|name| Command::new(name).arg("--version").output().is_ok_and(|it| it.status.success()))
 }
 
-// Installs the packages if they are not there as the lock file wants them, and gives the folder with them and the program.
-// Tests run in several processes at once: the first one installs, the others wait at the lock.
-fn installed() -> PathBuf {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(cache).expect("cargo's directory for test files can be made");
-    let lock = File::create(cache.join("node.lock")).expect("the lock file can be made");
-    lock.lock().expect("the lock file can be locked");
-
-    let folder = cache.join("node");
-    let wanted: String = PINNED.map(|name| fs::read_to_string(Path::new(SOURCES).join(name)).expect(name)).concat();
-    let mark = folder.join("installed.txt");
-    if !fs::read_to_string(&mark).is_ok_and(|there| there == wanted) {
-        fs::create_dir_all(&folder).expect("a folder for node's packages can be made");
+// The program in the test's place, beside the packages as the lock file wants them: node looks for them there.
+fn program(place: &Path) -> PathBuf {
+    let recipe: String = PINNED.map(|name| fs::read_to_string(Path::new(SOURCES).join(name)).expect(name)).concat();
+    let packages = kept::folder("node", &recipe, |folder| {
         for name in PINNED {
             fs::copy(Path::new(SOURCES).join(name), folder.join(name)).expect(name);
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-timeout=60000"])
-            .current_dir(&folder);
-        // The first mark goes first and the new one comes last: an installation that was interrupted is begun again.
-        let _ = fs::remove_file(&mark);
-        succeed(&mut npm);
-        fs::write(&mark, wanted).expect("the folder can be written to");
-    }
-    // Node looks for packages beside the program.
-    fs::copy(Path::new(SOURCES).join("send.mjs"), folder.join("send.mjs")).expect("the program can be copied");
-    folder
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-timeout=60000"]);
+        succeed(npm.current_dir(folder));
+    });
+    symlink(packages.join("node_modules"), place.join("node_modules")).expect("a link to the packages");
+    let program = place.join("send.mjs");
+    fs::copy(Path::new(SOURCES).join("send.mjs"), &program).expect("the program can be copied");
+    program
 }

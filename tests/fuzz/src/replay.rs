@@ -1,4 +1,4 @@
-//! Fuzzing without libFuzzer, for the ordinary tests: every input of a corpus, and thousands of mutations of them, go through
+//! Fuzzing without libFuzzer, for the ordinary tests: every input of a corpus, and as many mutations as a second allows, go through
 //! a target. The seed is printed; `SEED=...` repeats a run.
 
 use std::fs;
@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 /// Mutations of one corpus.
-const MUTATIONS: usize = 4_000;
+const MUTATIONS_MAX: usize = 2_000;
+
+/// How long one corpus is mutated: the tests of a crate are to take seconds. With `SEED` all mutations are gone through.
+const TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Mutated inputs grow no longer than this, so that one stays a matter of milliseconds.
 const INPUT_BYTES_MAX: usize = 16 << 10;
@@ -25,16 +28,19 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Replays the corpora of these targets.
 pub fn replay(targets: &[Target]) {
-    let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("SEED is a number"));
+    let wanted = std::env::var("SEED").ok().map(|seed| seed.parse::<u64>().expect("SEED is a number"));
+    let seed = wanted.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed} (SEED={seed} repeats it)");
     for (name, target) in targets {
         let corpus = corpus(name);
         let mut rng = Rng::with_seed(seed);
         corpus.iter().for_each(|input| run(name, *target, input));
-        for _ in 0..MUTATIONS {
+        let (began, mut mutations) = (Instant::now(), 0);
+        while mutations < MUTATIONS_MAX && (wanted.is_some() || began.elapsed() < TIME_MAX) {
             run(name, *target, &mutated(&corpus, &mut rng));
+            mutations += 1;
         }
-        println!("{name}: {} inputs and {MUTATIONS} mutations of them", corpus.len());
+        println!("{name}: {} inputs and {mutations} mutations of them", corpus.len());
     }
     let taken = memory_kib();
     assert!(taken < MEMORY_KIB_MAX, "{taken} KiB were taken");
