@@ -200,14 +200,15 @@ impl Inner {
     }
 
     // The work of one core: decompression and conversion.
-    fn convert(&self, mut arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
-        let wire_bytes = arrival.body.len();
+    fn convert(&self, arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
+        let Arrival { door, signal, encoding, compression, body, mut reservation } = arrival;
+        let wire_bytes = body.len();
         let bytes_max = self.config.request_bytes_max;
-        let bytes = decode::decompress(arrival.compression, arrival.body, bytes_max, &mut arrival.reservation)?;
-        self.counters.arrived(arrival.door, arrival.signal, wire_bytes, bytes.len());
-        let (batch, outcome) = self.to_batch(arrival.signal, &bytes, arrival.encoding)?;
-        let print = self.counters.receipts.fingerprint(arrival.signal, &bytes);
-        Ok((batch, outcome, print, arrival.reservation))
+        let bytes = decode::decompress(compression, body, bytes_max, |more| reservation.grow(more))?;
+        self.counters.arrived(door, signal, wire_bytes, bytes.len());
+        let (batch, outcome) = self.to_batch(signal, &bytes, encoding)?;
+        let print = self.counters.receipts.fingerprint(signal, &bytes);
+        Ok((batch, outcome, print, reservation))
     }
 
     fn context<'a>(&'a self, cutoffs: &'a Cutoffs) -> Context<'a> {

@@ -156,17 +156,20 @@ pub enum Warning {
     SnakeCaseKey,
     /// JSON: a key for the second time in one object, or two fields of which there can be one.
     RepeatedKey,
+    /// JSON: an integer beyond 64 bits that is a whole double: kept as that.
+    IntegerAsDouble,
 }
 
 impl Warning {
     /// All warnings.
-    pub const ALL: [Warning; 6] = [
+    pub const ALL: [Warning; 7] = [
         Warning::IgnoredId,
         Warning::StringIndex,
         Warning::MetricWithoutData,
         Warning::EnumName,
         Warning::SnakeCaseKey,
         Warning::RepeatedKey,
+        Warning::IntegerAsDouble,
     ];
 
     /// The word of the counters.
@@ -178,6 +181,7 @@ impl Warning {
             Warning::EnumName => "enum_name",
             Warning::SnakeCaseKey => "snake_case_key",
             Warning::RepeatedKey => "repeated_key",
+            Warning::IntegerAsDouble => "integer_as_double",
         }
     }
 
@@ -194,6 +198,9 @@ impl Warning {
             }
             Warning::SnakeCaseKey => "keys in snake_case were ignored (OTLP/JSON has them in lowerCamelCase)",
             Warning::RepeatedKey => "of a key that stands twice in one object the last was taken (send it once)",
+            Warning::IntegerAsDouble => {
+                "integers beyond 64 bits were read as the doubles that they are (send them as doubles)"
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use store::StoreError;
 
 use crate::Refusal;
 
-pub(crate) mod decode;
+pub mod decode;
 pub mod either;
 pub mod grpc;
 pub mod http;
