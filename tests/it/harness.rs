@@ -34,7 +34,7 @@ impl Place {
     }
 
     /// An empty directory for a server that may have so many files open.
-    pub fn with_files_max(files_max: u32) -> Self {
+    pub fn with_files_max(files_max: u64) -> Self {
         Self::set_up("log = \"warn\"\n", |setup| setup.with_files_max(files_max))
     }
 

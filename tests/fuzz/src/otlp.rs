@@ -46,7 +46,13 @@ fn points(bytes: &[u8], encoding: Encoding) {
 fn in_context<T>(convert: impl FnOnce(&Context<'_>) -> T) -> T {
     let correlation_keys = ["correlation.id".to_owned()];
     let received = Timestamp::from_nanos(1_800_000_000_000_000_000);
-    convert(&Context { received, correlation_keys: &correlation_keys, limits: Limits::default(), series: None })
+    convert(&Context {
+        received,
+        correlation_keys: &correlation_keys,
+        limits: Limits::default(),
+        series: None,
+        retention: None,
+    })
 }
 
 // What is refused leaves nothing behind, and what is said to be accepted is there.
