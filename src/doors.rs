@@ -210,6 +210,10 @@ impl Door {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(door = self.name, "a connection ended: {error}");
+                        // Asked whether it is still there, its peer did not answer.
+                        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+                            pulse.cut();
+                        }
                     }
                     return if pulse.is_flooded() { Verdict::Flood } else { Verdict::Fine };
                 }
@@ -225,7 +229,10 @@ impl Door {
                             connection.as_mut().graceful_shutdown();
                         }
                         Verdict::Idle => {}
-                        verdict => return verdict,
+                        verdict => {
+                            pulse.cut();
+                            return verdict;
+                        }
                     }
                 }
             }

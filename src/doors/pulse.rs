@@ -23,6 +23,7 @@ pub struct Pulse {
     // Of HTTP/2: a frame or a head is half there.
     amid: AtomicBool,
     flooded: AtomicBool,
+    cut: AtomicBool,
     watched: Mutex<Watched>,
     since_look: Mutex<SinceLook>,
     // Of HTTP/2: who reads its answers, one for each stream.
@@ -118,6 +119,16 @@ impl Pulse {
     /// Whether the connection was ended because of its frames.
     pub fn is_flooded(&self) -> bool {
         self.flooded.load(Ordering::Relaxed)
+    }
+
+    /// The connection is not to be closed but cut: its peer has had its time to take what was written.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// A look at the connection, which began at `began`.

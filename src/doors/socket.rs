@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::frames::{Frames, Tally};
 use super::pulse::Pulse;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Counted<S> {
-    socket: S,
+pub struct Counted {
+    socket: TcpStream,
     pulse: Arc<Pulse>,
     frames: Frames,
 }
 
-impl<S> Counted<S> {
+impl Counted {
     /// Counts into `pulse`.
-    pub fn new(socket: S, pulse: Arc<Pulse>) -> Self {
+    pub fn new(socket: TcpStream, pulse: Arc<Pulse>) -> Self {
         Self { socket, pulse, frames: Frames::default() }
     }
 
@@ -35,7 +36,16 @@ impl<S> Counted<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.pulse.is_cut() {
+            // What the peer has not taken would stay with the kernel, and the end of it would wait behind.
+            let _ = self.socket.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
@@ -51,7 +61,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.wrote(wrote)

@@ -127,7 +127,6 @@ async fn count_page<R: Numbered>(
         limit: Some("none".to_owned()),
         ascending: true,
         cursor,
-        ..RowsRequest::default()
     };
     let mut rows = client.rows::<R>(&request).await.with_context(|| format!("cannot ask {}", R::PATH))?;
     while let Some(row) = rows.next().await? {

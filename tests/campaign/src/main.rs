@@ -39,6 +39,9 @@ struct Arguments {
     /// R11: slow connections at a time.
     #[arg(long, default_value_t = 1_000)]
     connections: usize,
+    /// R11: the server's memory limit in mebibytes.
+    #[arg(long, default_value_t = 400)]
+    memory_mib: u64,
     /// R12: mebibytes that the largest bombs grow to.
     #[arg(long, default_value_t = 4096)]
     large_mib: usize,
@@ -183,7 +186,8 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
         Name::R10 => Outcome::Trials(r10::run(&binary, trials, seed, records()).await?),
         Name::R11 => {
             let (connections, rounds, attack) = (arguments.connections, arguments.rounds, seconds(90));
-            let plan = r11::Plan { connections, rounds, attack, ..r11::Plan::default() };
+            let memory_bytes_max = arguments.memory_mib << 20;
+            let plan = r11::Plan { connections, rounds, attack, memory_bytes_max, ..r11::Plan::default() };
             Outcome::Figures(r11::run(&binary, &plan, &Progress::shown()).await?)
         }
         Name::R12 => {

@@ -39,6 +39,8 @@ pub struct Plan {
     pub attack: Duration,
     /// Log records that slow readers ask for.
     pub records: u64,
+    /// The server's memory limit.
+    pub memory_bytes_max: u64,
     /// How many times the quiet p99 of healthy clients the one during attacks may be; none if nobody looks.
     pub factor: Option<u32>,
 }
@@ -46,8 +48,8 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let kinds = Kind::ALL.to_vec();
-        let attack = Duration::from_secs(90);
-        Self { connections: 1_000, kinds, rounds: 3, attack, records: 50_000, factor: Some(2) }
+        let (attack, memory_bytes_max) = (Duration::from_secs(90), 400 << 20);
+        Self { connections: 1_000, kinds, rounds: 3, attack, records: 50_000, memory_bytes_max, factor: Some(2) }
     }
 }
 
@@ -62,7 +64,8 @@ struct Lives {
 pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
     let directory = tempfile::tempdir()?;
     let setup = Setup::new(binary, directory.path());
-    setup.configure("log = \"error\"\n")?;
+    let limit = plan.memory_bytes_max;
+    setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {limit}\n"))?;
     let mut server = setup.start().await?;
     let rounds = usize::try_from(plan.rounds)?;
     progress.steps(1 + 2 * rounds);
@@ -70,6 +73,7 @@ pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Res
     let watch = Watch::start(server.id()?);
     let mut figures = Figures::new("R11");
     figures.note("slow connections", plan.connections);
+    figures.note("memory limit", mib(limit));
     figures.note("resident at first", mib(watch.now()));
     let healthy = plan.factor.map(|_| Healthy::start(&server)).transpose()?;
     let lives: Arc<Vec<Lives>> = Arc::new(plan.kinds.iter().map(|_| Lives::default()).collect());
@@ -99,7 +103,9 @@ pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Res
         let long_enough = plan.attack > kind.life_max() + RAMP;
         figures.expect(!long_enough || closed > 0, || format!("none of {} was closed", kind.name()));
     }
-    figures.note("resident at most", mib(watch.most()));
+    let most = watch.most();
+    figures.note("resident at most", mib(most));
+    figures.expect(most <= limit / 10 * 11, || format!("{} were resident", mib(most)));
     if let (Some(healthy), Some(factor)) = (healthy, plan.factor) {
         healthy.note(&mut figures, factor);
     }
