@@ -21,7 +21,7 @@ use crate::store::Core;
 use crate::upkeep::{Upkeep, flush_bytes};
 use crate::wal::record::{Kind, Payload};
 use crate::wal::segment::Log;
-use crate::{Batch, Durability, StoreError};
+use crate::{Batch, Durability, StoreError, layout};
 
 /// The commit thread's own.
 pub(crate) struct Committer {
@@ -219,7 +219,8 @@ impl Committer {
     fn look_for_space(&mut self) {
         let setup = self.core.setup();
         let limit = setup.config.free_bytes_min;
-        let free = setup.disk.free_space(&setup.directory);
+        // Asked of the lock, which is there as long as the directory is the one that was opened.
+        let free = setup.disk.free_space(&setup.directory.join(layout::LOCK));
         self.directory_is_gone = free.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let too_few = free.ok().filter(|free| *free < limit);
         match (self.too_few_free, too_few) {
@@ -263,7 +264,7 @@ impl Committer {
 
     fn write(&mut self, numbered: &[Numbered], next_seq: u64) -> Result<(), StoreError> {
         if self.directory_is_gone {
-            let path = self.core.setup().directory.clone();
+            let path = self.core.setup().directory.join(layout::LOCK);
             return Err(StoreError::Disk { operation: "find", path, source: io::ErrorKind::NotFound.into() });
         }
         self.log.prepare(next_seq)?;
