@@ -56,18 +56,20 @@ pub(crate) struct Round {
     pub(crate) up_to_seq: u64,
 }
 
-/// Runs of a signal's chunks of at most `bytes_max`, but of one batch at least. Writing one takes several times its bytes; who publishes
-/// it and lets it go before the next is written holds no more than that, however large the head has grown.
+/// A signal's chunks in as few rounds of about `bytes_max` as there can be, all about as large: a batch more or less, which is never
+/// torn. Writing one takes several times its bytes; who publishes it and lets it go before the next is written holds no more
+/// than that, however large the head has grown.
 pub(crate) fn rounds(chunks: Vec<Arc<Chunk>>, up_to_seq: u64, bytes_max: usize) -> Vec<Round> {
+    let total: usize = chunks.iter().map(|chunk| chunk.bytes()).sum();
+    let enough = total.div_ceil(total.div_ceil(bytes_max.max(1)).max(1));
     let mut rounds: Vec<Round> = Vec::new();
-    let mut bytes = 0;
-    let mut batch = None;
+    let (mut bytes, mut batch) = (0, None);
     for chunk in chunks {
         // The exemplars of a batch go with its points: both are published by their numbers.
         let is_next = batch.replace(chunk.seq_base()) != Some(chunk.seq_base());
-        bytes += chunk.bytes();
         match rounds.last_mut() {
-            Some(round) if !is_next || bytes <= bytes_max => {
+            Some(round) if !is_next || bytes < enough => {
+                bytes += chunk.bytes();
                 round.up_to_seq = round.up_to_seq.max(chunk.seq_bounds().1);
                 round.chunks.push(chunk);
             }
@@ -274,10 +276,9 @@ mod tests {
         let chunks: Vec<Arc<Chunk>> =
             (1..=4).flat_map(|seq| Chunk::of_batch(batch(), seq).expect("the batch is whole")).map(Arc::new).collect();
         assert_eq!(chunks.len(), 8);
-        let bytes: usize = chunks[..4].iter().map(|chunk| chunk.bytes()).sum();
-        // Room for the points of one batch more, but not for their exemplars: they go over it together.
+        let all: usize = chunks.iter().map(|chunk| chunk.bytes()).sum();
         for (bytes_max, expected) in
-            [(1, vec![2, 2, 2, 2]), (bytes, vec![4, 4]), (bytes + chunks[4].bytes(), vec![6, 2])]
+            [(1, vec![2, 2, 2, 2]), (all / 2, vec![4, 4]), (all - 1, vec![4, 4]), (all, vec![8])]
         {
             let rounds = rounds(chunks.clone(), 4, bytes_max);
             assert_eq!(rounds.iter().map(|round| round.chunks.len()).collect::<Vec<_>>(), expected);

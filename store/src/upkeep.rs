@@ -191,7 +191,10 @@ impl Worker {
 
     fn flush(&mut self, place: usize) -> Result<(), StoreError> {
         let (chunks, up_to_seq) = self.store.seal(self.signals[place].signal);
-        let bytes_max = usize::try_from(flush_bytes(&self.config)).unwrap_or(usize::MAX).min(limits::FLUSH_ROUND_BYTES);
+        // A head that is due has a little more than what makes it due.
+        let due = flush_bytes(&self.config);
+        let bytes_max =
+            usize::try_from(due.saturating_add(due / 4)).unwrap_or(usize::MAX).min(limits::FLUSH_ROUND_BYTES);
         // A round is published, and its chunks given back, before the next is written.
         let mut rounds = flush::rounds(chunks, up_to_seq, bytes_max).into_iter();
         rounds.try_for_each(|round| self.flush_round(place, &round))
