@@ -13,6 +13,9 @@ const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 /// Units that go into one write.
 const AT_A_TIME: u32 = 32;
 
+/// Units a second that may be borne: twice what the server allows to resets, the rarest of what it counts.
+const RATE_BORNE_MAX: f64 = 1_024.0;
+
 /// A write that nobody takes for so long has been stopped by the server's flow control.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -32,6 +35,8 @@ pub struct Flood {
     at_a_time: u32,
     // Between two writes.
     pause: Duration,
+    // Units after which it has shown what it does.
+    units_max: u32,
 }
 
 /// How a flood ended.
@@ -47,9 +52,16 @@ pub struct Ended {
 
 /// Every flood.
 pub fn all() -> Vec<Flood> {
-    let flood = |name, unit| Flood { name, opening: Vec::new, unit, at_a_time: AT_A_TIME, pause: Duration::ZERO };
+    let flood = |name, unit| Flood {
+        name,
+        opening: Vec::new,
+        unit,
+        at_a_time: AT_A_TIME,
+        pause: Duration::ZERO,
+        units_max: u32::MAX,
+    };
     let on_one = |name, unit| Flood { opening: open_stream, ..flood(name, unit) };
-    let singly = |flood: Flood| Flood { at_a_time: 1, pause: Duration::from_micros(200), ..flood };
+    let singly = |flood: Flood| Flood { at_a_time: 1, pause: Duration::from_micros(200), units_max: 4_000, ..flood };
     vec![
         flood("streams reset at once (CVE-2023-44487)", rapid_reset),
         singly(flood("streams reset at once, one by one", rapid_reset)),
@@ -108,9 +120,17 @@ fn open_stream() -> Vec<u8> {
     frame(kind::HEADERS, END_HEADERS, 1, &head("POST", EXPORT, Some("application/grpc")))
 }
 
+impl Ended {
+    /// Whether the server bore what it should have ended: what comes slowly, on a busy machine, is no flood.
+    pub fn was_borne(&self) -> bool {
+        !self.seen.closed && f64::from(self.units) > RATE_BORNE_MAX * self.took.as_secs_f64()
+    }
+}
+
 impl Flood {
     /// Pours up to `units_max` units over one connection, or until the server ends it.
     pub async fn pour(&self, address: SocketAddr, units_max: u32) -> std::io::Result<Ended> {
+        let units_max = units_max.min(self.units_max);
         let (mut reader, mut writer) = frames::connect(address, &[]).await?;
         let began = Instant::now();
         let mut units = 0;

@@ -123,7 +123,7 @@ fn note(name: &str, all: &[Ended], plan: &Plan, watch: &Watch, figures: &mut Fig
             all.len()
         ),
     );
-    let borne = all.iter().filter(|ended| !ended.seen.closed).count();
+    let borne = all.iter().filter(|ended| ended.was_borne()).count();
     let units_max = plan.units_max;
     figures.expect(borne == 0, || format!("{name}: {borne} connections were still open after {units_max} units"));
 }
@@ -137,6 +137,7 @@ fn how(ended: &Ended) -> String {
         (Some(11), true) => "closed with ENHANCE_YOUR_CALM".to_owned(),
         (Some(code), true) => format!("closed with code {code}"),
         (None, true) => "closed".to_owned(),
-        (_, false) => "borne".to_owned(),
+        (_, false) if ended.was_borne() => "borne".to_owned(),
+        (_, false) => "borne, as it came slowly".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::frames::{self, ACK, END_HEADERS, END_STREAM, kind};
@@ -173,6 +173,11 @@ async fn read_in_drops(mut socket: TcpStream, stop: &AtomicBool) -> io::Result<E
             Ok(Ok(0)) => return Ok(End::Closed),
             Ok(Ok(_)) if !begun && !answer.starts_with(b"HTTP/1.1 200") => return Ok(End::Refused),
             Ok(Ok(_)) => begun = true,
+        }
+        // Behind what has not been read yet.
+        let ready = tokio::time::timeout(DROP, socket.ready(Interest::READABLE | Interest::ERROR)).await;
+        if ready.is_ok_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed() || ready.is_error())) {
+            return Ok(End::Closed);
         }
     }
     Ok(End::Alive)
