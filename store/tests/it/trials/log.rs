@@ -95,7 +95,7 @@ fn write(store: &Store, disk: &SimDisk, random: &mut Rng, name: &str) -> Result<
 // The newest segment and its length.
 fn newest(disk: &SimDisk) -> Option<(PathBuf, usize)> {
     let files = disk.list(&Path::new(DIRECTORY).join("wal")).ok()?;
-    let newest = files.into_iter().filter(|entry| !entry.is_dir).next_back()?;
+    let newest = files.into_iter().rfind(|entry| !entry.is_dir)?;
     Some((newest.path, newest.len as usize))
 }
 
