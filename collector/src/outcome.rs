@@ -424,10 +424,10 @@ mod tests {
             outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
         }
         let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
-        assert_eq!(partial.rejected, 136);
-        assert!(partial.message.starts_with("136 of 137 data points rejected: 16 because "), "{}", partial.message);
-        assert!(partial.message.contains("(first place 15)"), "{}", partial.message);
-        assert!(partial.message.ends_with("; 66 for other reasons"), "{}", partial.message);
+        assert_eq!(partial.rejected, 153);
+        assert!(partial.message.starts_with("153 of 154 data points rejected: 17 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 16)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 78 for other reasons"), "{}", partial.message);
     }
 
     #[test]
