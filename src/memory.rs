@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use model::memory::Memory;
+use store::Store;
 
 use crate::config::Config;
 
@@ -33,6 +34,7 @@ pub fn fit(config: &mut Config) {
     let limit = config.memory_bytes_max;
     let store = &mut config.store;
     store.head_bytes_max = store.head_bytes_max.min(limit / 8);
+    store.cache_bytes_max = store.cache_bytes_max.min(limit / 8);
     // What is written at a time is there up to six times meanwhile: as chunks, joined, in order, as pages, compressed, as an index.
     store.flush_bytes = store.flush_bytes.min(limit / 32);
     let collector = &mut config.collector;
@@ -64,6 +66,27 @@ pub fn watch(memory: &Memory) -> anyhow::Result<()> {
         }
     });
     thread.map(drop).context("cannot start the thread that watches memory")
+}
+
+/// Pauses merges while memory is short: each holds a granule of every part it reads, and can begin again later. Until `stop`.
+pub async fn spare(memory: Memory, store: Store, stop: impl Future<Output = ()>) {
+    let watching = async {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        let mut paused = false;
+        loop {
+            ticks.tick().await;
+            // Between the two marks nothing changes, so that a merge is not begun and given up in turns.
+            let wanted = if paused { !memory.has_plenty() } else { memory.is_short() };
+            if wanted != paused {
+                paused = wanted;
+                store.pause_merges(paused);
+            }
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        () = stop => {}
+    }
 }
 
 fn resident(statm: &str, page: u64) -> Option<u64> {

@@ -103,7 +103,7 @@ impl Server {
         let store = open_store(config, disk, &clock, &stats).await?;
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
         intake.open(store.writer());
-        server.watch_itself(config, &store, &intake, &clock, &stats);
+        server.watch_itself(config, &memory, &store, &intake, &clock, &stats);
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
         gate.open(query::api::router(
             state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory),
@@ -227,7 +227,15 @@ impl Server {
         }
     }
 
-    fn watch_itself(&mut self, config: &Config, store: &Store, intake: &Intake, clock: &Arc<dyn Clock>, stats: &Stats) {
+    fn watch_itself(
+        &mut self,
+        config: &Config,
+        memory: &Memory,
+        store: &Store,
+        intake: &Intake,
+        clock: &Arc<dyn Clock>,
+        stats: &Stats,
+    ) {
         let instance = self.door("http").or_else(|| self.doors.first().map(|(_, address)| *address));
         let stored = config.own_metrics_interval_s > 0;
         let own = OwnMetrics {
@@ -243,6 +251,7 @@ impl Server {
             interval: if stored { Duration::from_secs(config.own_metrics_interval_s) } else { GAUGES_INTERVAL },
         };
         self.working.spawn(own.run(self.stop.said()));
+        self.working.spawn(memory::spare(memory.clone(), store.clone(), self.stop.said()));
     }
 
     fn serve(&mut self, name: &'static str, listener: TcpListener, router: Router) {

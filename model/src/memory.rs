@@ -63,6 +63,17 @@ impl Memory {
         self.has_room(in_flight, self.limit)
     }
 
+    /// Whether work that can wait should: requests are refused already.
+    pub fn is_short(&self) -> bool {
+        let (part, whole) = BEGIN_MARK;
+        self.resident.load(Ordering::Relaxed) > self.limit / whole * part
+    }
+
+    /// Whether work that waited for memory may go on.
+    pub fn has_plenty(&self) -> bool {
+        self.resident.load(Ordering::Relaxed) <= self.limit / 2
+    }
+
     /// Whether a query may start.
     pub fn may_ask(&self) -> bool {
         self.has_room(0, self.limit)
@@ -90,7 +101,9 @@ mod tests {
         assert!(!memory.may_go_on(201), "three times as much would follow");
         assert!(memory.may_begin(116));
         assert!(!memory.may_begin(117), "a quarter is for what has begun");
+        assert!(!memory.is_short() && memory.has_plenty());
         memory.saw(751);
+        assert!(memory.is_short() && !memory.has_plenty());
         assert!(!memory.may_begin(0));
         assert!(memory.may_go_on(83) && memory.may_ask());
         memory.saw(1_001);

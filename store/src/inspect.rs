@@ -9,7 +9,7 @@ use model::Timestamp;
 
 use crate::disk::{DirEntry, Disk, read_file};
 use crate::manifest::Manifest;
-use crate::part::{Part, PartName};
+use crate::part::{Opened, Part, PartName};
 use crate::schema::Table;
 use crate::{StoreError, layout};
 
@@ -48,7 +48,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Inspection, Sto
     let path = directory.join(layout::MANIFEST);
     let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
     let manifest = Manifest::from_bytes(&bytes).map_err(|flaw| flaw.of(&path))?;
-    let opened = Arc::default();
+    let opened = Arc::new(Opened::new(crate::Config::default().cache_bytes_max));
     let mut parts = Vec::with_capacity(manifest.parts.len());
     let mut damaged: Vec<(String, u64)> =
         manifest.quarantined.into_iter().map(|entry| (entry.name, entry.rows)).collect();

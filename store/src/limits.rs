@@ -62,10 +62,6 @@ pub const MERGED_ROWS_MAX: u64 = 4 << 20;
 /// free space beside it.
 pub const MERGED_BYTES_MAX: u64 = 1 << 30;
 
-/// Bytes of the Parquet footers and of the word indexes that stay in memory, each. Beyond it those that were not asked for the longest
-/// are read again when they are needed.
-pub const FOOTER_CACHE_BYTES: usize = 64 << 20;
-/// See [`FOOTER_CACHE_BYTES`].
-pub const INDEX_CACHE_BYTES: usize = 64 << 20;
-/// The same for the checksums of blocks, a thousandth of their parts.
-pub const SUMS_CACHE_BYTES: usize = 32 << 20;
+/// Of five bytes that may stay in memory of the files of parts, so many are of Parquet footers, of word indexes, and of the checksums of
+/// blocks (a thousandth of their parts). Beyond it those that were not asked for the longest are read again when they are needed.
+pub const CACHE_SHARES: [usize; 3] = [2, 2, 1];

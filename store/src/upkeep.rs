@@ -321,7 +321,7 @@ mod tests {
                 panics: AtomicU64::new(0),
                 published: Mutex::default(),
                 numbers: AtomicU64::new(1),
-                opened: Arc::default(),
+                opened: Arc::new(Opened::new(0)),
             })
         }
     }

@@ -21,18 +21,20 @@ pub(crate) struct Opened {
     suspects: Mutex<BTreeSet<u64>>,
 }
 
-impl Default for Opened {
-    fn default() -> Self {
+impl Opened {
+    /// Nothing yet, and at most so many bytes.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let whole: usize = limits::CACHE_SHARES.iter().sum();
+        let [footers, indexes, sums] = limits::CACHE_SHARES.map(|share| bytes_max / whole * share);
         Self {
-            footers: Cache::new(limits::FOOTER_CACHE_BYTES),
-            indexes: Cache::new(limits::INDEX_CACHE_BYTES),
-            sums: Cache::new(limits::SUMS_CACHE_BYTES),
+            footers: Cache::new(footers),
+            indexes: Cache::new(indexes),
+            sums: Cache::new(sums),
             suspects: Mutex::default(),
         }
     }
-}
 
-impl Opened {
     /// Forgets a part whose files go.
     pub(crate) fn forget(&self, name: &PartName) {
         self.footers.lock().remove(name.number);

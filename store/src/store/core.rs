@@ -52,7 +52,7 @@ struct Published {
 impl Core {
     pub(super) fn open(setup: Setup, mut manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
         let (disk, directory) = (&setup.disk, &setup.directory);
-        let opened = Arc::default();
+        let opened = Arc::new(Opened::new(setup.config.cache_bytes_max));
         let parts = open_parts(disk, &setup, &mut manifest, &opened)?;
         let leftover = remove_leftovers(&setup, &manifest)?;
         let mut state = match &manifest.state {
