@@ -12,6 +12,7 @@ use crate::census::{self, Findings};
 use crate::ledger::Ledger;
 use crate::load::{Answer, Door, Load, Plan};
 use crate::otlp::Request;
+use crate::report::Trial;
 
 /// Heads and segments so small that a second sees flushes, segments that begin and segments that are let go.
 const CONFIG: &str = "\
@@ -107,4 +108,28 @@ pub async fn life_after(setup: &Setup, ledger: &Ledger) -> anyhow::Result<(Findi
     let findings = census::take(&server.client(), ledger).await?;
     server.kill().await?;
     Ok((findings, took))
+}
+
+/// Sums a second life up, which began at `began` and has ended, by what an undisturbed third one finds.
+pub async fn sum_up(
+    setup: &Setup,
+    ledger: &Ledger,
+    seed: u64,
+    fault: String,
+    began: Instant,
+    mut wrong: Vec<String>,
+) -> anyhow::Result<Trial> {
+    let killed_after_ms = u64::try_from(began.elapsed().as_millis())?;
+    let (findings, ready_after) = life_after(setup, ledger).await?;
+    wrong.extend(findings.describe());
+    Ok(Trial {
+        seed,
+        fault,
+        life: 2,
+        killed_after_ms,
+        acknowledged: ledger.acknowledged(),
+        rows: findings.rows,
+        ready_after_ms: u64::try_from(ready_after.as_millis())?,
+        wrong: wrong.join(", "),
+    })
 }

@@ -96,19 +96,7 @@ async fn trial(setup: &Setup, fault: String, seed: u64, random: &mut fastrand::R
         Err(error) if format!("{error:#}").contains("signal: 9") => {}
         Err(error) => return Err(error),
     }
-    let killed_after_ms = u64::try_from(began.elapsed().as_millis())?;
-    let (findings, ready_after) = faults::life_after(setup, &ledger).await?;
-    wrong.extend(findings.describe());
-    Ok(Trial {
-        seed,
-        fault,
-        life: 2,
-        killed_after_ms,
-        acknowledged: ledger.acknowledged(),
-        rows: findings.rows,
-        ready_after_ms: u64::try_from(ready_after.as_millis())?,
-        wrong: wrong.join(", "),
-    })
+    faults::sum_up(setup, &ledger, seed, fault, began, wrong).await
 }
 
 // Waits until the process has killed itself.

@@ -155,17 +155,5 @@ async fn trial(
     if setup.stderr().contains("panicked") {
         wrong.push("the server panicked".to_owned());
     }
-    let killed_after_ms = u64::try_from(began.elapsed().as_millis())?;
-    let (findings, ready_after) = faults::life_after(setup, &ledger).await?;
-    wrong.extend(findings.describe());
-    Ok(Trial {
-        seed,
-        fault,
-        life: 2,
-        killed_after_ms,
-        acknowledged: ledger.acknowledged(),
-        rows: findings.rows,
-        ready_after_ms: u64::try_from(ready_after.as_millis())?,
-        wrong: wrong.join(", "),
-    })
+    faults::sum_up(setup, &ledger, seed, fault, began, wrong).await
 }
