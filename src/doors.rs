@@ -171,6 +171,8 @@ impl Door {
     async fn connection(self: Arc<Self>, socket: TcpStream, _place: Place, stop: Stop) {
         // Without it small answers wait for the client's acknowledgement; a socket that cannot do that works all the same.
         let _ = socket.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(limits::UNSENT_BYTES_MAX);
         self.open.add(1);
         let verdict = self.converse(socket, stop).await;
         self.open.sub(1);
@@ -210,8 +212,10 @@ impl Door {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(door = self.name, "a connection ended: {error}");
-                        // Asked whether it is still there, its peer did not answer.
-                        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+                        // Its peer did not say that it is still there; or an answer could not be finished, and what of it waits
+                        // for the peer must not seem to go on.
+                        let is_cut = |error: &hyper::Error| error.is_timeout() || error.is_user();
+                        if error.downcast_ref().is_some_and(is_cut) {
                             pulse.cut();
                         }
                     }

@@ -16,12 +16,21 @@ use crate::limits::SLOW_CLIENTS_MAX;
 /// The door to the blocking threads. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    permits: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-    waiting_max: usize,
+    all: Arc<Queue>,
+    // Of those, answers without a limit.
+    streams: Arc<Queue>,
     refused: Counter,
     memory: Option<Memory>,
     slow: Arc<Semaphore>,
+}
+
+/// How much of an answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A page, a table, a tree: it has a bound, and somebody looks at the screen for it.
+    Page,
+    /// Everything there is. Such answers take at most half of the threads and of the places in the queue.
+    Stream,
 }
 
 /// Why a query has no result.
@@ -42,13 +51,18 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
+    _stream: Option<OwnedSemaphorePermit>,
     slow: Arc<Semaphore>,
+    memory: Option<Memory>,
 }
 
 impl Permit {
     /// Gives the permit back for a place among those whose clients are slow: there are more of these, but not many. `None`
-    /// if all are taken.
+    /// if all are taken, or if memory is short: what waits for a slow client then would keep requests out.
     pub fn into_slow(self) -> Option<OwnedSemaphorePermit> {
+        if self.memory.as_ref().is_some_and(Memory::is_short) {
+            return None;
+        }
         Arc::clone(&self.slow).try_acquire_owned().ok()
     }
 }
@@ -98,10 +112,10 @@ impl Admission {
     pub fn new(config: &Config, stats: &Stats) -> Self {
         let refused =
             stats.counter("sextant_query_refused_total", "Queries refused because too many were waiting.", &[]);
+        let (permits, waiting_max) = (config.concurrent_queries, config.waiting_queries);
         Self {
-            permits: Arc::new(Semaphore::new(config.concurrent_queries.max(1))),
-            waiting: Arc::default(),
-            waiting_max: config.waiting_queries,
+            all: Arc::new(Queue::new(permits, waiting_max)),
+            streams: Arc::new(Queue::new(permits / 2, waiting_max / 2)),
             refused,
             memory: None,
             slow: Arc::new(Semaphore::new(SLOW_CLIENTS_MAX)),
@@ -121,7 +135,7 @@ impl Admission {
     {
         let (sender, receiver) = oneshot::channel();
         let _guard = self
-            .start(move |cancel, permit| {
+            .start(Extent::Page, move |cancel, permit| {
                 let result = work(cancel);
                 drop(permit);
                 // Nobody may be waiting any more.
@@ -133,23 +147,48 @@ impl Admission {
 
     /// Starts `work` on a blocking thread once a permit is free. `work` holds the permit even if the caller has gone: it learns
     /// from `Cancel` that the guard was dropped.
-    pub async fn start<F>(&self, work: F) -> Result<CancelOnDrop, Refused>
+    pub async fn start<F>(&self, extent: Extent, work: F) -> Result<CancelOnDrop, Refused>
     where
         F: FnOnce(&Cancel, Permit) + Send + 'static,
     {
         if !self.memory.as_ref().is_none_or(|memory| memory.may_ask()) {
             return Err(Refused::Memory);
         }
-        let permit = {
-            let _place = Place::take(self)?;
-            // The semaphore is never closed.
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refused::Busy)?
-        };
-        let permit = Permit { _permit: permit, slow: Arc::clone(&self.slow) };
+        let permit = self.enter(extent).await.inspect_err(|_| self.refused.add(1))?;
         let cancel = Cancel::default();
         let guard = cancel.on_drop();
         tokio::task::spawn_blocking(move || work(&cancel, permit));
         Ok(guard)
+    }
+
+    async fn enter(&self, extent: Extent) -> Result<Permit, Refused> {
+        let stream = match extent {
+            Extent::Page => None,
+            Extent::Stream => Some(self.streams.enter().await?),
+        };
+        let permit = self.all.enter().await?;
+        Ok(Permit { _permit: permit, _stream: stream, slow: Arc::clone(&self.slow), memory: self.memory.clone() })
+    }
+}
+
+// Who works, and a bounded number of others who wait for it.
+#[derive(Debug)]
+struct Queue {
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+}
+
+impl Queue {
+    fn new(permits: usize, waiting_max: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(permits.max(1)));
+        Self { permits, waiting: AtomicUsize::new(0), waiting_max: waiting_max.max(1) }
+    }
+
+    async fn enter(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        let _place = Place::take(self)?;
+        // The semaphore is never closed.
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refused::Busy)
     }
 }
 
@@ -157,10 +196,9 @@ impl Admission {
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    fn take(admission: &'a Admission) -> Result<Self, Refused> {
-        let place = Place(&admission.waiting);
-        if admission.waiting.fetch_add(1, Ordering::AcqRel) >= admission.waiting_max.max(1) {
-            admission.refused.add(1);
+    fn take(queue: &'a Queue) -> Result<Self, Refused> {
+        let place = Place(&queue.waiting);
+        if queue.waiting.fetch_add(1, Ordering::AcqRel) >= queue.waiting_max {
             return Err(Refused::Busy);
         }
         Ok(place)
@@ -183,13 +221,13 @@ mod tests {
         let stats = Stats::new();
         let admission = Admission::new(&config, &stats);
         let (finish, finished) = std::sync::mpsc::channel::<()>();
-        let running =
-            admission.start(move |_, _permit| finished.recv().unwrap_or_default()).await.expect("the first runs");
+        let running = admission.start(Extent::Page, move |_, _permit| finished.recv().unwrap_or_default());
+        let running = running.await.expect("the first runs");
         let waits = tokio::spawn({
             let admission = admission.clone();
             async move { admission.run(|cancel| cancel.is_cancelled()).await }
         });
-        while admission.waiting.load(Ordering::Acquire) == 0 {
+        while admission.all.waiting.load(Ordering::Acquire) == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(admission.run(|_| ()).await, Err(Refused::Busy));
@@ -200,11 +238,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn streams_leave_half_of_it_to_pages() {
+        let config = Config { concurrent_queries: 4, waiting_queries: 4, ..Config::default() };
+        let admission = Admission::new(&config, &Stats::new());
+        let running = [admission.enter(Extent::Stream).await, admission.enter(Extent::Stream).await];
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..2 {
+            let admission = admission.clone();
+            waiting.spawn(async move { admission.enter(Extent::Stream).await.is_ok() });
+        }
+        while admission.streams.waiting.load(Ordering::Acquire) < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(admission.enter(Extent::Stream).await.err(), Some(Refused::Busy));
+        assert_eq!(admission.run(|_| 7).await, Ok(7), "a page does not wait for streams");
+        drop(running);
+        assert_eq!(waiting.join_all().await, [true, true]);
+    }
+
+    #[tokio::test]
     async fn work_learns_that_nobody_waits() {
         let admission = Admission::new(&Config::default(), &Stats::new());
         let (sender, receiver) = oneshot::channel();
         let guard = admission
-            .start(move |cancel, _permit| {
+            .start(Extent::Page, move |cancel, _permit| {
                 while !cancel.is_cancelled() {
                     std::thread::yield_now();
                 }

@@ -58,6 +58,10 @@ pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Bytes of an answer that wait on one stream.
 pub const HTTP2_SEND_BYTES_MAX: usize = 256 << 10;
 
+/// Bytes that the kernel keeps of what its network has not asked for yet. Without it the kernel takes some MiB for each slow
+/// reader, which nobody counts; the network's speed does not depend on it.
+pub const UNSENT_BYTES_MAX: u32 = 128 << 10;
+
 /// A connection that says nothing for so long is asked whether it is still there.
 pub const HTTP2_KEEPALIVE: Duration = Duration::from_secs(30);
 

@@ -16,7 +16,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
 use prost::Message as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tui::Client;
 use tui::client::{Params, Settings};
@@ -75,6 +76,45 @@ async fn connections_that_come_in_drops_are_closed_and_counted() {
     let receipts = server.client().status().await.expect("a status").receipts;
     let drips: u64 = receipts.iter().flat_map(|of| &of.shed).map(|(_, count)| *count).sum();
     assert_eq!(drips, 16, "{receipts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_answers_that_nobody_reads_some_wait_and_the_others_are_cut() {
+    // As in `query`'s limits.
+    const SLOW_CLIENTS_MAX: usize = 16;
+    let place = Place::new();
+    let server = place.serve().await;
+    let exports = Client::new(&server.url("otlp_http"), Settings::default()).expect("a client");
+    // Wide ones, so that an answer fills every buffer on its way without much work.
+    let record =
+        format!(r#"{{"timeUnixNano":"1700000000000000000","body":{{"stringValue":"{}"}}}}"#, "x".repeat(16 << 10));
+    let records = vec![record; 300].join(",");
+    let logs = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#);
+    assert_eq!(exports.post("/v1/logs", "application/json", logs.into()).await.expect("an answer").status, 200);
+    let mut readers = Vec::new();
+    for _ in 0..SLOW_CLIENTS_MAX + 4 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(64 << 10).expect("the kernel itself takes little");
+        let mut socket = socket.connect(server.address("http")).await.expect("a connection");
+        let head = b"GET /api/v1/logs?limit=none&start=0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        socket.write_all(head).await.expect("a request");
+        readers.push(socket);
+    }
+    let open = format!("sextant_connections{{door=\"http\"}} {}", SLOW_CLIENTS_MAX + 1);
+    let asks = server.client();
+    until("end of the answers for which there is no place", PATIENCE, async || {
+        metrics(&asks).await.contains(&open).then_some(())
+    })
+    .await;
+    let mut ends = JoinSet::new();
+    for mut socket in readers {
+        ends.spawn(async move {
+            let mut answer = Vec::new();
+            socket.read_to_end(&mut answer).await.is_ok() && answer.ends_with(b"\r\n0\r\n\r\n")
+        });
+    }
+    let whole = ends.join_all().await.into_iter().filter(|whole| *whole).count();
+    assert_eq!(whole, SLOW_CLIENTS_MAX);
 }
 
 #[tokio::test(flavor = "multi_thread")]

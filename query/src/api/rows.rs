@@ -12,7 +12,7 @@ use serde_json::json;
 use store::{Snapshot, StoreError, Table};
 use tokio::sync::oneshot;
 
-use crate::admission::{Cancel, Refused};
+use crate::admission::{Cancel, Extent, Refused};
 use crate::api::ApiState;
 use crate::api::error::{ApiError, log_chain};
 use crate::api::params::{Format, Limit, Params};
@@ -62,7 +62,8 @@ async fn answer(state: ApiState, table: Table, uri: &Uri) -> Result<Response, Ap
     let (head, headed) = oneshot::channel();
     let (mut writer, body) = stream::body(state.clock.clone());
     let admission = state.admission.clone();
-    let guard = admission.start(move |cancel, permit| {
+    let extent = if asked.limit == Limit::None { Extent::Stream } else { Extent::Page };
+    let guard = admission.start(extent, move |cancel, permit| {
         writer.hold(permit);
         asked.answer(&state, cancel, head, writer);
     });
@@ -74,15 +75,12 @@ async fn answer(state: ApiState, table: Table, uri: &Uri) -> Result<Response, Ap
     Ok((headers, body).into_response())
 }
 
-// Why an answer was not written to its end.
-enum Stopped {
-    Gone,
-    Unreadable,
-}
+// The answer cannot be written to its end: its client has gone, or rows are missing and there is no place to say so.
+struct Unfinished;
 
-impl From<Gone> for Stopped {
+impl From<Gone> for Unfinished {
     fn from(_: Gone) -> Self {
-        Stopped::Gone
+        Unfinished
     }
 }
 
@@ -156,9 +154,9 @@ impl Asked {
         };
         match written {
             // A client that is gone at the last piece misses nothing that could still be told.
-            Ok(()) => drop(writer.flush()),
-            Err(Stopped::Gone) => {}
-            Err(Stopped::Unreadable) => writer.abort(),
+            Ok(()) => drop(writer.finish()),
+            // Cut, so that nobody takes what was sent for the whole answer.
+            Err(Unfinished) => drop(writer),
         }
     }
 
@@ -191,7 +189,7 @@ impl Asked {
         found: &Found,
         mut meta: Meta,
         writer: &mut BodyWriter,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Unfinished> {
         let read = self.each_row(snapshot, found, |reader, place| {
             reader.write(place, writer.buffer());
             writer.buffer().push(b'\n');
@@ -209,7 +207,7 @@ impl Asked {
         found: &Found,
         mut meta: Meta,
         writer: &mut BodyWriter,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Unfinished> {
         writer.buffer().extend_from_slice(b"{\"rows\":[");
         let mut first = true;
         let read = self.each_row(snapshot, found, |reader, place| {
@@ -230,7 +228,7 @@ impl Asked {
     }
 
     // A page is one request; a stream is one request a line, each of one window.
-    fn write_otlp(&self, snapshot: &Snapshot, found: &Found, writer: &mut BodyWriter) -> Result<(), Stopped> {
+    fn write_otlp(&self, snapshot: &Snapshot, found: &Found, writer: &mut BodyWriter) -> Result<(), Unfinished> {
         let mut request = Request::new(self.signal);
         let mut rows = 0;
         let read = self.each_row(snapshot, found, |reader, place| {
@@ -248,7 +246,7 @@ impl Asked {
             write_line(request, writer);
         }
         // A request has no place to say that rows are missing.
-        read.map_err(|_| Stopped::Unreadable)
+        read.map_err(|_| Unfinished)
     }
 
     // The inner result tells whether all rows could be read.

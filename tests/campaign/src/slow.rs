@@ -206,6 +206,7 @@ async fn speak(
                 Some((kind::SETTINGS, 0, _)) if whole => {
                     writer.write_all(&frames::frame(kind::SETTINGS, ACK, 0, &[])).await?;
                 }
+                Some((kind::RST_STREAM, ..)) => return Ok(End::Closed),
                 // An answer ends what has a body; a reader of one gets its head only, unless it is a refusal.
                 Some((kind::HEADERS, flags, payload)) => {
                     if !drop.is_empty() {
