@@ -40,7 +40,7 @@ pub struct Plan {
     pub at_a_time: usize,
     /// The server's memory limit.
     pub memory_bytes_max: u64,
-    /// The server's limit of a request.
+    /// The server's limit of a request; no more than the sixteenth of its memory that it would be lowered to.
     pub request_mib_max: usize,
     /// The time that it gives to bodies.
     pub body_timeout_s: u64,
@@ -58,7 +58,7 @@ impl Default for Plan {
             trials: 50,
             at_a_time: 8,
             memory_bytes_max: 400 << 20,
-            request_mib_max: 48,
+            request_mib_max: 24,
             body_timeout_s: 30,
             large_mib: 4_096,
             quiet: Duration::from_secs(3),
