@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::memory::Memory;
+use model::memory::{Memory, SMALL_REQUEST_BYTES};
 use model::stats::Gauge;
 use tokio::sync::{Notify, watch};
 
@@ -103,6 +103,11 @@ impl Pipeline {
         }
     }
 
+    // What all together may hold for a request of this size to be among them: large ones leave some of it to small ones.
+    fn bytes_max_for(&self, request: u64) -> u64 {
+        if request <= SMALL_REQUEST_BYTES { self.bytes_max } else { self.bytes_max / 8 * 7 }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,13 +133,10 @@ impl Reservation {
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let bytes = bytes as u64;
         let mut state = self.pipeline.lock();
-        if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max {
+        if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max_for(self.bytes.saturating_add(bytes)) {
             return Err(Refusal::Overloaded);
         }
-        let memory = &self.pipeline.memory;
-        let room =
-            if self.bytes == 0 { memory.may_begin(state.bytes + bytes) } else { memory.may_go_on(state.bytes + bytes) };
-        if !room {
+        if !self.pipeline.memory.may_take(self.bytes, bytes, state.bytes + bytes) {
             return Err(Refusal::Memory);
         }
         if !self.share.as_ref().is_none_or(|share| share.take(bytes)) {
@@ -225,8 +227,9 @@ mod tests {
     #[test]
     fn one_connection_does_not_take_it_all_and_memory_is_asked_first() {
         let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
-        let memory = Memory::new(1_000, &Stats::new());
-        let pipeline = Pipeline::new(1_000, memory.clone(), gauge);
+        let mib = 1 << 20;
+        let memory = Memory::new(160 * mib, &Stats::new());
+        let pipeline = Pipeline::new(8 * mib, memory.clone(), gauge);
         pipeline.open();
         let share = Share::new(10);
         let mut first = pipeline.reserve().expect("open");
@@ -237,14 +240,16 @@ mod tests {
         assert!(matches!(second.grow(3), Err(Refusal::ConnectionFull)));
         drop(first);
         second.grow(10).expect("it fits again");
-        let [mut begun, mut other] = [(); 2].map(|()| pipeline.reserve().expect("open"));
-        begun.grow(10).expect("it fits");
-        memory.saw(751);
-        assert!(matches!(other.grow(1), Err(Refusal::Memory)), "nothing begins in the last quarter");
-        begun.grow(60).expect("there is room for what has begun");
-        memory.saw(900);
-        assert!(matches!(begun.grow(1), Err(Refusal::Memory)));
-        memory.saw(100);
-        other.grow(100).expect("there is room");
+        let [mut large, mut other] = [(); 2].map(|()| pipeline.reserve().expect("open"));
+        large.grow(1 << 20).expect("there is room");
+        memory.saw(121 * mib);
+        assert!(matches!(other.grow(1 << 20), Err(Refusal::Memory)), "nothing large begins in the last quarter");
+        large.grow(1 << 20).expect("there is room for what has begun");
+        memory.saw(139 * mib);
+        assert!(matches!(large.grow(1), Err(Refusal::Memory)));
+        other.grow(1_000).expect("there is room for small ones");
+        memory.saw(100 * mib);
+        assert!(matches!(large.grow(6 << 20), Err(Refusal::Overloaded)), "an eighth is left to small ones");
+        other.grow(1_000).expect("as this one");
     }
 }

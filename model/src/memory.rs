@@ -8,9 +8,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::stats::{Counter, Gauge, Stats};
 
-/// The share of the limit up to which a request may begin: beyond it is room for what has begun, for a flush, and for queries, so that
-/// a server that is offered more than it can take still works off what it has, and can be looked at.
-const BEGIN_MARK: (u64, u64) = (3, 4);
+/// The limit's parts that the marks are counted in.
+const WHOLE: u64 = 16;
+
+/// Up to this mark a request may become large, and work that can wait is done: beyond it is room for what has begun, for a flush, and for
+/// queries, so that a server that is offered more than it can take still works off what it has, and can be looked at.
+const BEGIN_MARK: u64 = 12;
+
+/// Up to this mark large requests may go on: a few of them must not keep all small ones out.
+const GO_ON_MARK: u64 = 14;
+
+/// Up to this mark small requests are taken.
+const SMALL_MARK: u64 = 15;
+
+/// Bytes up to which a request is small. Most exporters' are; a thousand at a time then take 64 MiB.
+pub const SMALL_REQUEST_BYTES: u64 = 64 << 10;
 
 /// For each byte that a request in flight holds, so many more may follow until it is stored: its decoded form, its columns
 /// and its record in the log. What is resident counts the byte itself.
@@ -51,22 +63,22 @@ impl Memory {
         self.gauge.set(resident);
     }
 
-    /// Whether one more request may begin, and be taken to its end, when all together hold `in_flight` bytes.
-    pub fn may_begin(&self, in_flight: u64) -> bool {
-        let (part, whole) = BEGIN_MARK;
-        self.has_room(in_flight, self.limit / whole * part)
+    /// Whether a request that holds `held` bytes may hold `more`, when all together then hold `in_flight` bytes. What was read of one that
+    /// is refused halfway was read in vain.
+    pub fn may_take(&self, held: u64, more: u64, in_flight: u64) -> bool {
+        let mark = if held.saturating_add(more) <= SMALL_REQUEST_BYTES {
+            SMALL_MARK
+        } else if held <= SMALL_REQUEST_BYTES {
+            BEGIN_MARK
+        } else {
+            GO_ON_MARK
+        };
+        self.has_room(in_flight, mark)
     }
 
-    /// Whether a request that has begun may hold more: all together then hold `in_flight` bytes. What was read of one that is refused
-    /// halfway was read in vain.
-    pub fn may_go_on(&self, in_flight: u64) -> bool {
-        self.has_room(in_flight, self.limit)
-    }
-
-    /// Whether work that can wait should: requests are refused already.
+    /// Whether work that can wait should: large requests are refused already.
     pub fn is_short(&self) -> bool {
-        let (part, whole) = BEGIN_MARK;
-        self.resident.load(Ordering::Relaxed) > self.limit / whole * part
+        self.resident.load(Ordering::Relaxed) > self.limit / WHOLE * BEGIN_MARK
     }
 
     /// Whether work that waited for memory may go on.
@@ -76,12 +88,12 @@ impl Memory {
 
     /// Whether a query may start.
     pub fn may_ask(&self) -> bool {
-        self.has_room(0, self.limit)
+        self.has_room(0, WHOLE)
     }
 
     fn has_room(&self, in_flight: u64, mark: u64) -> bool {
         let resident = self.resident.load(Ordering::Relaxed);
-        let room = resident.saturating_add(in_flight.saturating_mul(BYTES_TO_COME)) <= mark;
+        let room = resident.saturating_add(in_flight.saturating_mul(BYTES_TO_COME)) <= self.limit / WHOLE * mark;
         if !room {
             self.refused.add(1);
         }
@@ -95,19 +107,24 @@ mod tests {
 
     #[test]
     fn refuses_before_the_memory_is_taken() {
-        let memory = Memory::new(1_000, &Stats::new());
-        memory.saw(400);
-        assert!(memory.may_go_on(200));
-        assert!(!memory.may_go_on(201), "three times as much would follow");
-        assert!(memory.may_begin(116));
-        assert!(!memory.may_begin(117), "a quarter is for what has begun");
-        assert!(!memory.is_short() && memory.has_plenty());
-        memory.saw(751);
-        assert!(memory.is_short() && !memory.has_plenty());
-        assert!(!memory.may_begin(0));
-        assert!(memory.may_go_on(83) && memory.may_ask());
-        memory.saw(1_001);
-        assert!(!memory.may_go_on(0) && !memory.may_ask());
-        assert!(Memory::unlimited().may_go_on(u64::MAX));
+        let mib = 1 << 20;
+        let memory = Memory::new(16 * mib, &Stats::new());
+        memory.saw(10 * mib);
+        // What is held, how much more is wanted, and what all together may hold at most: three times as much would follow.
+        let (small, large) = ((0, SMALL_REQUEST_BYTES), (SMALL_REQUEST_BYTES, 1));
+        for ((held, more), room) in [(small, 5 * mib), (large, 2 * mib), ((mib, 1), 4 * mib)] {
+            assert!(memory.may_take(held, more, room / 3), "{more} to {held}");
+            assert!(!memory.may_take(held, more, room / 3 + 1), "{more} to {held}");
+        }
+        assert!(!memory.is_short() && !memory.has_plenty());
+        memory.saw(12 * mib + 1);
+        assert!(memory.is_short());
+        assert!(!memory.may_take(0, SMALL_REQUEST_BYTES + 1, 0), "large at once");
+        assert!(memory.may_take(0, 1, 1) && memory.may_ask());
+        memory.saw(16 * mib + 1);
+        assert!(!memory.may_take(0, 1, 0) && !memory.may_ask());
+        memory.saw(8 * mib);
+        assert!(memory.has_plenty());
+        assert!(Memory::unlimited().may_take(0, 1, u64::MAX / 32));
     }
 }
