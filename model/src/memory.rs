@@ -66,14 +66,13 @@ impl Memory {
     /// Whether a request that holds `held` bytes may hold `more`, when all together then hold `in_flight` bytes. What was read of one that
     /// is refused halfway was read in vain.
     pub fn may_take(&self, held: u64, more: u64, in_flight: u64) -> bool {
-        let mark = if held.saturating_add(more) <= SMALL_REQUEST_BYTES {
-            SMALL_MARK
-        } else if held <= SMALL_REQUEST_BYTES {
-            BEGIN_MARK
+        let all = held.saturating_add(more);
+        if all <= SMALL_REQUEST_BYTES {
+            // What large ones may come to is their affair: much of it is there already, or never will be.
+            self.has_room(all, SMALL_MARK)
         } else {
-            GO_ON_MARK
-        };
-        self.has_room(in_flight, mark)
+            self.has_room(in_flight, if held <= SMALL_REQUEST_BYTES { BEGIN_MARK } else { GO_ON_MARK })
+        }
     }
 
     /// Whether work that can wait should: large requests are refused already.
@@ -111,16 +110,18 @@ mod tests {
         let memory = Memory::new(16 * mib, &Stats::new());
         memory.saw(10 * mib);
         // What is held, how much more is wanted, and what all together may hold at most: three times as much would follow.
-        let (small, large) = ((0, SMALL_REQUEST_BYTES), (SMALL_REQUEST_BYTES, 1));
-        for ((held, more), room) in [(small, 5 * mib), (large, 2 * mib), ((mib, 1), 4 * mib)] {
+        for ((held, more), room) in [((SMALL_REQUEST_BYTES, 1), 2 * mib), ((mib, 1), 4 * mib)] {
             assert!(memory.may_take(held, more, room / 3), "{more} to {held}");
             assert!(!memory.may_take(held, more, room / 3 + 1), "{more} to {held}");
         }
+        assert!(memory.may_take(0, SMALL_REQUEST_BYTES, u64::MAX / 32), "a small one asks for itself alone");
         assert!(!memory.is_short() && !memory.has_plenty());
         memory.saw(12 * mib + 1);
         assert!(memory.is_short());
         assert!(!memory.may_take(0, SMALL_REQUEST_BYTES + 1, 0), "large at once");
         assert!(memory.may_take(0, 1, 1) && memory.may_ask());
+        memory.saw(15 * mib - 3);
+        assert!(memory.may_take(0, 1, 1) && !memory.may_take(0, 2, 2));
         memory.saw(16 * mib + 1);
         assert!(!memory.may_take(0, 1, 0) && !memory.may_ask());
         memory.saw(8 * mib);

@@ -4,6 +4,7 @@
 //! Quiet times and attacks take turns in one run, and the times of all turns are pooled: on a machine that others use as well,
 //! two long stretches one after the other would compare the others, not the server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
@@ -47,8 +48,8 @@ pub enum Turn {
 pub struct Book {
     quiet: Times,
     attack: Times,
-    // Answers that said to come again, during attacks. Waiting for that belongs to a request's time.
-    told_to_come_again: u64,
+    // Answers that said to come again, during attacks, by what they said. Waiting for that belongs to a request's time.
+    told_to_come_again: BTreeMap<String, u64>,
 }
 
 /// Clients at work. Dropped, they stop.
@@ -108,7 +109,9 @@ impl Book {
             let [half, most] = [0.5, 0.99].map(|share| ms(times.quantile(share)));
             figures.note(format!("healthy {what}, {when}"), format!("{}, p50 {half}, p99 {most}", times.len()));
         }
-        figures.note(format!("healthy {what} told to come again"), self.told_to_come_again);
+        let all: u64 = self.told_to_come_again.values().sum();
+        let why: Vec<String> = self.told_to_come_again.iter().map(|(why, count)| format!("{count}: {why}")).collect();
+        figures.note(format!("healthy {what} told to come again"), format!("{all} {}", why.join("; ")).trim_end());
         let (quiet, attacked) = (self.quiet.quantile(0.99), self.attack.quantile(0.99));
         let allowed = (factor * quiet).max(FLOOR);
         figures.expect(attacked <= allowed, || {
@@ -117,7 +120,8 @@ impl Book {
     }
 }
 
-type Attempt = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<u16>> + Send>>;
+// The status, and what the answer says.
+type Attempt = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<(u16, Bytes)>> + Send>>;
 
 fn spawn(
     turn: Arc<AtomicU8>,
@@ -136,14 +140,14 @@ async fn work(turn: &AtomicU8, client: &Client, attempt: fn(Client, u64) -> Atte
         if now == Turn::Stop as u8 {
             break;
         }
-        let (began, mut again) = (Instant::now(), 0);
+        let (began, mut again) = (Instant::now(), Vec::new());
         // A healthy client does as it is told and comes again.
         loop {
             let status = tokio::time::timeout(PATIENCE, attempt(client.clone(), number)).await;
             match status.context("no answer in time")?? {
-                200 => break,
-                503 if began.elapsed() < PATIENCE => again += 1,
-                status => anyhow::bail!("it was answered {status}"),
+                (200, _) => break,
+                (503, why) if began.elapsed() < PATIENCE => again.push(why),
+                (status, _) => anyhow::bail!("it was answered {status}"),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -152,7 +156,11 @@ async fn work(turn: &AtomicU8, client: &Client, attempt: fn(Client, u64) -> Atte
             book.quiet.push(began.elapsed());
         } else if now == Turn::Attack as u8 {
             book.attack.push(began.elapsed());
-            book.told_to_come_again += again;
+            for why in again {
+                // Of a binary message the text in it.
+                let why = String::from_utf8_lossy(&why).replace(|c: char| c.is_control() || c == '\u{fffd}', " ");
+                *book.told_to_come_again.entry(why.trim().to_owned()).or_default() += 1;
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -164,13 +172,15 @@ fn export(client: Client, number: u64) -> Attempt {
         let mut random = fastrand::Rng::with_seed(number);
         let first = number * 10;
         let (body, path) = Request::numbered(Signal::Spans, first, 10, 1_700_000_000_000_000_000, &mut random).encode();
-        Ok(client.post(path, "application/x-protobuf", Bytes::from(body)).await?.status)
+        let answer = client.post(path, "application/x-protobuf", Bytes::from(body)).await?;
+        Ok((answer.status, answer.body))
     })
 }
 
 fn ask(client: Client, number: u64) -> Attempt {
     Box::pin(async move {
         let params = Params::new().with("query", format!("service:service-{}", number % 5)).with("limit", "20");
-        Ok(client.fetch("/api/v1/logs", &params).await?.status)
+        let answer = client.fetch("/api/v1/logs", &params).await?;
+        Ok((answer.status, answer.body))
     })
 }
