@@ -16,6 +16,7 @@ mod resource;
 mod series;
 mod spans;
 mod weight;
+mod yardstick;
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub use self::logs::logs;
 pub use self::points::points;
 pub use self::series::SeriesGate;
 pub use self::spans::spans;
+pub use self::yardstick::yardstick;
 
 use crate::limits;
 use crate::{Config, DecodeError, Outcome, Reason, Warning};
