@@ -8,24 +8,21 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message as _;
 
-use crate::DecodeError;
-
-/// Decodes a request with prost and throws it away; answers how many items it had.
-pub fn yardstick(signal: Signal, bytes: &[u8]) -> Result<usize, DecodeError> {
-    let failed = |message| move |source| DecodeError::Protobuf { message, source };
-    Ok(match signal {
+/// Decodes a request with prost and throws it away; answers how many items it had. `None` if it is no such request.
+pub fn yardstick(signal: Signal, bytes: &[u8]) -> Option<usize> {
+    Some(match signal {
         Signal::Logs => {
-            let request = ExportLogsServiceRequest::decode(bytes).map_err(failed("ExportLogsServiceRequest"))?;
+            let request = ExportLogsServiceRequest::decode(bytes).ok()?;
             let scopes = request.resource_logs.iter().flat_map(|of_resource| &of_resource.scope_logs);
             scopes.map(|of_scope| of_scope.log_records.len()).sum()
         }
         Signal::Spans => {
-            let request = ExportTraceServiceRequest::decode(bytes).map_err(failed("ExportTraceServiceRequest"))?;
+            let request = ExportTraceServiceRequest::decode(bytes).ok()?;
             let scopes = request.resource_spans.iter().flat_map(|of_resource| &of_resource.scope_spans);
             scopes.map(|of_scope| of_scope.spans.len()).sum()
         }
         Signal::Points => {
-            let request = ExportMetricsServiceRequest::decode(bytes).map_err(failed("ExportMetricsServiceRequest"))?;
+            let request = ExportMetricsServiceRequest::decode(bytes).ok()?;
             let scopes = request.resource_metrics.iter().flat_map(|of_resource| &of_resource.scope_metrics);
             scopes.flat_map(|of_scope| &of_scope.metrics).filter_map(|metric| metric.data.as_ref()).map(points).sum()
         }

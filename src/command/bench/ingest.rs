@@ -159,7 +159,7 @@ impl Yardstick {
             let (began, mut items) = (process::own_thread_time()?, 0);
             for _ in 0..3 {
                 for request in &requests {
-                    items += collector::convert::yardstick(signal, request)?;
+                    items += collector::convert::yardstick(signal, request).context("a request is not OTLP")?;
                 }
             }
             Ok((process::own_thread_time()?.saturating_sub(began), items))

@@ -18,11 +18,11 @@ use arrow::datatypes::{Field, Float64Type, UInt64Type};
 use model::{Signal, Timestamp};
 
 pub use exemplars::ExemplarRow;
-pub use series::{SeriesKey, SeriesRow};
+pub use series::{SeriesIdentity, SeriesKey, SeriesRow, SeriesStem};
 
 use self::exemplars::ExemplarColumns;
 use self::lists::{NumberLists, QuantileColumns};
-use self::series::{SeriesColumns, identity};
+use self::series::SeriesColumns;
 use super::envelope::record_batch;
 use super::{Batch, column, timestamp_type};
 
@@ -83,7 +83,7 @@ pub enum PointValue<'a> {
 pub struct PointColumns {
     key: SeriesKey,
     rows: u32,
-    series_rows: HashMap<u128, u32>,
+    series_rows: HashMap<SeriesIdentity, u32>,
     series: SeriesColumns,
     exemplars: ExemplarColumns,
     shared: UInt32Builder,
@@ -154,9 +154,23 @@ impl PointColumns {
         self.rows == 0
     }
 
+    /// Forgets all points.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.key);
+    }
+
+    /// What the identities of all series like this one have in common, whatever their attributes.
+    pub fn stem(&self, row: &SeriesRow<'_>) -> SeriesStem {
+        SeriesStem::new(&self.key, row)
+    }
+
     /// The row of this series, added if it is new in the batch.
     pub fn series(&mut self, row: &SeriesRow<'_>) -> u32 {
-        let identity = identity(&self.key, row);
+        self.series_known_as(self.stem(row).with(row.attributes), row)
+    }
+
+    /// The same where the identity is known already.
+    pub fn series_known_as(&mut self, identity: SeriesIdentity, row: &SeriesRow<'_>) -> u32 {
         let next = self.series.rows();
         *self.series_rows.entry(identity).or_insert_with(|| {
             self.series.push(identity, row);

@@ -60,11 +60,10 @@ impl SeriesColumns {
         self.rows
     }
 
-    pub(super) fn push(&mut self, identity: u128, row: &SeriesRow<'_>) {
+    pub(super) fn push(&mut self, identity: SeriesIdentity, row: &SeriesRow<'_>) {
         self.rows += 1;
-        let [id, check] = [(identity >> 64) as u64, identity as u64];
-        self.series_id.append_value(id);
-        self.series_check.append_value(check);
+        self.series_id.append_value(identity.id());
+        self.series_check.append_value(identity.check());
         self.metric.append_value(row.metric);
         self.description.append_value(row.description);
         self.unit.append_value(row.unit);
@@ -98,25 +97,53 @@ impl SeriesColumns {
     }
 }
 
-/// Everything that tells one series from another, hashed. Attribute lists are hashed in the order of their keys, each text
-/// with its length, so that no two identities share a byte string.
-pub(super) fn identity(key: &SeriesKey, row: &SeriesRow<'_>) -> u128 {
-    let mut hasher = SipHasher13::new_with_key(key);
-    hash_attributes(&mut hasher, row.resource.attributes);
-    hash_text(&mut hasher, row.resource.schema_url);
-    hash_text(&mut hasher, row.resource.entity_refs_json);
-    hasher.write_u32(row.resource.dropped_attributes_count);
-    hash_attributes(&mut hasher, row.scope.attributes);
-    for text in [row.scope.name, row.scope.version, row.scope.schema_url, row.metric, row.description, row.unit] {
-        hash_text(&mut hasher, text);
+/// What tells one series from another, hashed: the first half is its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesIdentity(u128);
+
+impl SeriesIdentity {
+    /// The id of the series.
+    pub fn id(self) -> u64 {
+        (self.0 >> 64) as u64
     }
-    hasher.write_u32(row.scope.dropped_attributes_count);
-    hash_attributes(&mut hasher, row.metadata);
-    hasher.write_u8(row.metric_type);
-    hasher.write_i32(row.temporality);
-    hasher.write_u8(u8::from(row.monotonic));
-    hash_attributes(&mut hasher, row.attributes);
-    hasher.finish128().as_u128()
+
+    /// Tells a collision of ids from a repetition.
+    pub(super) fn check(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// The identity of all series of one metric, but for their attributes.
+#[derive(Clone, Debug)]
+pub struct SeriesStem(SipHasher13);
+
+impl SeriesStem {
+    /// Everything that the series of a metric share. Attribute lists are hashed in the order of their keys, each text with its
+    /// length, so that no two identities share a byte string.
+    pub(super) fn new(key: &SeriesKey, row: &SeriesRow<'_>) -> Self {
+        let mut hasher = SipHasher13::new_with_key(key);
+        hash_attributes(&mut hasher, row.resource.attributes);
+        hash_text(&mut hasher, row.resource.schema_url);
+        hash_text(&mut hasher, row.resource.entity_refs_json);
+        hasher.write_u32(row.resource.dropped_attributes_count);
+        hash_attributes(&mut hasher, row.scope.attributes);
+        for text in [row.scope.name, row.scope.version, row.scope.schema_url, row.metric, row.description, row.unit] {
+            hash_text(&mut hasher, text);
+        }
+        hasher.write_u32(row.scope.dropped_attributes_count);
+        hash_attributes(&mut hasher, row.metadata);
+        hasher.write_u8(row.metric_type);
+        hasher.write_i32(row.temporality);
+        hasher.write_u8(u8::from(row.monotonic));
+        Self(hasher)
+    }
+
+    /// The identity of the series with these attributes.
+    pub fn with(&self, attributes: &[(&str, ValueRef<'_>)]) -> SeriesIdentity {
+        let mut hasher = self.0;
+        hash_attributes(&mut hasher, attributes);
+        SeriesIdentity(hasher.finish128().as_u128())
+    }
 }
 
 fn hash_attributes(hasher: &mut SipHasher13, attributes: &[(&str, ValueRef<'_>)]) {
