@@ -66,13 +66,12 @@ pub fn client(args: &ServerArgs) -> Result<Client, Failure> {
 
 /// The client of the server at `url`, which may be silent for as long as `silence_max`.
 pub fn client_with(url: &str, token_file: Option<&Path>, silence_max: Duration) -> Result<Client, Failure> {
-    let token = match token_file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file);
-            let text = text.with_context(|| format!("cannot read the token file {}", file.display()))?;
-            Some(text.lines().next().unwrap_or_default().trim().to_owned())
-        }
-        None => None,
-    };
-    Ok(Client::new(url, Settings { token, silence_max })?)
+    Ok(Client::new(url, Settings { token: token_file.map(token).transpose()?, silence_max })?)
+}
+
+/// The token of a file: its first line.
+pub fn token(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file);
+    let text = text.with_context(|| format!("cannot read the token file {}", file.display()))?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }

@@ -1,8 +1,11 @@
 //! Takes connections and serves them, within bounds: how many there are, in total and from one peer, how long a head may take,
 //! how slowly an answer may be read, what HTTP/2 allows. Every door is served by this loop.
 
+mod frames;
 mod limits;
 mod pulse;
+mod reader;
+mod socket;
 mod token;
 
 use std::collections::HashMap;
@@ -22,7 +25,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use self::pulse::{Counted, LOOK_INTERVAL, Protocol, Pulse, Verdict};
+use self::pulse::{LOOK_INTERVAL, Pulse, Verdict};
+use self::reader::Watched;
+use self::socket::Counted;
 pub use self::token::TokenFile;
 use crate::shutdown::Stop;
 
@@ -47,15 +52,6 @@ struct Open {
     of_peer: HashMap<IpAddr, usize>,
 }
 
-/// What a door takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
-    /// HTTP/1.1 and HTTP/2.
-    Both,
-    /// HTTP/2 alone: gRPC.
-    Http2,
-}
-
 impl Connections {
     /// None yet, of at most `all_max` together and `of_peer_max` from one address; requests of one connection hold at most
     /// `connection_bytes_max` together.
@@ -65,8 +61,8 @@ impl Connections {
     }
 
     /// Serves `router` to whoever connects until `stop`, and returns when all connections have ended.
-    pub async fn serve(self, name: &'static str, listener: TcpListener, router: Router, speaks: Speaks, stop: Stop) {
-        let door = Arc::new(Door::new(name, self, router, speaks));
+    pub async fn serve(self, name: &'static str, listener: TcpListener, router: Router, stop: Stop) {
+        let door = Arc::new(Door::new(name, self, router));
         let mut connections = JoinSet::new();
         let stopped = stop.said();
         tokio::pin!(stopped);
@@ -133,16 +129,15 @@ struct Door {
     name: &'static str,
     connections: Connections,
     router: Router,
-    speaks: Speaks,
     builder: auto::Builder<TokioExecutor>,
     open: Gauge,
 }
 
 impl Door {
-    fn new(name: &'static str, connections: Connections, router: Router, speaks: Speaks) -> Self {
+    fn new(name: &'static str, connections: Connections, router: Router) -> Self {
         let help = "Connections that are open.";
         let open = connections.inner.stats.gauge("sextant_connections", help, &[("door", name)]);
-        Self { name, router, speaks, builder: builder(speaks), open, connections }
+        Self { name, router, builder: builder(), open, connections }
     }
 
     fn place(&self, peer: SocketAddr) -> Option<Place> {
@@ -182,6 +177,7 @@ impl Door {
         match verdict {
             Verdict::SlowHead => self.ended("slow_head"),
             Verdict::SlowReader => self.ended("slow_reader"),
+            Verdict::Flood => self.ended("flood"),
             Verdict::Idle | Verdict::Fine => {}
         }
     }
@@ -189,25 +185,15 @@ impl Door {
     async fn converse(&self, socket: TcpStream, stop: Stop) -> Verdict {
         let pulse = Arc::new(Pulse::default());
         let share = collector::Share::new(self.connections.inner.connection_bytes_max);
-        let http2 = Arc::new(std::sync::atomic::AtomicBool::new(self.speaks == Speaks::Http2));
         let service = service_fn({
-            let (pulse, router, http2) = (Arc::clone(&pulse), self.router.clone(), Arc::clone(&http2));
+            let (pulse, router) = (Arc::clone(&pulse), self.router.clone());
             move |mut request: hyper::Request<hyper::body::Incoming>| {
                 let place = pulse.request();
-                http2.store(request.version() == hyper::Version::HTTP_2, std::sync::atomic::Ordering::Relaxed);
+                let watched = (request.version() == hyper::Version::HTTP_2).then(|| Arc::clone(&pulse));
                 request.extensions_mut().insert(share.clone());
                 let answer = router.clone().oneshot(request.map(Body::new));
-                async move {
-                    // The request lives as long as the body of its answer.
-                    answer.await.map(|response| {
-                        response.map(|body| {
-                            Body::new(body.map_err(move |error| {
-                                let _held = &place;
-                                error
-                            }))
-                        })
-                    })
-                }
+                // The request lives as long as the body of its answer.
+                async move { answer.await.map(|response| response.map(|body| held(body, place, watched.as_deref()))) }
             }
         });
         let socket = TokioIo::new(Counted::new(socket, Arc::clone(&pulse)));
@@ -224,24 +210,29 @@ impl Door {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(door = self.name, "a connection ended: {error}");
+                        // Asked whether it is still there, its peer did not answer.
+                        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+                            pulse.cut();
+                        }
                     }
-                    return Verdict::Fine;
+                    return if pulse.is_flooded() { Verdict::Flood } else { Verdict::Fine };
                 }
                 () = &mut stopped, if !told_to_go => {
                     told_to_go = true;
                     connection.as_mut().graceful_shutdown();
                 }
                 _ = looks.tick() => {
-                    let http2 = http2.load(std::sync::atomic::Ordering::Relaxed);
-                    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-                    match pulse.look(protocol, began, Instant::now()) {
+                    match pulse.look(began, Instant::now()) {
                         Verdict::Fine => {}
                         Verdict::Idle if !told_to_go => {
                             told_to_go = true;
                             connection.as_mut().graceful_shutdown();
                         }
                         Verdict::Idle => {}
-                        verdict => return verdict,
+                        verdict => {
+                            pulse.cut();
+                            return verdict;
+                        }
                     }
                 }
             }
@@ -249,7 +240,19 @@ impl Door {
     }
 }
 
-fn builder(speaks: Speaks) -> auto::Builder<TokioExecutor> {
+// The body of an answer, which keeps its request's place; over HTTP/2 watched, as the socket tells nothing of one stream.
+fn held(body: Body, place: pulse::Request, watched_by: Option<&Pulse>) -> Body {
+    match watched_by {
+        Some(pulse) => Body::new(Watched::new(body, pulse, place)),
+        None => Body::new(body.map_err(move |error| {
+            let _held = &place;
+            error
+        })),
+    }
+}
+
+// HTTP/1.1, and HTTP/2 by prior knowledge.
+fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Heads are timed by the connection's pulse, which tells a quiet connection from a slow head.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(limits::HTTP1_HEAD_BYTES_MAX);
@@ -265,29 +268,50 @@ fn builder(speaks: Speaks) -> auto::Builder<TokioExecutor> {
         .max_send_buf_size(limits::HTTP2_SEND_BYTES_MAX)
         .keep_alive_interval(limits::HTTP2_KEEPALIVE)
         .keep_alive_timeout(limits::HTTP2_KEEPALIVE_TIMEOUT);
-    match speaks {
-        Speaks::Both => builder,
-        Speaks::Http2 => builder.http2_only(),
-    }
+    builder
 }
 
-/// Lets the process have as many files open as `connections` and the store need, as far as the system allows.
-pub fn raise_file_limit(connections: usize) {
+/// Lets the process have as many files open as `connections` and the store need, as far as the system allows, and gives the
+/// number of connections that it does allow: they must not take the files that the store writes to.
+pub fn connections_that_files_allow(connections: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let wanted = connections as u64 + limits::FILES_BESIDE_CONNECTIONS;
     let mut limit = getrlimit(Resource::Nofile);
-    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
-    limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!("{current} files may be open, fewer than connections_max needs: {error}");
-    } else if limit.current < Some(wanted) {
-        tracing::warn!(files = ?limit.current, "fewer files may be open than connections_max needs");
+    let Some(current) = limit.current.filter(|current| *current < wanted) else { return connections };
+    let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    limit.current = Some(allowed);
+    let files = match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => allowed,
+        Err(error) => {
+            tracing::warn!("no more than {current} files may be open: {error}");
+            current
+        }
+    };
+    let fitted = fit(connections, files);
+    if fitted < connections {
+        tracing::warn!(files, connections_max = fitted, "connections_max is lowered: too few files may be open");
     }
+    fitted
+}
+
+fn fit(connections: usize, files: u64) -> usize {
+    // Where files are very few, half of them.
+    let left = files.saturating_sub(limits::FILES_BESIDE_CONNECTIONS).max(files / 2);
+    usize::try_from(left).map_or(connections, |left| left.min(connections))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_files_to_the_store() {
+        for (connections, files, fitted) in
+            [(4096, 1 << 20, 4096), (4096, 4608, 4096), (4096, 2048, 1536), (4096, 100, 50)]
+        {
+            assert_eq!(fit(connections, files), fitted, "{files} files");
+        }
+    }
 
     #[test]
     fn places_are_counted_and_given_back() {

@@ -22,9 +22,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-// Gives what is freed back to the system within a moment: see ADR 015.
+// Gives what is freed back to the system within a second: see ADR 019, and `.cargo/config.toml` for its settings.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     report::finish(command::run(cli::Cli::parse()))

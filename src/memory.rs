@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use model::memory::Memory;
+use store::Store;
 
 use crate::config::Config;
 
-/// Between two looks. At the speed at which one core converts, some ten MiB can be taken in between.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Between two looks. At the speed at which two cores convert and write, some MiB can be taken in between; a look takes microseconds.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Below this nothing useful runs: the program itself, the connections and one small request need about half of it.
 pub const LIMIT_MIN: u64 = 64 << 20;
@@ -32,12 +33,15 @@ pub fn limit(config: &Config) -> u64 {
 pub fn fit(config: &mut Config) {
     let limit = config.memory_bytes_max;
     let store = &mut config.store;
-    // A head is written while it is still there, as Arrow, Parquet and an index, each with memory of its own.
     store.head_bytes_max = store.head_bytes_max.min(limit / 8);
+    store.cache_bytes_max = store.cache_bytes_max.min(limit / 8);
+    // What is written at a time is there up to six times meanwhile: as chunks, joined, in order, as pages, compressed, as an index.
     store.flush_bytes = store.flush_bytes.min(limit / 32);
     let collector = &mut config.collector;
-    // A request that could never be taken must be refused for good; three bytes are foreseen for one, compressed and not.
-    collector.request_bytes_max = collector.request_bytes_max.min(limit / 8);
+    // A request of the greatest size is there about five times before it is stored: its bytes, decoded, as columns, for the log.
+    collector.request_bytes_max = collector.request_bytes_max.min(limit / 16);
+    collector.in_flight_bytes_max = collector.in_flight_bytes_max.min(limit / 8);
+    collector.connection_bytes_max = collector.connection_bytes_max.min(limit / 8);
     collector.series_max = collector.series_max.min(limit / 512);
 }
 
@@ -62,6 +66,27 @@ pub fn watch(memory: &Memory) -> anyhow::Result<()> {
         }
     });
     thread.map(drop).context("cannot start the thread that watches memory")
+}
+
+/// Pauses merges while memory is short: each holds a granule of every part it reads, and can begin again later. Until `stop`.
+pub async fn spare(memory: Memory, store: Store, stop: impl Future<Output = ()>) {
+    let watching = async {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        let mut paused = false;
+        loop {
+            ticks.tick().await;
+            // Between the two marks nothing changes, so that a merge is not begun and given up in turns.
+            let wanted = if paused { !memory.has_plenty() } else { memory.is_short() };
+            if wanted != paused {
+                paused = wanted;
+                store.pause_merges(paused);
+            }
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        () = stop => {}
+    }
 }
 
 fn resident(statm: &str, page: u64) -> Option<u64> {
@@ -139,7 +164,8 @@ mod tests {
             (limit, config.store.head_bytes_max, config.store.flush_bytes),
             (400 << 20, 50 << 20, (400 << 20) / 32)
         );
-        assert_eq!(config.collector.request_bytes_max, 50 << 20);
+        assert_eq!((config.collector.request_bytes_max, config.collector.in_flight_bytes_max), (25 << 20, 50 << 20));
+        assert_eq!(config.collector.check(), Ok(()));
         let large = Config { memory_bytes_max: 64 << 30, ..Config::default() };
         let mut fitted = large.clone();
         fit(&mut fitted);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use collector::{Intake, Myself};
 use model::Clock;
 use model::stats::Stats;
-use store::Store;
+use store::{DiskState, Store};
 
 /// What is needed to do so.
 pub struct OwnMetrics {
@@ -50,9 +50,14 @@ impl OwnMetrics {
         let store = self.store.clone();
         let Ok(status) = tokio::task::spawn_blocking(move || store.status()).await else { return };
         let set = |name, help, labels: &[(&'static str, &str)], value| self.stats.gauge(name, help, labels).set(value);
-        if let Some(free) = status.free_bytes {
-            set("sextant_disk_free_bytes", "Bytes still free where the data directory is.", &[], free);
+        if let Some(disk) = status.disk {
+            set("sextant_disk_free_bytes", "Bytes still free where the data directory is.", &[], disk.free_bytes);
+            let refusing = u64::from(disk.state == DiskState::Full);
+            set("sextant_disk_full", "Whether rows are refused because the disk is nearly full.", &[], refusing);
         }
+        let quarantined = "Parts that are damaged and out of use.";
+        set("sextant_store_quarantined_parts", quarantined, &[], status.quarantined_parts);
+        set("sextant_store_quarantined_rows", "Rows of damaged parts.", &[], status.quarantined_rows);
         set("sextant_wal_segments", "Segments of the write-ahead log.", &[], status.wal_segments);
         set("sextant_wal_size_bytes", "Bytes of the write-ahead log on disk.", &[], status.wal_bytes);
         for (table, size) in &status.tables {
@@ -62,6 +67,8 @@ impl OwnMetrics {
             set("sextant_store_parts", "Parts on disk.", &labels, size.parts);
             set("sextant_store_part_rows", "Rows in parts.", &labels, size.part_rows);
             set("sextant_store_part_bytes", "Bytes of parts on disk.", &labels, size.part_bytes);
+            let help = "Rows that retention has deleted since the data directory was made.";
+            set("sextant_store_expired_rows", help, &labels, size.expired_rows);
         }
     }
 }

@@ -17,13 +17,13 @@ use query::rules::notify::{self, Notifier};
 use query::rules::reload::LoadError;
 use query::rules::{self, Rules};
 use store::Store;
-use store::disk::RealDisk;
+use store::disk::Disk;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Door};
-use crate::doors::{self, Connections, Speaks, TokenFile};
+use crate::doors::{self, Connections, TokenFile};
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
 use crate::memory;
@@ -68,7 +68,11 @@ struct Behind {
 
 impl Server {
     /// Binds the doors, tells `announce` where, opens the data directory, and takes and answers requests once that is done.
-    pub async fn start(config: &Config, announce: impl FnOnce(&Doors) -> std::io::Result<()>) -> Result<Self, Failure> {
+    pub async fn start(
+        config: &Config,
+        disk: Arc<dyn Disk>,
+        announce: impl FnOnce(&Doors) -> std::io::Result<()>,
+    ) -> Result<Self, Failure> {
         let token = open_token(config)?;
         check(config)?;
         let config = &fitted(config);
@@ -76,7 +80,8 @@ impl Server {
         let listeners = bind(config).await?;
         let memory = Memory::new(config.memory_bytes_max, &stats);
         memory::watch(&memory)?;
-        doors::raise_file_limit(config.connections_max);
+        let connections_max = doors::connections_that_files_allow(config.connections_max);
+        let config = &Config { connections_max, ..config.clone() };
         let mut server = Self::new(config, &listeners, token, &stats, clock.as_ref());
         announce(&server.doors)?;
 
@@ -91,20 +96,14 @@ impl Server {
             server.serve("http", listener, router);
         }
         let intake = Intake::within(config.collector.clone(), memory.clone(), Arc::clone(&clock), stats.clone());
+        let otlp = server.receiving(&intake).await?;
         for (name, listener, _) in receiving {
-            match name {
-                "otlp_grpc" => server.serve_grpc(name, listener, intake.clone()).await?,
-                _ => {
-                    let router = collector::http_router(intake.clone());
-                    let router = server.protect(router, collector::Door::Http, &intake);
-                    server.serve(name, listener, router);
-                }
-            }
+            server.take_connections(name, listener, otlp.clone());
         }
-        let store = open_store(config, &clock, &stats).await?;
+        let store = open_store(config, disk, &clock, &stats).await?;
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
         intake.open(store.writer());
-        server.watch_itself(config, &store, &intake, &clock, &stats);
+        server.watch_itself(config, &memory, &store, &intake, &clock, &stats);
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
         gate.open(query::api::router(
             state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory),
@@ -228,7 +227,15 @@ impl Server {
         }
     }
 
-    fn watch_itself(&mut self, config: &Config, store: &Store, intake: &Intake, clock: &Arc<dyn Clock>, stats: &Stats) {
+    fn watch_itself(
+        &mut self,
+        config: &Config,
+        memory: &Memory,
+        store: &Store,
+        intake: &Intake,
+        clock: &Arc<dyn Clock>,
+        stats: &Stats,
+    ) {
         let instance = self.door("http").or_else(|| self.doors.first().map(|(_, address)| *address));
         let stored = config.own_metrics_interval_s > 0;
         let own = OwnMetrics {
@@ -244,21 +251,17 @@ impl Server {
             interval: if stored { Duration::from_secs(config.own_metrics_interval_s) } else { GAUGES_INTERVAL },
         };
         self.working.spawn(own.run(self.stop.said()));
+        self.working.spawn(memory::spare(memory.clone(), store.clone(), self.stop.said()));
     }
 
     fn serve(&mut self, name: &'static str, listener: TcpListener, router: Router) {
         let router = self.in_flight.around(router);
-        self.take_connections(name, listener, router, Speaks::Both);
+        self.take_connections(name, listener, router);
     }
 
-    async fn serve_grpc(
-        &mut self,
-        name: &'static str,
-        listener: TcpListener,
-        intake: Intake,
-    ) -> Result<(), anyhow::Error> {
-        let (router, health) = collector::grpc_router(intake.clone()).await?;
-        let router = self.protect(router, collector::Door::Grpc, &intake);
+    // What is behind both doors of OTLP.
+    async fn receiving(&mut self, intake: &Intake) -> Result<Router, anyhow::Error> {
+        let (grpc, health) = collector::grpc_router(intake.clone()).await?;
         let stop = self.stop.said();
         // It never ends by itself, and says NOT_SERVING until the last connection is closed.
         self.serving.spawn(async move {
@@ -268,14 +271,16 @@ impl Server {
             }
             Ok(())
         });
-        self.take_connections(name, listener, router, Speaks::Http2);
-        Ok(())
+        let grpc = self.protect(grpc, collector::Door::Grpc, intake);
+        // Whoever watches health over gRPC never ends: calls are waited for where they pass the intake.
+        let http = self.in_flight.around(collector::http_router(intake.clone()));
+        Ok(collector::either(grpc, self.protect(http, collector::Door::Http, intake)))
     }
 
-    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router, speaks: Speaks) {
+    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router) {
         let (connections, stop) = (self.connections.clone(), self.stop.clone());
         self.serving.spawn(async move {
-            connections.serve(name, listener, router, speaks, stop).await;
+            connections.serve(name, listener, router, stop).await;
             Ok(())
         });
     }
@@ -304,6 +309,7 @@ fn fitted(config: &Config) -> Config {
             head_bytes_max = fitted.store.head_bytes_max,
             flush_bytes = fitted.store.flush_bytes,
             request_bytes_max = fitted.collector.request_bytes_max,
+            in_flight_bytes_max = fitted.collector.in_flight_bytes_max,
             series_max = fitted.collector.series_max,
             "settings are lowered to fit into it"
         );
@@ -368,12 +374,17 @@ async fn bind(config: &Config) -> Result<Listeners, Failure> {
 }
 
 // Opening replays the write-ahead log, which takes as long as it takes, on a thread of its own.
-async fn open_store(config: &Config, clock: &Arc<dyn Clock>, stats: &Stats) -> Result<Store, Failure> {
+async fn open_store(
+    config: &Config,
+    disk: Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    stats: &Stats,
+) -> Result<Store, Failure> {
     let setup = store::Setup {
         directory: config.data_dir.clone(),
         config: config.store.clone(),
         clock: Arc::clone(clock),
-        disk: Arc::new(RealDisk),
+        disk,
         stats: stats.clone(),
     };
     let opened = tokio::task::spawn_blocking(move || Store::open(setup)).await;

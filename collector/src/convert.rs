@@ -23,7 +23,8 @@ mod yardstick;
 use std::borrow::Cow;
 use std::fmt;
 
-use model::Timestamp;
+use model::{Signal, Timestamp};
+use store::Cutoffs;
 
 pub use self::logs::logs;
 pub use self::points::points;
@@ -55,6 +56,16 @@ pub struct Context<'a> {
     pub limits: Limits,
     /// Who says whether one more series may come, if anybody does.
     pub series: Option<&'a SeriesGate>,
+    /// What is too old to be kept; nothing if it is not said.
+    pub retention: Option<&'a Cutoffs>,
+}
+
+impl Context<'_> {
+    /// Items of the signal and service that are older than this are not kept.
+    fn kept_from(&self, signal: Signal, service: &str) -> Timestamp {
+        let service = Some(service).filter(|service| !service.is_empty());
+        self.retention.map_or(Timestamp::MIN, |cutoffs| cutoffs.before_which(signal, service))
+    }
 }
 
 /// Bounds of conversion. The defaults are those of [`crate::limits`].

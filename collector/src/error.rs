@@ -194,6 +194,7 @@ impl Refusal {
             Refusal::Slow { .. } => "slow_body",
             Refusal::Starting => "starting",
             Refusal::Closed => "closed",
+            Refusal::Store(StoreError::DiskFull { .. }) => "disk_full",
             Refusal::Store(_) => "store",
             Refusal::Defect => "defect",
         }

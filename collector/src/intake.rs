@@ -11,7 +11,7 @@ use model::memory::Memory;
 use model::stats::Stats;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
-use store::{Batch, Writer};
+use store::{Batch, Cutoffs, Writer};
 use tokio::sync::Semaphore;
 
 use crate::convert::{self, Context, Encoding, Limits, SeriesGate};
@@ -117,7 +117,13 @@ impl Intake {
 
     /// Room for a request that begins to arrive.
     pub(crate) fn reserve(&self) -> Result<Reservation, Refusal> {
-        self.inner.pipeline.reserve()
+        let reservation = self.inner.pipeline.reserve()?;
+        // What is in flight will be in the heads before it. The store would refuse it too, but after all the work.
+        let before = self.inner.counters.in_flight_bytes.get();
+        match self.inner.writer.get() {
+            Some(writer) if !writer.has_room(before) => Err(Refusal::Overloaded),
+            _ => Ok(reservation),
+        }
     }
 
     /// Converts and stores a request. On `Ok` its accepted items are durable.
@@ -141,7 +147,7 @@ impl Intake {
         body: Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let _passage = self.inner.pipeline.enter()?;
-        let (batch, outcome) = self.inner.to_batch(signal, &body, encoding, &self.inner.context())?;
+        let (batch, outcome) = self.inner.to_batch(signal, &body, encoding)?;
         self.inner.store(batch).await?;
         Ok(outcome)
     }
@@ -194,32 +200,32 @@ impl Inner {
     }
 
     // The work of one core: decompression and conversion.
-    fn convert(&self, mut arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
-        let wire_bytes = arrival.body.len();
+    fn convert(&self, arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
+        let Arrival { door, signal, encoding, compression, body, mut reservation } = arrival;
+        let wire_bytes = body.len();
         let bytes_max = self.config.request_bytes_max;
-        let bytes = decode::decompress(arrival.compression, arrival.body, bytes_max, &mut arrival.reservation)?;
-        self.counters.arrived(arrival.door, arrival.signal, wire_bytes, bytes.len());
-        let (batch, outcome) = self.to_batch(arrival.signal, &bytes, arrival.encoding, &self.context())?;
-        let print = self.counters.receipts.fingerprint(arrival.signal, &bytes);
-        Ok((batch, outcome, print, arrival.reservation))
+        let bytes = decode::decompress(compression, body, bytes_max, |more| reservation.grow(more))?;
+        self.counters.arrived(door, signal, wire_bytes, bytes.len());
+        let (batch, outcome) = self.to_batch(signal, &bytes, encoding)?;
+        let print = self.counters.receipts.fingerprint(signal, &bytes);
+        Ok((batch, outcome, print, reservation))
     }
 
-    fn context(&self) -> Context<'_> {
+    fn context<'a>(&'a self, cutoffs: &'a Cutoffs) -> Context<'a> {
         Context {
             received: self.clock.now(),
             correlation_keys: &self.config.correlation_keys,
             limits: self.limits,
             series: Some(&self.series),
+            retention: Some(cutoffs),
         }
     }
 
-    fn to_batch(
-        &self,
-        signal: Signal,
-        bytes: &[u8],
-        encoding: Encoding,
-        context: &Context<'_>,
-    ) -> Result<(Batch, Outcome), Refusal> {
+    fn to_batch(&self, signal: Signal, bytes: &[u8], encoding: Encoding) -> Result<(Batch, Outcome), Refusal> {
+        let writer = self.writer()?;
+        // What is expired is so at one moment for all of the request.
+        let cutoffs = writer.retention().cutoffs();
+        let context = &self.context(&cutoffs);
         let refused = Refusal::Undecodable;
         Ok(match signal {
             Signal::Logs => {
@@ -233,7 +239,7 @@ impl Inner {
                 (columns.finish(), outcome)
             }
             Signal::Points => {
-                let mut columns = PointColumns::new(self.writer()?.series_key());
+                let mut columns = PointColumns::new(writer.series_key());
                 let outcome = convert::points(bytes, encoding, context, &mut columns).map_err(refused)?;
                 (columns.finish(), outcome)
             }

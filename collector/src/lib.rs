@@ -21,6 +21,7 @@ pub use intake::Intake;
 pub use outcome::{OfService, Outcome, Reason, Services, Tally, Warning};
 pub use own::Myself;
 pub use receiver::Door;
+pub use receiver::either::either;
 pub use receiver::grpc::{ServeError, grpc_router, serve_grpc};
 pub use receiver::http::http_router;
 pub use receiver::protect::protect;

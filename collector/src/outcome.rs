@@ -45,11 +45,13 @@ pub enum Reason {
     Labels,
     /// The point's series would be one too many.
     Series,
+    /// It is older than items of its kind are kept.
+    Expired,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 17] = [
         Reason::TraceId,
         Reason::SpanId,
         Reason::ParentSpanId,
@@ -66,6 +68,7 @@ impl Reason {
         Reason::AttributeValue,
         Reason::Labels,
         Reason::Series,
+        Reason::Expired,
     ];
 
     /// The word of the counters.
@@ -87,6 +90,7 @@ impl Reason {
             Reason::AttributeValue => "attribute_value_too_large",
             Reason::Labels => "too_many_labels",
             Reason::Series => "too_many_series",
+            Reason::Expired => "older_than_retention",
         }
     }
 
@@ -110,6 +114,7 @@ impl Reason {
             Reason::AttributeValue => "an attribute's value is larger than collector.attribute_value_bytes_max",
             Reason::Labels => "the point has more attributes than collector.labels_max",
             Reason::Series => "its series would be one more than collector.series_max",
+            Reason::Expired => "its time is older than store.retention keeps items of its signal and service",
             Reason::Expansion => "resource, scope and metric take too much memory when every item carries them",
         }
     }
@@ -129,6 +134,7 @@ impl Reason {
             Reason::Attributes | Reason::Labels => "send fewer attributes, or raise the limit",
             Reason::AttributeKey => "keep what differs in the value, not in the key",
             Reason::AttributeValue => "shorten the value, send it as the body of a log record, or raise the limit",
+            Reason::Expired => "check the sender's clock and queue, or raise store.retention",
             Reason::Series => "keep ids and other endless values out of metric attributes, or raise the limit",
             Reason::Expansion => "shorten the resource attributes, or send fewer items per request",
         }
@@ -150,17 +156,20 @@ pub enum Warning {
     SnakeCaseKey,
     /// JSON: a key for the second time in one object, or two fields of which there can be one.
     RepeatedKey,
+    /// JSON: an integer beyond 64 bits that is a whole double: kept as that.
+    IntegerAsDouble,
 }
 
 impl Warning {
     /// All warnings.
-    pub const ALL: [Warning; 6] = [
+    pub const ALL: [Warning; 7] = [
         Warning::IgnoredId,
         Warning::StringIndex,
         Warning::MetricWithoutData,
         Warning::EnumName,
         Warning::SnakeCaseKey,
         Warning::RepeatedKey,
+        Warning::IntegerAsDouble,
     ];
 
     /// The word of the counters.
@@ -172,6 +181,7 @@ impl Warning {
             Warning::EnumName => "enum_name",
             Warning::SnakeCaseKey => "snake_case_key",
             Warning::RepeatedKey => "repeated_key",
+            Warning::IntegerAsDouble => "integer_as_double",
         }
     }
 
@@ -188,6 +198,9 @@ impl Warning {
             }
             Warning::SnakeCaseKey => "keys in snake_case were ignored (OTLP/JSON has them in lowerCamelCase)",
             Warning::RepeatedKey => "of a key that stands twice in one object the last was taken (send it once)",
+            Warning::IntegerAsDouble => {
+                "integers beyond 64 bits were read as the doubles that they are (send them as doubles)"
+            }
         }
     }
 }
@@ -411,10 +424,10 @@ mod tests {
             outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
         }
         let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
-        assert_eq!(partial.rejected, 136);
-        assert!(partial.message.starts_with("136 of 137 data points rejected: 16 because "), "{}", partial.message);
-        assert!(partial.message.contains("(first place 15)"), "{}", partial.message);
-        assert!(partial.message.ends_with("; 66 for other reasons"), "{}", partial.message);
+        assert_eq!(partial.rejected, 153);
+        assert!(partial.message.starts_with("153 of 154 data points rejected: 17 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 16)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 78 for other reasons"), "{}", partial.message);
     }
 
     #[test]

@@ -131,7 +131,10 @@ impl Reservation {
         if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max {
             return Err(Refusal::Overloaded);
         }
-        if !self.pipeline.memory.has_room_for(state.bytes + bytes) {
+        let memory = &self.pipeline.memory;
+        let room =
+            if self.bytes == 0 { memory.may_begin(state.bytes + bytes) } else { memory.may_go_on(state.bytes + bytes) };
+        if !room {
             return Err(Refusal::Memory);
         }
         if !self.share.as_ref().is_none_or(|share| share.take(bytes)) {
@@ -234,9 +237,13 @@ mod tests {
         assert!(matches!(second.grow(3), Err(Refusal::ConnectionFull)));
         drop(first);
         second.grow(10).expect("it fits again");
-        let mut other = pipeline.reserve().expect("open");
+        let [mut begun, mut other] = [(); 2].map(|()| pipeline.reserve().expect("open"));
+        begun.grow(10).expect("it fits");
+        memory.saw(751);
+        assert!(matches!(other.grow(1), Err(Refusal::Memory)), "nothing begins in the last quarter");
+        begun.grow(60).expect("there is room for what has begun");
         memory.saw(900);
-        assert!(matches!(other.grow(100), Err(Refusal::Memory)));
+        assert!(matches!(begun.grow(1), Err(Refusal::Memory)));
         memory.saw(100);
         other.grow(100).expect("there is room");
     }

@@ -4,9 +4,12 @@
 use std::error::Error;
 use std::fmt;
 
+use store::StoreError;
+
 use crate::Refusal;
 
-pub(crate) mod decode;
+pub mod decode;
+pub mod either;
 pub mod grpc;
 pub mod http;
 pub(crate) mod pace;
@@ -40,6 +43,10 @@ impl Door {
 fn log_refusal(door: Door, refusal: &Refusal) {
     let chain = Chain(refusal);
     match refusal {
+        // Said once by the store, and again by every retry of every sender.
+        Refusal::Store(StoreError::DiskFull { .. }) => {
+            tracing::debug!(door = door.as_str(), "refused a request: {chain}")
+        }
         Refusal::Store(_) | Refusal::Defect => tracing::error!(door = door.as_str(), "refused a request: {chain}"),
         _ => tracing::debug!(door = door.as_str(), "refused a request: {chain}"),
     }

@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::stats::{Counter, Gauge, Stats};
 
+/// The share of the limit up to which a request may begin: beyond it is room for what has begun, for a flush, and for queries, so that
+/// a server that is offered more than it can take still works off what it has, and can be looked at.
+const BEGIN_MARK: (u64, u64) = (3, 4);
+
 /// For each byte that a request in flight holds, so many more may follow until it is stored: its decoded form, its columns
 /// and its record in the log. What is resident counts the byte itself.
 const BYTES_TO_COME: u64 = 3;
@@ -47,10 +51,37 @@ impl Memory {
         self.gauge.set(resident);
     }
 
-    /// Whether requests that hold `in_flight` bytes together can be taken to their end.
-    pub fn has_room_for(&self, in_flight: u64) -> bool {
+    /// Whether one more request may begin, and be taken to its end, when all together hold `in_flight` bytes.
+    pub fn may_begin(&self, in_flight: u64) -> bool {
+        let (part, whole) = BEGIN_MARK;
+        self.has_room(in_flight, self.limit / whole * part)
+    }
+
+    /// Whether a request that has begun may hold more: all together then hold `in_flight` bytes. What was read of one that is refused
+    /// halfway was read in vain.
+    pub fn may_go_on(&self, in_flight: u64) -> bool {
+        self.has_room(in_flight, self.limit)
+    }
+
+    /// Whether work that can wait should: requests are refused already.
+    pub fn is_short(&self) -> bool {
+        let (part, whole) = BEGIN_MARK;
+        self.resident.load(Ordering::Relaxed) > self.limit / whole * part
+    }
+
+    /// Whether work that waited for memory may go on.
+    pub fn has_plenty(&self) -> bool {
+        self.resident.load(Ordering::Relaxed) <= self.limit / 2
+    }
+
+    /// Whether a query may start.
+    pub fn may_ask(&self) -> bool {
+        self.has_room(0, self.limit)
+    }
+
+    fn has_room(&self, in_flight: u64, mark: u64) -> bool {
         let resident = self.resident.load(Ordering::Relaxed);
-        let room = resident.saturating_add(in_flight.saturating_mul(BYTES_TO_COME)) <= self.limit;
+        let room = resident.saturating_add(in_flight.saturating_mul(BYTES_TO_COME)) <= mark;
         if !room {
             self.refused.add(1);
         }
@@ -66,12 +97,17 @@ mod tests {
     fn refuses_before_the_memory_is_taken() {
         let memory = Memory::new(1_000, &Stats::new());
         memory.saw(400);
-        assert!(memory.has_room_for(200));
-        assert!(!memory.has_room_for(201), "three times as much would follow");
+        assert!(memory.may_go_on(200));
+        assert!(!memory.may_go_on(201), "three times as much would follow");
+        assert!(memory.may_begin(116));
+        assert!(!memory.may_begin(117), "a quarter is for what has begun");
+        assert!(!memory.is_short() && memory.has_plenty());
+        memory.saw(751);
+        assert!(memory.is_short() && !memory.has_plenty());
+        assert!(!memory.may_begin(0));
+        assert!(memory.may_go_on(83) && memory.may_ask());
         memory.saw(1_001);
-        assert!(!memory.has_room_for(0));
-        memory.saw(1_000);
-        assert!(memory.has_room_for(0));
-        assert!(Memory::unlimited().has_room_for(u64::MAX));
+        assert!(!memory.may_go_on(0) && !memory.may_ask());
+        assert!(Memory::unlimited().may_go_on(u64::MAX));
     }
 }

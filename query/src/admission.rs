@@ -137,7 +137,7 @@ impl Admission {
     where
         F: FnOnce(&Cancel, Permit) + Send + 'static,
     {
-        if !self.memory.as_ref().is_none_or(|memory| memory.has_room_for(0)) {
+        if !self.memory.as_ref().is_none_or(|memory| memory.may_ask()) {
             return Err(Refused::Memory);
         }
         let permit = {

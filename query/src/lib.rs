@@ -14,6 +14,7 @@ pub mod promql;
 pub mod rows;
 pub mod rules;
 pub mod search;
+pub mod small_file;
 pub mod stats;
 pub mod traces;
 

@@ -92,6 +92,6 @@ pub const ID_BYTES_MAX: usize = 1_024;
 /// keeps a thread.
 pub const SLOW_CLIENT_S: u64 = 300;
 
-/// Answers whose clients are slower than the disk, at a time. Each holds a blocking thread and some chunks; further ones are
-/// cut off, and their clients see an answer without an end.
-pub const SLOW_CLIENTS_MAX: usize = 64;
+/// Answers whose clients are slower than the disk, at a time. Each holds a blocking thread, its rows and some chunks, of large answers
+/// some ten MiB; further ones are cut off, and their clients see an answer without an end.
+pub const SLOW_CLIENTS_MAX: usize = 16;

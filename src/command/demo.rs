@@ -8,6 +8,7 @@ mod children;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use model::wire::correlate::Correlation;
 use shop::Fault;
+use store::disk::RealDisk;
 use tokio::time::Instant;
 use tui::Client;
 use tui::client::Settings;
@@ -83,10 +85,13 @@ pub fn run(args: DemoArgs) -> Outcome {
 async fn demo(mut config: Config, fault: Option<Fault>, webhooks: Option<&Path>) -> Outcome {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let alarm = Alarm::set_up(&mut config, webhooks).await?;
-    let server = Server::start(&config, announce).await?;
-    let mut children = Children::new(fault);
+    let server = Server::start(&config, Arc::new(RealDisk), announce).await?;
+    // The server has read it as well, and would not have started without.
+    let token_file = Some(config.token_file.as_path()).filter(|file| !file.as_os_str().is_empty());
+    let token = token_file.map(super::token).transpose()?;
+    let mut children = Children::new(fault, token.clone());
     let shown = tokio::select! {
-        shown = show(&server, &mut children, fault) => shown,
+        shown = show(&server, &mut children, fault, token, token_file) => shown,
         () = signals.received() => Ok(()),
     };
     // Stopped in the order of the data, whether the demo ended well or not: first who sends, then who receives.
@@ -98,7 +103,13 @@ async fn demo(mut config: Config, fault: Option<Fault>, webhooks: Option<&Path>)
 }
 
 // Ends only with an error: a demo goes on until it is stopped.
-async fn show(server: &Server, children: &mut Children, fault: Option<Fault>) -> Result<(), Failure> {
+async fn show(
+    server: &Server,
+    children: &mut Children,
+    fault: Option<Fault>,
+    token: Option<String>,
+    token_file: Option<&Path>,
+) -> Result<(), Failure> {
     let (otlp, http) = (server.door("otlp_grpc"), server.door("http"));
     let (Some(otlp), Some(http)) = (otlp, http) else {
         let error = anyhow::anyhow!("the demo needs the doors otlp_grpc and http");
@@ -113,7 +124,8 @@ async fn show(server: &Server, children: &mut Children, fault: Option<Fault>) ->
         progress.set_message("waiting for the first order to go through");
         let id = children.first_order().await?;
         progress.set_message("waiting until all of it can be found");
-        let found = everything_of(&Client::new(&url, Settings::default())?, &id).await?;
+        let settings = Settings { token, ..Settings::default() };
+        let found = everything_of(&Client::new(&url, settings)?, &id).await?;
         anyhow::Ok((id, found))
     };
     let waited = tokio::time::timeout_at(deadline, waiting).await;
@@ -125,7 +137,7 @@ async fn show(server: &Server, children: &mut Children, fault: Option<Fault>) ->
             return Err(anyhow::anyhow!("no order could be found whole within {seconds} s").into());
         }
     };
-    print_what_to_try(&id, &found, &url, fault)?;
+    print_what_to_try(&id, &found, &flags(&url, token_file), fault)?;
     Err(children.unexpected_end().await.into())
 }
 
@@ -150,11 +162,17 @@ fn is_whole(found: &Correlation) -> bool {
     }) && !found.exemplars.is_empty()
 }
 
-fn print_what_to_try(id: &str, found: &Correlation, url: &str, fault: Option<Fault>) -> std::io::Result<()> {
+// What every command needs to reach this server.
+fn flags(url: &str, token_file: Option<&Path>) -> String {
+    let url = if url == crate::cli::DEFAULT_URL { String::new() } else { format!(" --url {url}") };
+    let token = token_file.map(|file| format!(" --token-file {}", file.display())).unwrap_or_default();
+    url + &token
+}
+
+fn print_what_to_try(id: &str, found: &Correlation, flags: &str, fault: Option<Fault>) -> std::io::Result<()> {
     use std::io::Write as _;
 
     let program = std::env::args().next().unwrap_or_else(|| "sextant".to_owned());
-    let url = if url == crate::cli::DEFAULT_URL { String::new() } else { format!(" --url {url}") };
     let trace = found.spans.first().map_or("", |span| span.trace_id.as_str());
     let mut out = std::io::stdout().lock();
     writeln!(out, "correlation_id={id}\n\nThe shop is open. Try in another terminal:\n")?;
@@ -169,7 +187,7 @@ fn print_what_to_try(id: &str, found: &Correlation, url: &str, fault: Option<Fau
         "logs -f".to_owned(),
         "status".to_owned(),
     ] {
-        writeln!(out, "  {program} {command}{url}")?;
+        writeln!(out, "  {program} {command}{flags}")?;
     }
     if let Some(fault) = fault {
         let (service, share) = (fault.service(), fault.share() * 100.0);

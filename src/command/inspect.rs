@@ -85,6 +85,11 @@ fn draw_totals(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {
         counted(found.wal.len() as u64, "segment"),
         bytes(sum(&found.wal))
     ))?;
+    if !found.damaged.is_empty() {
+        let rows = found.damaged.iter().map(|(_, rows)| rows).sum();
+        let line = format!("damaged      {}, {}", counted(found.damaged.len() as u64, "part"), counted(rows, "row"));
+        screen.line(&screen.paint(Tone::Bad, &line))?;
+    }
     if !found.wal_damaged.is_empty() {
         let line = format!(
             "damaged      {}, {}",
@@ -108,6 +113,9 @@ fn print_json(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {
             "files": part.files,
         });
         screen.json(&line.to_string())?;
+    }
+    for (part, rows) in &found.damaged {
+        screen.json(&json!({"part": part, "rows": rows, "damaged": true}).to_string())?;
     }
     for (damaged, segments) in [(false, &found.wal), (true, &found.wal_damaged)] {
         for (name, size) in segments {

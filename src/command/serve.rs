@@ -1,10 +1,12 @@
 //! `sextant serve`: the server, until it is told to stop.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use store::disk::{Disk, FaultyDisk, PlannedFault, RealDisk};
 
 use crate::config::{self, Config, Door};
 use crate::report::{Exit, Failure, Outcome};
@@ -23,6 +25,9 @@ pub struct ServeArgs {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     doors: DoorArgs,
+    /// What goes wrong on the disk, for the campaigns: `store/src/disk/faulty.rs` says how to write it.
+    #[arg(long, value_name = "FAULT", hide = true)]
+    disk_fault: Vec<PlannedFault>,
 }
 
 /// Where to listen.
@@ -64,19 +69,25 @@ pub fn run(args: ServeArgs) -> Outcome {
     let mut config = config::load(args.config.as_deref(), config::variables())?;
     args.doors.apply(&mut config);
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
+    let disk = disk(&config.data_dir, args.disk_fault);
     telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(serve(&config));
+    let outcome = runtime.block_on(serve(&config, disk));
     // A start that was interrupted may still be replaying; nobody waits for that.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(config: &Config) -> Outcome {
+fn disk(data_dir: &Path, faults: Vec<PlannedFault>) -> Arc<dyn Disk> {
+    let real = Arc::new(RealDisk);
+    if faults.is_empty() { real } else { Arc::new(FaultyDisk::new(real, data_dir, faults)) }
+}
+
+async fn serve(config: &Config, disk: Arc<dyn Disk>) -> Outcome {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let server = tokio::select! {
-        server = Server::start(config, announce) => server?,
+        server = Server::start(config, disk, announce) => server?,
         () = signals.received() => return Ok(Exit::Done),
     };
     tracing::info!(data_dir = %config.data_dir.display(), "ready");

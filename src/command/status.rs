@@ -102,6 +102,7 @@ pub fn draw_storage(status: &Status, screen: &mut Screen) -> std::io::Result<()>
         ("PARTS", Align::Right),
         ("PART ROWS", Align::Right),
         ("PART BYTES", Align::Right),
+        ("EXPIRED ROWS", Align::Right),
     ]);
     for (name, of) in &status.tables {
         table.push(
@@ -113,12 +114,31 @@ pub fn draw_storage(status: &Status, screen: &mut Screen) -> std::io::Result<()>
                 of.parts.to_string().into(),
                 of.part_rows.to_string().into(),
                 bytes(of.part_bytes).into(),
+                of.expired_rows.to_string().into(),
             ],
         )?;
     }
     table.settle(screen)?;
     screen.line("")?;
-    screen.line(&format!("wal          {}, {}", counted(status.wal.segments, "segment"), bytes(status.wal.bytes)))
+    screen.line(&format!("wal          {}, {}", counted(status.wal.segments, "segment"), bytes(status.wal.bytes)))?;
+    if !status.disk.state.is_empty() {
+        let [free, least] = [status.disk.free_bytes, status.disk.free_bytes_min].map(bytes);
+        let said = match status.disk.state.as_str() {
+            "full" => "full: rows are refused",
+            "nearly_full" => "nearly full: signals with a bound of bytes give way",
+            other => other,
+        };
+        screen.line(&format!(
+            "disk         {}, {free} free, rows are taken down to {least}",
+            tui::sanitize::line(said)
+        ))?;
+    }
+    if status.quarantined.parts > 0 {
+        let rows = counted(status.quarantined.rows, "row");
+        let parts = counted(status.quarantined.parts, "part");
+        screen.line(&format!("damaged      {parts} with {rows}: out of use, answers say what they lack"))?;
+    }
+    Ok(())
 }
 
 fn draw_counters(status: &Status, screen: &mut Screen) -> std::io::Result<()> {

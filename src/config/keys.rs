@@ -27,7 +27,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
 });
 
 /// Settings that are tables of anybody's own names: nothing in them is unknown.
-const OPEN: [&str; 1] = ["rules.external_labels"];
+const OPEN: [&str; 2] = ["rules.external_labels", "store.retention_services"];
 
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]

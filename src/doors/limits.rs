@@ -8,10 +8,6 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection without a request is told to go after this time. Longer than the minute at which most exporters come again.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Reads on an HTTP/2 connection that has no request: a preface, settings, pings now and then. More are a head that comes in
-/// drops. Between two requests pings every ten seconds for as long as [`IDLE_TIMEOUT`] stay below it.
-pub const READS_BESIDE_REQUESTS_MAX: u64 = 16;
-
 /// In this time a client must take [`READER_WINDOW_BYTES_MIN`] of an answer that waits for it. Long enough for somebody who
 /// reads in a pager, and for a network that was away for a while.
 pub const READER_WINDOW: Duration = Duration::from_secs(30);
@@ -33,6 +29,24 @@ pub const HTTP2_PENDING_RESETS_MAX: usize = 32;
 
 /// Streams that were reset because of the peer's mistakes: more is the attack of CVE-2025-8671.
 pub const HTTP2_LOCAL_RESETS_MAX: usize = 256;
+
+/// Streams that a peer may reset between two looks at its connection, a second apart: as many as it may have open, twice. Clients
+/// whose calls run out of time stay far below it; who opens streams in order to reset them does not (CVE-2023-44487).
+pub const HTTP2_RESETS_MAX: u64 = 512;
+
+/// Frames between two looks that carry nothing: SETTINGS, PING, PRIORITY, CONTINUATION, DATA of a few bytes, unknown ones. Each
+/// costs its sender nine bytes, and the server more.
+pub const HTTP2_IDLE_FRAMES_MAX: u64 = 1_000;
+
+/// As many more for each call that began: clients that measure the path (grpc-go) ping once a call.
+pub const HTTP2_IDLE_FRAMES_OF_CALL_MAX: u64 = 4;
+
+/// A reader of answers opens its windows again after some bytes; more often than for so many is a flood. Libraries do so for half a
+/// window, which is 32 KiB or more.
+pub const HTTP2_BYTES_OF_WINDOW_MIN: u64 = 1 << 10;
+
+/// An answer is handed over in pieces of this size, the largest frame that every peer takes, so that it can be seen how slowly.
+pub const HTTP2_PIECE_BYTES: usize = 16 << 10;
 
 /// Bytes of an HTTP/2 stream and connection that may be on their way unread: large requests need not wait for the client
 /// to hear of every 64 KiB.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::{HeaderMap, header};
+use query::small_file;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -16,7 +17,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const TOKEN_BYTES_MIN: usize = 16;
 
 /// More is no token, but a wrong file.
-const FILE_BYTES_MAX: u64 = 4096;
+const FILE_BYTES_MAX: usize = 4096;
 
 /// Why a file is no token. Never says what stands in it.
 #[derive(Debug, thiserror::Error)]
@@ -113,10 +114,8 @@ fn version(path: &Path) -> Result<Version, TokenError> {
 
 fn read(path: &Path) -> Result<[u8; 32], TokenError> {
     let unfit = |what| TokenError::Unfit { path: path.to_owned(), what };
-    if version(path)?.1 > FILE_BYTES_MAX {
-        return Err(unfit("it is larger than 4 KiB"));
-    }
-    let bytes = std::fs::read(path).map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
+    let bytes =
+        small_file::read(path, FILE_BYTES_MAX).map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
     if line.len() < TOKEN_BYTES_MIN {
         return Err(unfit(
@@ -178,6 +177,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("token");
         assert!(TokenFile::open(&path).is_err_and(|error| error.to_string().contains("cannot read")));
+        let endless = TokenFile::open(Path::new("/dev/zero")).map_err(anyhow::Error::from).expect_err("it is a device");
+        assert!(format!("{endless:#}").contains("it is a device, and must be a regular file"), "{endless:#}");
+        std::fs::write(&path, "0123456789abcdef".repeat(300)).expect("a file");
+        let large = TokenFile::open(&path).map_err(anyhow::Error::from).expect_err("it is large");
+        assert!(format!("{large:#}").contains("it has more than 4096 bytes"), "{large:#}");
         for text in ["", "hunter2", "with spaces in the middle", "\nsecond-line-secret-secret"] {
             std::fs::write(&path, text).expect("a file");
             let error = TokenFile::open(&path).expect_err(text).to_string();

@@ -1,6 +1,10 @@
 //! The store's settings, the table `[store]` of `sextant.toml`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::retention::{Ages, ServiceAges, Sizes};
 
 /// See `src/default.toml` for what each setting means to its user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +23,25 @@ pub struct Config {
     /// Bytes of all heads together above which appends are refused until a flush has made room: a disk that takes the log
     /// but no parts, or senders faster than any flush, must not take all memory.
     pub head_bytes_max: u64,
+    /// Bytes of footers, indexes and checksums of parts that stay in memory.
+    pub cache_bytes_max: u64,
+    /// Bytes that stay free where the data directory is: below it appends are refused until there is room again.
+    pub free_bytes_min: u64,
+    /// Bytes of a file that is given up when the disk is full after all, so that there is room to delete something.
+    pub reserve_bytes: u64,
+    /// How long rows are kept.
+    pub retention: Ages,
+    /// The same for single services, by their names.
+    pub retention_services: BTreeMap<String, ServiceAges>,
+    /// How many bytes the parts of each signal may take.
+    pub retention_bytes: Sizes,
+}
+
+impl Config {
+    /// Bytes free below which the disk is nearly full: early enough that room is made before anybody is refused.
+    pub(crate) fn nearly_full_bytes(&self) -> u64 {
+        self.free_bytes_min.saturating_mul(2)
+    }
 }
 
 impl Default for Config {
@@ -30,6 +53,12 @@ impl Default for Config {
             flush_bytes: 64 << 20,
             flush_interval_s: 300,
             head_bytes_max: 512 << 20,
+            cache_bytes_max: 160 << 20,
+            free_bytes_min: 256 << 20,
+            reserve_bytes: 16 << 20,
+            retention: Ages::default(),
+            retention_services: BTreeMap::new(),
+            retention_bytes: Sizes::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! All calls block: they are made from the store's own threads or from blocking tasks, never from an async one.
 
+mod faulty;
 mod real;
 pub mod sim;
 
@@ -10,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use faulty::{Action, Area, FaultyDisk, PlanError, PlannedFault};
 pub use real::RealDisk;
 pub use sim::SimDisk;
 

@@ -33,6 +33,16 @@ pub enum StoreError {
         /// What is wrong with it and what to do.
         what: String,
     },
+    /// A file is of another version of Sextant.
+    #[error("{} has format {found}, this Sextant reads format {read}; use the one that wrote it", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The one that is understood.
+        read: u32,
+    },
     /// Columns could not be computed; a defect, or a file that was tampered with.
     #[error("cannot {operation}")]
     Columns {
@@ -61,6 +71,14 @@ pub enum StoreError {
     /// Too many rows wait in memory to be written to parts.
     #[error("the rows in memory have reached their bound before they could be written to parts")]
     HeadFull,
+    /// The disk is so nearly full that what is left is kept for making room.
+    #[error("only {free} bytes are free where the data directory is, fewer than `free_bytes_min` ({limit})")]
+    DiskFull {
+        /// Bytes free.
+        free: u64,
+        /// Below which rows are refused.
+        limit: u64,
+    },
     /// A defect of this program; the log has its message.
     #[error("a defect kept the store from trying to {operation}; please report the panic in the log")]
     Panicked {
@@ -99,10 +117,18 @@ impl StoreError {
         StoreError::Disk { operation, path: path.to_path_buf(), source }
     }
 
+    /// Whether it failed for want of space.
+    pub(crate) fn is_out_of_space(&self) -> bool {
+        matches!(self, StoreError::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// Whether trying again can help.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            StoreError::Disk { .. } | StoreError::HeadFull | StoreError::Closed { .. } => ErrorKind::Transient,
+            StoreError::Disk { .. }
+            | StoreError::HeadFull
+            | StoreError::DiskFull { .. }
+            | StoreError::Closed { .. } => ErrorKind::Transient,
             _ => ErrorKind::Permanent,
         }
     }

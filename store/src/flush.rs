@@ -2,7 +2,6 @@
 //! `upkeep`, which publishes what is written here.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
@@ -11,17 +10,15 @@ use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 use model::Timestamp;
 
-use crate::disk::Disk;
+use crate::StoreError;
 use crate::head::Chunk;
 use crate::part::{self, Contents, Part, PartName};
 use crate::partition::{Partition, Partitioner};
 use crate::schema::{Table, column, flat_rows, joined};
-use crate::{StoreError, limits};
 
 /// Where parts go.
 pub(crate) struct Target<'a> {
-    pub(crate) disk: &'a Arc<dyn Disk>,
-    pub(crate) data_directory: &'a Path,
+    pub(crate) place: part::Place<'a>,
     /// Wall time: rows far beyond it are stray.
     pub(crate) now: Timestamp,
     /// Gives each part its number.
@@ -31,40 +28,59 @@ pub(crate) struct Target<'a> {
 /// Writes the rows of these chunks, all of one signal. When it returns the parts are durable but listed nowhere.
 pub(crate) fn write(target: &Target<'_>, chunks: &[Arc<Chunk>]) -> Result<Vec<Arc<Part>>, StoreError> {
     let mut parts = Vec::new();
-    match write_rounds(target, chunks, &mut parts) {
+    match write_round(target, chunks, &mut parts) {
         Ok(()) => Ok(parts),
         Err(error) => {
-            parts.iter().for_each(|part| part::discard(target.disk.as_ref(), part.directory()));
+            parts.iter().for_each(|part| part::discard(target.place.disk.as_ref(), part.directory()));
             Err(error)
         }
     }
 }
 
-fn write_rounds(target: &Target<'_>, chunks: &[Arc<Chunk>], parts: &mut Vec<Arc<Part>>) -> Result<(), StoreError> {
-    for round in rounds(chunks) {
-        for table in Table::ALL {
-            let of_table: Vec<&Chunk> =
-                round.iter().map(AsRef::as_ref).filter(|chunk| chunk.table() == table).collect();
-            if of_table.iter().any(|chunk| chunk.rows() > 0) {
-                write_table(target, table, &of_table, parts)?;
-            }
+fn write_round(target: &Target<'_>, chunks: &[Arc<Chunk>], parts: &mut Vec<Arc<Part>>) -> Result<(), StoreError> {
+    for table in Table::ALL {
+        let of_table: Vec<&Chunk> = chunks.iter().map(AsRef::as_ref).filter(|chunk| chunk.table() == table).collect();
+        if of_table.iter().any(|chunk| chunk.rows() > 0) {
+            write_table(target, table, &of_table, parts)?;
         }
     }
     Ok(())
 }
 
-// Runs of chunks small enough to be held twice; one chunk at least.
-fn rounds(mut chunks: &[Arc<Chunk>]) -> Vec<&[Arc<Chunk>]> {
-    let mut rounds = Vec::new();
-    while !chunks.is_empty() {
-        let mut bytes = 0;
-        let fits = |chunk: &&Arc<Chunk>| {
-            bytes += chunk.bytes();
-            bytes <= limits::FLUSH_ROUND_BYTES
-        };
-        let (round, rest) = chunks.split_at(chunks.iter().take_while(fits).count().max(1));
-        rounds.push(round);
-        chunks = rest;
+/// What is written and published at a time.
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// Chunks of one signal.
+    pub(crate) chunks: Vec<Arc<Chunk>>,
+    /// Up to this number they, and those of the rounds before, hold every row.
+    pub(crate) up_to_seq: u64,
+}
+
+/// A signal's chunks in as few rounds of about `bytes_max` as there can be, all about as large: a batch more or less, which is never
+/// torn. Writing one takes several times its bytes; who publishes it and lets it go before the next is written holds no more
+/// than that, however large the head has grown.
+pub(crate) fn rounds(chunks: Vec<Arc<Chunk>>, up_to_seq: u64, bytes_max: usize) -> Vec<Round> {
+    let total: usize = chunks.iter().map(|chunk| chunk.bytes()).sum();
+    let enough = total.div_ceil(total.div_ceil(bytes_max.max(1)).max(1));
+    let mut rounds: Vec<Round> = Vec::new();
+    let (mut bytes, mut batch) = (0, None);
+    for chunk in chunks {
+        // The exemplars of a batch go with its points: both are published by their numbers.
+        let is_next = batch.replace(chunk.seq_base()) != Some(chunk.seq_base());
+        match rounds.last_mut() {
+            Some(round) if !is_next || bytes < enough => {
+                bytes += chunk.bytes();
+                round.up_to_seq = round.up_to_seq.max(chunk.seq_bounds().1);
+                round.chunks.push(chunk);
+            }
+            _ => {
+                bytes = chunk.bytes();
+                rounds.push(Round { up_to_seq: chunk.seq_bounds().1, chunks: vec![chunk] });
+            }
+        }
+    }
+    if let Some(last) = rounds.last_mut() {
+        last.up_to_seq = up_to_seq;
     }
     rounds
 }
@@ -89,11 +105,11 @@ fn write_table(
         _ => None,
     };
     for (partition, mut order) in partitioned(&rows, target.now) {
-        let sorted_by = sort(table, &rows, &mut order);
+        sort(table, &rows, &mut order);
         let series = series.as_ref().map(|all| series_of(all, &rows, &order)).transpose()?;
-        let contents = Contents { rows: &rows, order: &order, sorted_by, series: series.as_ref() };
+        let contents = Contents { rows: &rows, order: &order, sorted_by: sorted_by(table), series: series.as_ref() };
         let name = PartName { table, partition, number: (target.next_number)() };
-        parts.push(part::write(target.disk, target.data_directory, name, &contents)?);
+        parts.push(part::write(&target.place, name, &contents)?);
     }
     Ok(())
 }
@@ -108,14 +124,25 @@ fn partitioned(rows: &RecordBatch, now: Timestamp) -> BTreeMap<Partition, Vec<u3
     partitions
 }
 
-// Puts rows into the order of their table; answers the columns it follows.
-fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'static str] {
+/// The columns by which the rows of a table's parts are sorted, most significant first.
+pub(crate) fn sorted_by(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Logs | Table::Exemplars => &[column::TIMESTAMP, column::INGEST_SEQ],
+        Table::Points => &[column::SERIES_ID, column::TIMESTAMP, column::INGEST_SEQ],
+        // The first column of the order is in no file: it follows from the rows.
+        Table::Spans => {
+            &["first start of trace", column::TRACE_ID, column::TIMESTAMP, column::SPAN_ID, column::INGEST_SEQ]
+        }
+    }
+}
+
+// Puts rows into the order of their table.
+fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) {
     let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
     let seqs = rows[column::INGEST_SEQ].as_primitive::<UInt64Type>().values();
     match table {
         Table::Logs | Table::Exemplars => {
             order.sort_unstable_by_key(|row| (times[*row as usize], seqs[*row as usize], *row));
-            &[column::TIMESTAMP, column::INGEST_SEQ]
         }
         Table::Points => {
             let ids = rows[column::SERIES_ID].as_primitive::<UInt64Type>().values();
@@ -123,7 +150,6 @@ fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'stat
                 let row = *row as usize;
                 (ids[row], times[row], seqs[row])
             });
-            &[column::SERIES_ID, column::TIMESTAMP, column::INGEST_SEQ]
         }
         Table::Spans => {
             let traces = rows[column::TRACE_ID].as_fixed_size_binary();
@@ -135,8 +161,6 @@ fn sort(table: Table, rows: &RecordBatch, order: &mut [u32]) -> &'static [&'stat
                 let first = starts.get(trace).copied().unwrap_or(times[row]);
                 (first, id::<16>(trace), times[row], id::<8>(spans.value(row)), seqs[row])
             });
-            // The first column of the order is in no file: it follows from the rows.
-            &["first start of trace", column::TRACE_ID, column::TIMESTAMP, column::SPAN_ID, column::INGEST_SEQ]
         }
     }
 }
@@ -188,7 +212,11 @@ fn failed(source: ArrowError) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
+    use crate::limits;
+    use crate::schema::{
+        ExemplarRow, LogColumns, LogRow, PointColumns, PointRow, PointValue, ResourceRow, ScopeRow, SeriesRow,
+        ValueRef, metric_type,
+    };
 
     #[test]
     fn a_small_request_that_names_a_large_resource_in_each_row_is_a_round_of_its_own() {
@@ -204,6 +232,59 @@ mod tests {
             Chunk::of_batch(batch, seq_base).expect("the batch is whole").pop().map(Arc::new).expect("one chunk")
         };
         let chunks = [chunk(1), chunk(201), chunk(401)];
-        assert_eq!(rounds(&chunks).iter().map(|round| round.len()).collect::<Vec<_>>(), [1, 1, 1]);
+        let rounds = rounds(chunks.to_vec(), 700, limits::FLUSH_ROUND_BYTES);
+        let numbers = rounds.iter().map(|round| (round.chunks.len(), round.up_to_seq));
+        assert_eq!(numbers.collect::<Vec<_>>(), [(1, 200), (1, 400), (1, 700)]);
+    }
+
+    #[test]
+    fn the_exemplars_of_a_batch_are_in_its_round() {
+        let batch = || {
+            let mut columns = PointColumns::new([7; 16]);
+            let series = columns.series(&SeriesRow {
+                resource: ResourceRow::default(),
+                scope: ScopeRow::default(),
+                metric: "m",
+                description: "",
+                unit: "",
+                metadata: &[],
+                metric_type: metric_type::GAUGE,
+                temporality: 0,
+                monotonic: false,
+                attributes: &[],
+            });
+            let point = PointRow {
+                series,
+                timestamp: Timestamp::from_nanos(5),
+                derived_times: 0,
+                start_timestamp: None,
+                flags: 0,
+                value: PointValue::Int(1),
+            };
+            let exemplar = ExemplarRow {
+                timestamp: point.timestamp,
+                derived_times: 0,
+                value: point.value,
+                trace_id: None,
+                span_id: None,
+                correlation_id: None,
+                attributes: &[],
+            };
+            columns.push(&point, &[exemplar]);
+            columns.finish()
+        };
+        let chunks: Vec<Arc<Chunk>> =
+            (1..=4).flat_map(|seq| Chunk::of_batch(batch(), seq).expect("the batch is whole")).map(Arc::new).collect();
+        assert_eq!(chunks.len(), 8);
+        let all: usize = chunks.iter().map(|chunk| chunk.bytes()).sum();
+        for (bytes_max, expected) in
+            [(1, vec![2, 2, 2, 2]), (all / 2, vec![4, 4]), (all - 1, vec![4, 4]), (all, vec![8])]
+        {
+            let rounds = rounds(chunks.clone(), 4, bytes_max);
+            assert_eq!(rounds.iter().map(|round| round.chunks.len()).collect::<Vec<_>>(), expected);
+            for round in &rounds {
+                assert_eq!(round.up_to_seq, round.chunks.last().map_or(0, |chunk| chunk.seq_base()));
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use model::Timestamp;
 
 use crate::disk::{DirEntry, Disk, read_file};
 use crate::manifest::Manifest;
-use crate::part::{Part, PartName};
+use crate::part::{Opened, Part, PartName};
 use crate::schema::Table;
 use crate::{StoreError, layout};
 
@@ -18,6 +18,8 @@ use crate::{StoreError, layout};
 pub struct Inspection {
     /// Every live part, in the order of the manifest.
     pub parts: Vec<PartSummary>,
+    /// Parts that are damaged and out of use: name and rows.
+    pub damaged: Vec<(String, u64)>,
     /// The write-ahead log's segments, oldest first: name and bytes.
     pub wal: Vec<(String, u64)>,
     /// Copies of segments in which something acknowledged could not be read: name and bytes.
@@ -45,15 +47,25 @@ pub struct PartSummary {
 pub fn inspect(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Inspection, StoreError> {
     let path = directory.join(layout::MANIFEST);
     let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
-    let damaged = |what| StoreError::Damaged { path: path.clone(), what };
-    let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
+    let manifest = Manifest::from_bytes(&bytes).map_err(|flaw| flaw.of(&path))?;
+    let opened = Arc::new(Opened::new(crate::Config::default().cache_bytes_max));
     let mut parts = Vec::with_capacity(manifest.parts.len());
+    let mut damaged: Vec<(String, u64)> =
+        manifest.quarantined.into_iter().map(|entry| (entry.name, entry.rows)).collect();
     for entry in manifest.parts {
         let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
             path: path.clone(),
             what: format!("it lists {:?}, which is no name of a part", entry.name),
         })?;
-        let part = Part::open(disk, directory, name)?;
+        let part = match Part::open(disk, directory, name, entry.meta_crc32, &opened) {
+            Ok(part) => part,
+            // A server that starts will say so, and go on without it.
+            Err(StoreError::Damaged { .. }) => {
+                damaged.push((entry.name, entry.rows));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         parts.push(PartSummary {
             name: entry.name,
             table: part.table(),
@@ -65,7 +77,7 @@ pub fn inspect(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Inspection, Sto
     }
     let wal = directory.join(layout::WAL);
     let wal_damaged = files(disk.as_ref(), &wal.join(layout::WAL_DAMAGED))?;
-    Ok(Inspection { parts, wal: files(disk.as_ref(), &wal)?, wal_damaged })
+    Ok(Inspection { parts, damaged, wal: files(disk.as_ref(), &wal)?, wal_damaged })
 }
 
 fn files(disk: &dyn Disk, folder: &Path) -> Result<Vec<(String, u64)>, StoreError> {

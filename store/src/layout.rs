@@ -10,6 +10,12 @@ pub const LOCK: &str = "lock";
 pub const MANIFEST: &str = "manifest.json";
 /// The next manifest until it is complete.
 pub const MANIFEST_NEXT: &str = "manifest.next";
+/// The manifest once more.
+pub const MANIFEST_COPY: &str = "manifest.copy";
+/// A manifest that was damaged, for whoever wants to know.
+pub const MANIFEST_DAMAGED: &str = "manifest.damaged";
+/// Space that is given up when the disk is full. What is in it means nothing.
+pub const RESERVE: &str = "reserve";
 /// Folder of WAL segments.
 pub const WAL: &str = "wal";
 /// Folder of copies of segments in which something acknowledged could not be read.
@@ -19,6 +25,7 @@ pub const STATE: &str = "state";
 
 const SEGMENT_EXTENSION: &str = "wal";
 const CHECKPOINT_EXTENSION: &str = "state";
+const CHECKPOINT_COPY_EXTENSION: &str = "copy";
 
 /// A WAL segment: `wal/00000000000000000007.wal`.
 pub fn segment(directory: &Path, number: u64) -> PathBuf {
@@ -40,9 +47,14 @@ pub fn checkpoint(directory: &Path, number: u64) -> PathBuf {
     directory.join(STATE).join(numbered(number, CHECKPOINT_EXTENSION))
 }
 
-/// The number of a checkpoint's path.
+/// The same once more: `state/00000000000000000003.copy`.
+pub fn checkpoint_copy(directory: &Path, number: u64) -> PathBuf {
+    directory.join(STATE).join(numbered(number, CHECKPOINT_COPY_EXTENSION))
+}
+
+/// The number of a checkpoint's path, or of its copy's.
 pub fn checkpoint_number(path: &Path) -> Option<u64> {
-    number(path, CHECKPOINT_EXTENSION)
+    number(path, CHECKPOINT_EXTENSION).or_else(|| number(path, CHECKPOINT_COPY_EXTENSION))
 }
 
 // Twenty digits hold every u64, so that the order of names is the order of numbers.
@@ -67,6 +79,7 @@ mod tests {
         for expected in [0, 1, 42, u64::MAX] {
             assert_eq!(segment_number(&segment(Path::new("/data"), expected)), Some(expected));
             assert_eq!(checkpoint_number(&checkpoint(Path::new("/data"), expected)), Some(expected));
+            assert_eq!(checkpoint_number(&checkpoint_copy(Path::new("/data"), expected)), Some(expected));
         }
         for foreign in
             ["7.wal", "00000000000000000007.state", "+0000000000000000007.wal", "00000000000000000007wal", "x"]

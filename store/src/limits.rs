@@ -12,9 +12,10 @@ pub const FLUSH_DAYS_MAX: usize = 8;
 /// must not count as the newest data.
 pub const FUTURE_NANOS_MAX: i64 = 86_400_000_000_000;
 
-/// Bytes of head chunks, with their envelopes expanded, that one round of a flush holds twice in memory. A head that grew larger,
-/// because the disk refused for a while, is written in several rounds. Raised far enough, text columns would pass the 2 GiB
-/// that Arrow's offsets reach.
+/// Bytes of head chunks, with their envelopes expanded, that one round of a flush writes, however large `flush_bytes` is. Measured, it
+/// takes six times as much: the chunks, their rows joined, pages before and after compression, and the index. A head that grew
+/// larger, because rows came faster than they could be written, or because the disk refused for a while, is written in several
+/// rounds. Raised far enough, text columns would pass the 2 GiB that Arrow's offsets reach.
 pub const FLUSH_ROUND_BYTES: usize = 256 << 20;
 
 /// Rows that are read from a part as a unit. One page per column: more rows are decoded in vain by a search for a few,
@@ -41,3 +42,26 @@ pub const WAL_WRITE_BYTES: usize = 1 << 20;
 /// Bytes of batches that wait for the commit thread. Beyond it appending waits: the disk is slower than the senders, and
 /// memory must not pay for it.
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Attribute keys whose values are counted to choose the columns of a part. Keys that are met for the first time beyond it stay in
+/// the overflow map: a sender that invents a key for each record must not make the census larger than the rows.
+pub const COUNTED_KEYS_MAX: usize = 100_000;
+
+/// Parts that one merge reads. Each may hold a decoded granule in memory.
+pub const MERGE_PARTS_MAX: usize = 12;
+
+/// Decoded granules that a merge keeps. One for each part it reads, and some for traces whose spans lie elsewhere in another
+/// part: without them a granule would be decoded again for each such trace.
+pub const MERGE_GRANULES_MAX: usize = MERGE_PARTS_MAX + 4;
+
+/// Rows of a part that a merge makes. The id filters of a part under construction are in memory, about 4 bytes for each row, and so
+/// is the plan of its traces, 40 bytes for each: 4 Mi rows are about 16 MiB, and 180 MiB if every span is a trace of its own.
+pub const MERGED_ROWS_MAX: u64 = 4 << 20;
+
+/// Bytes of a part that a merge makes. A part is what is verified, retained and moved aside as a whole, and what a merge needs as
+/// free space beside it.
+pub const MERGED_BYTES_MAX: u64 = 1 << 30;
+
+/// Of five bytes that may stay in memory of the files of parts, so many are of Parquet footers, of word indexes, and of the checksums of
+/// blocks (a thousandth of their parts). Beyond it those that were not asked for the longest are read again when they are needed.
+pub const CACHE_SHARES: [usize; 3] = [2, 2, 1];

@@ -16,7 +16,9 @@ use crate::wal::DirectoryId;
 use crate::{StoreError, layout};
 
 /// Version of the manifest's format. A reader refuses what it does not know.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The oldest version that is still read: without the fields that have a default.
+const FORMAT_READ: u32 = 1;
 
 /// What is live in a data directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,15 @@ pub(crate) struct Manifest {
     pub(crate) wal_first: u64,
     /// The state tables; `None` while there are none.
     pub(crate) state: Option<CheckpointRef>,
+    /// By table: rows that retention has removed so far.
+    #[serde(default)]
+    pub(crate) expired_rows: BTreeMap<String, u64>,
+    /// The time that retention believed when this was written, nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) believed_time: Option<i64>,
+    /// Parts that are damaged: their directories are kept as they are, and their rows are not shown.
+    #[serde(default)]
+    pub(crate) quarantined: Vec<PartEntry>,
     /// All parts.
     pub(crate) parts: Vec<PartEntry>,
 }
@@ -58,6 +69,29 @@ pub(crate) struct PartEntry {
     pub(crate) seq_min: u64,
     /// Greatest `ingest_seq`.
     pub(crate) seq_max: u64,
+    /// CRC-32 of the part's `meta.json`, which has those of its other files; not in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) meta_crc32: Option<u32>,
+}
+
+/// Why bytes are no manifest.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// They are not what was written.
+    Damage(String),
+    /// Another Sextant wrote them, in this format.
+    Version(u32),
+}
+
+impl Flaw {
+    /// As an error of the file.
+    pub(crate) fn of(self, path: &Path) -> StoreError {
+        let path = path.to_path_buf();
+        match self {
+            Flaw::Damage(what) => StoreError::Damaged { path, what: format!("{what}; put it back from a copy") },
+            Flaw::Version(found) => StoreError::Version { path, found, read: FORMAT },
+        }
+    }
 }
 
 // The first line of the file; the manifest itself is all that follows.
@@ -77,27 +111,57 @@ impl Manifest {
             next_part: 1,
             wal_first: 0,
             state: None,
+            expired_rows: BTreeMap::new(),
+            believed_time: None,
+            quarantined: Vec::new(),
             parts: Vec::new(),
         }
     }
 
-    /// Reads the manifest of a data directory, or makes one for a new directory.
+    /// Reads the manifest of a data directory, or makes one for a new directory. Where the manifest is damaged its copy is as good.
     pub(crate) fn open(disk: &dyn Disk, directory: &Path) -> Result<Manifest, StoreError> {
-        let path = directory.join(layout::MANIFEST);
-        match read_file(disk, &path) {
+        let (path, copy) = (directory.join(layout::MANIFEST), directory.join(layout::MANIFEST_COPY));
+        let found = match read_file(disk, &path) {
             Ok(bytes) => {
                 // The process that wrote it may have ended before its name was durable. Before anything is removed because
                 // this manifest does not need it, no older one may come back.
                 disk.sync_dir(directory).map_err(StoreError::disk("sync", directory))?;
-                Manifest::from_bytes(&bytes).map_err(|what| StoreError::Damaged { path, what })
+                Some(bytes)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(StoreError::disk("read", &path)(error)),
+        };
+        let copied = match read_file(disk, &copy) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read.map_err(StoreError::disk("read", &copy))?),
+        };
+        let flaw = match found.as_deref().map(Manifest::from_bytes) {
+            Some(Ok(manifest)) => {
+                // A process that ended between the two, or had no room. What the older one names may be removed from now on.
+                if copied != found {
+                    manifest.write_copy(disk, directory)?;
+                }
+                return Ok(manifest);
+            }
+            Some(Err(Flaw::Damage(what))) => Some(what),
+            Some(Err(version)) => return Err(version.of(&path)),
+            None => None,
+        };
+        if let Some(Ok(manifest)) = copied.as_deref().map(Manifest::from_bytes) {
+            let what = flaw.as_deref().unwrap_or("it is missing");
+            tracing::error!(path = %path.display(), what, "the manifest is damaged and put back from its copy");
+            set_aside(disk, directory, found.as_deref())?;
+            manifest.write(disk, directory)?;
+            return Ok(manifest);
+        }
+        match flaw {
+            Some(what) => Err(Flaw::Damage(what).of(&path)),
+            None => {
                 refuse_orphans(disk, directory, &path)?;
                 let manifest = Manifest::new();
                 manifest.write(disk, directory)?;
                 Ok(manifest)
             }
-            Err(error) => Err(StoreError::disk("read", &path)(error)),
         }
     }
 
@@ -109,6 +173,19 @@ impl Manifest {
         remove_if_there(disk, &next).map_err(StoreError::disk("remove", &next))?;
         write_file(disk, &next, &self.to_bytes()).map_err(StoreError::disk("write", &next))?;
         disk.rename(&next, &path).map_err(StoreError::disk("replace", &path))?;
+        disk.sync_dir(directory).map_err(StoreError::disk("sync", directory))?;
+        self.write_copy(disk, directory)
+    }
+
+    // For the day on which the manifest cannot be read. A copy that is older would name what may be removed from now on: if there is
+    // no room for a new one, there is none.
+    fn write_copy(&self, disk: &dyn Disk, directory: &Path) -> Result<(), StoreError> {
+        let copy = directory.join(layout::MANIFEST_COPY);
+        remove_if_there(disk, &copy).map_err(StoreError::disk("remove", &copy))?;
+        if let Err(error) = write_file(disk, &copy, &self.to_bytes()) {
+            tracing::warn!(path = %copy.display(), %error, "there is no copy of the manifest");
+            remove_if_there(disk, &copy).map_err(StoreError::disk("remove", &copy))?;
+        }
         disk.sync_dir(directory).map_err(StoreError::disk("sync", directory))
     }
 
@@ -121,23 +198,31 @@ impl Manifest {
         bytes
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Manifest, String> {
-        let remedy = "put it back from a copy";
-        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(format!("it has no first line; {remedy}"))?;
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Manifest, Flaw> {
+        let damage = |what: String| Flaw::Damage(what);
+        let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damage("it has no first line".into()))?;
         let (first, body) = (&bytes[..end], &bytes[end + 1..]);
-        let preamble: Preamble = serde_json::from_slice(first)
-            .map_err(|error| format!("its first line is no preamble: {error}; {remedy}"))?;
-        if preamble.format != FORMAT {
-            let format = preamble.format;
-            return Err(format!(
-                "it has format {format}, this Sextant reads format {FORMAT}; use the one that wrote it"
-            ));
+        let preamble: Preamble =
+            serde_json::from_slice(first).map_err(|error| damage(format!("its first line is no preamble: {error}")))?;
+        if !(FORMAT_READ..=FORMAT).contains(&preamble.format) {
+            return Err(Flaw::Version(preamble.format));
         }
         if preamble.crc32 != format!("{:08x}", crc32fast::hash(body)) {
-            return Err(format!("its checksum is wrong; {remedy}"));
+            return Err(damage("its checksum is wrong".into()));
         }
-        serde_json::from_slice(body).map_err(|error| format!("it is no manifest: {error}; {remedy}"))
+        serde_json::from_slice(body).map_err(|error| damage(format!("it is no manifest: {error}")))
     }
+}
+
+// Keeps a damaged manifest for whoever wants to know.
+fn set_aside(disk: &dyn Disk, directory: &Path, bytes: Option<&[u8]>) -> Result<(), StoreError> {
+    let Some(bytes) = bytes else { return Ok(()) };
+    let aside = directory.join(layout::MANIFEST_DAMAGED);
+    remove_if_there(disk, &aside).map_err(StoreError::disk("remove", &aside))?;
+    if let Err(error) = write_file(disk, &aside, bytes) {
+        tracing::warn!(path = %aside.display(), %error, "the damaged manifest cannot be kept");
+    }
+    Ok(())
 }
 
 // Without a manifest nothing says which key the parts' series have and what is in the log: a directory that holds data but
@@ -206,6 +291,7 @@ mod tests {
             time_max: i64::MAX,
             seq_min: 1,
             seq_max: 10,
+            meta_crc32: Some(77),
         };
         let flushed_seq = [("logs".to_owned(), 10)].into();
         let state = Some(CheckpointRef { number: 2, seq: 7, bytes: 8, crc32: 9 });

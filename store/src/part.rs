@@ -4,27 +4,30 @@
 //! A part is written by the flush, listed by the manifest, and opened once; snapshots share it. Its files stay until nothing
 //! refers to them.
 
+mod cache;
 mod meta;
 mod reader;
+mod sums;
 mod writer;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use arrow::array::RecordBatch;
 use model::Timestamp;
 
+pub(crate) use cache::Opened;
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
 pub(crate) use reader::with_series;
-pub(crate) use writer::{Contents, discard, write};
+pub(crate) use writer::{Contents, PartWriter, Place, discard, write};
 
 use crate::StoreError;
 use crate::disk::{Disk, read_file};
 use crate::partition::Partition;
 use crate::schema::Table;
-use crate::text::Index;
 
 /// Folder of all parts inside a data directory.
 pub const PARTS_DIR: &str = "parts";
@@ -34,6 +37,8 @@ pub const ROWS_FILE: &str = "rows.parquet";
 pub const SERIES_FILE: &str = "series.parquet";
 /// A part's words and id filters.
 pub const INDEX_FILE: &str = "index.bin";
+/// A checksum for each block of the others.
+pub const SUMS_FILE: &str = "checksums.bin";
 /// What is known of a part without opening the others.
 pub const META_FILE: &str = "meta.json";
 
@@ -83,33 +88,63 @@ pub struct Part {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     meta: Meta,
-    // Each is read when it is first asked for. No file stays open.
-    footer: OnceLock<reader::Footer>,
-    index: OnceLock<Option<Index>>,
+    meta_crc32: u32,
+    // What is known of the other files is read when it is asked for. No file stays open.
+    opened: Arc<Opened>,
     series: Mutex<Weak<RecordBatch>>,
 }
 
 impl Part {
-    /// Opens a part by its `meta.json`; the other files are opened when they are first needed.
-    pub fn open(disk: &Arc<dyn Disk>, data_directory: &Path, name: PartName) -> Result<Arc<Part>, StoreError> {
+    /// Opens a part by its `meta.json`; the other files are opened when they are needed, and `opened` remembers what it can of them.
+    /// [`StoreError::Damaged`] if it is missing, or not the one with this checksum; a manifest of format 1 knows none.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        data_directory: &Path,
+        name: PartName,
+        meta_crc32: Option<u32>,
+        opened: &Arc<Opened>,
+    ) -> Result<Arc<Part>, StoreError> {
         let directory = name.directory(data_directory);
         let path = directory.join(META_FILE);
-        let bytes = read_file(disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
         let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
+        let bytes = match read_file(disk.as_ref(), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("it is missing".to_owned())),
+            read => read.map_err(StoreError::disk("read", &path))?,
+        };
+        let crc32 = crc32fast::hash(&bytes);
+        if meta_crc32.is_some_and(|expected| expected != crc32) {
+            return Err(damaged("its checksum is wrong".to_owned()));
+        }
         let meta: Meta =
             serde_json::from_slice(&bytes).map_err(|error| damaged(format!("it is no part's meta: {error}")))?;
         if meta.format != FORMAT {
-            return Err(damaged(format!("it has format {}, this version reads format {FORMAT}", meta.format)));
+            return Err(StoreError::Version { path, found: meta.format, read: FORMAT });
         }
         Ok(Arc::new(Part {
             name,
             directory,
             disk: Arc::clone(disk),
             meta,
-            footer: OnceLock::new(),
-            index: OnceLock::new(),
+            meta_crc32: crc32,
+            opened: Arc::clone(opened),
             series: Mutex::default(),
         }))
+    }
+
+    /// The same without the checksums of its blocks, for whoever compares its files as a whole first: those of the blocks may be what
+    /// is damaged.
+    pub(crate) fn unchecked(&self) -> Arc<Part> {
+        let mut meta = self.meta.clone();
+        meta.files.remove(SUMS_FILE);
+        Arc::new(Part {
+            name: self.name.clone(),
+            directory: self.directory.clone(),
+            disk: Arc::clone(&self.disk),
+            meta,
+            meta_crc32: self.meta_crc32,
+            opened: Arc::clone(&self.opened),
+            series: Mutex::default(),
+        })
     }
 
     /// Which part it is.
@@ -130,6 +165,11 @@ impl Part {
     /// What is known of it without reading rows.
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// CRC-32 (IEEE) of `meta.json`.
+    pub(crate) fn meta_crc32(&self) -> u32 {
+        self.meta_crc32
     }
 
     /// Number of rows.

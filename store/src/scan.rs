@@ -14,6 +14,7 @@ use model::Timestamp;
 use crate::head::Chunk;
 use crate::limits::BLOCK_ROWS;
 use crate::part::{GranuleMeta, Part, with_series};
+use crate::retention::Cutoffs;
 use crate::schema::{Table, column, flat_rows};
 use crate::snapshot::columns_error;
 use crate::{Projection, StoreError};
@@ -24,6 +25,15 @@ pub(crate) use prune::pruned;
 #[derive(Clone, Debug)]
 pub struct Granule {
     source: Source,
+    // Only if rows of it may be expired.
+    expiring: Option<Arc<Expiring>>,
+}
+
+// Which of a granule's rows are shown, found out when it is first asked.
+#[derive(Debug)]
+struct Expiring {
+    cutoffs: Cutoffs,
+    shown: OnceLock<Vec<u32>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,15 +54,49 @@ struct PartGranule {
 
 impl Granule {
     pub(crate) fn of_chunk(chunk: Arc<Chunk>) -> Self {
-        Self { source: Source::Head(chunk) }
+        Self::of(Source::Head(chunk))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, expiring: None }
+    }
+
+    /// The same without the rows that are expired; `None` if all are.
+    pub(crate) fn unexpired(mut self, table: Table, cutoffs: &Cutoffs) -> Option<Self> {
+        let (least, greatest) = self.time_bounds();
+        if greatest.as_nanos() < cutoffs.certain(table.signal()) {
+            return None;
+        }
+        if least.as_nanos() < cutoffs.possible(table.signal()) {
+            self.expiring = Some(Arc::new(Expiring { cutoffs: cutoffs.clone(), shown: OnceLock::new() }));
+        }
+        Some(self)
+    }
+
+    // Positions of the rows that are shown; `None` if all are.
+    fn shown(&self) -> Result<Option<&[u32]>, StoreError> {
+        let Some(expiring) = &self.expiring else { return Ok(None) };
+        if let Some(shown) = expiring.shown.get() {
+            return Ok(Some(shown));
+        }
+        let wanted = Projection::Columns(vec![column::TIMESTAMP.to_owned(), column::SERVICE.to_owned()]);
+        let mask = expiring.cutoffs.mask(self.source.table().signal(), &self.source.read(&wanted)?);
+        let shown = mask.values().set_indices().map(|row| row as u32).collect();
+        Ok(Some(expiring.shown.get_or_init(|| shown)))
     }
 
     /// Number of rows that [`Granule::read`] returns.
     pub fn rows(&self) -> usize {
-        match &self.source {
-            Source::Head(chunk) => chunk.rows(),
-            Source::Part(granule) => granule.ranges().iter().map(|range| range.len()).sum(),
+        match self.shown() {
+            Ok(Some(shown)) => shown.len(),
+            // An error is told by who reads.
+            _ => self.source.rows(),
         }
+    }
+
+    /// [`Granule::rows`], or why that is not known.
+    pub(crate) fn count(&self) -> Result<usize, StoreError> {
+        Ok(self.shown()?.map_or_else(|| self.source.rows(), <[u32]>::len))
     }
 
     /// Least and greatest `timestamp` of the rows, or bounds around them.
@@ -77,32 +121,36 @@ impl Granule {
     /// The rows as queries see them. Points come with the columns of their series. An attribute's column has the type that
     /// most of its values have in this chunk or part: elsewhere it may have another, or its values are in the overflow.
     pub fn read(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
-        match &self.source {
-            Source::Head(chunk) => projection.apply(chunk.expanded()?),
-            Source::Part(granule) => granule.read(&granule.ranges(), projection),
+        match self.shown()? {
+            Some(shown) => self.source.read_rows(projection, shown),
+            None => self.source.read(projection),
         }
     }
 
     /// Only these rows of what [`Granule::read`] returns: positions, ascending.
     pub fn read_rows(&self, projection: &Projection, rows: &[u32]) -> Result<RecordBatch, StoreError> {
-        match &self.source {
-            Source::Head(chunk) => {
-                let all = projection.apply(chunk.expanded()?)?;
-                picked(&all, rows).map_err(columns_error("pick rows"))
+        match self.shown()? {
+            Some(shown) => {
+                let rows: Vec<u32> = rows.iter().filter_map(|row| shown.get(*row as usize).copied()).collect();
+                self.source.read_rows(projection, &rows)
             }
-            Source::Part(granule) => granule.read(&granule.ranges_of(rows), projection),
+            None => self.source.read_rows(projection, rows),
         }
     }
 
     /// The rows as parts keep them: points without the columns of their series.
     pub(crate) fn read_flat(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
-        match &self.source {
-            Source::Head(chunk) if chunk.table() == Table::Points => {
+        match (&self.source, self.shown()?) {
+            (Source::Head(chunk), shown) if chunk.table() == Table::Points => {
                 let rows = flat_rows(chunk.batch(), chunk.seq_base()).map_err(columns_error("number points"))?;
-                projection.apply(&rows)
+                let rows = projection.apply(&rows)?;
+                shown.map_or(Ok(rows.clone()), |shown| picked(&rows, shown)).map_err(columns_error("pick rows"))
             }
-            Source::Head(chunk) => projection.apply(chunk.expanded()?),
-            Source::Part(granule) => granule.part.read(granule.granule, &granule.ranges(), projection),
+            (Source::Part(granule), shown) => {
+                let ranges = shown.map_or_else(|| granule.ranges(), |shown| granule.ranges_of(shown));
+                granule.part.read(granule.granule, &ranges, projection)
+            }
+            _ => self.read(projection),
         }
     }
 
@@ -117,6 +165,39 @@ impl Granule {
                 let Some((least, greatest)) = granule.meta().series else { return true };
                 ids.get(ids.partition_point(|id| *id < least)).is_some_and(|id| *id <= greatest)
             }
+        }
+    }
+}
+
+impl Source {
+    fn table(&self) -> Table {
+        match self {
+            Source::Head(chunk) => chunk.table(),
+            Source::Part(granule) => granule.part.table(),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Source::Head(chunk) => chunk.rows(),
+            Source::Part(granule) => granule.ranges().iter().map(|range| range.len()).sum(),
+        }
+    }
+
+    fn read(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        match self {
+            Source::Head(chunk) => projection.apply(chunk.expanded()?),
+            Source::Part(granule) => granule.read(&granule.ranges(), projection),
+        }
+    }
+
+    fn read_rows(&self, projection: &Projection, rows: &[u32]) -> Result<RecordBatch, StoreError> {
+        match self {
+            Source::Head(chunk) => {
+                let all = projection.apply(chunk.expanded()?)?;
+                picked(&all, rows).map_err(columns_error("pick rows"))
+            }
+            Source::Part(granule) => granule.read(&granule.ranges_of(rows), projection),
         }
     }
 }

@@ -18,6 +18,7 @@ pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
 pub use flat::{expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
 pub use logs::{LogColumns, LogRow};
 pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesIdentity, SeriesKey, SeriesRow, SeriesStem};
+pub(crate) use promote::{Census, Shape, is_overflow};
 pub use promote::{is_attribute, joined, map_entries};
 pub use spans::{EventRow, LinkRow, SpanColumns, SpanRow};
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, UInt64Type};
-use model::TimeRange;
+use model::{TimeRange, Timestamp};
 
 use crate::head::Chunk;
-use crate::part::Part;
+use crate::part::{Part, PartName};
+use crate::retention::Cutoffs;
 use crate::schema::{Table, column};
 use crate::visible::Chunks;
 use crate::{Granule, StoreError, scan};
@@ -24,6 +25,21 @@ pub struct Snapshot {
     pub(crate) last_seq: u64,
     pub(crate) chunks: Chunks,
     pub(crate) parts: Arc<Vec<Arc<Part>>>,
+    pub(crate) cutoffs: Cutoffs,
+    pub(crate) missing: Arc<Vec<Missing>>,
+}
+
+/// A damaged part that is out of use: an answer that covers its time may lack its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The part.
+    pub name: PartName,
+    /// Number of its rows.
+    pub rows: u64,
+    /// Their least and greatest `timestamp`.
+    pub time: (Timestamp, Timestamp),
+    /// Their least and greatest `ingest_seq`.
+    pub seq: (u64, u64),
 }
 
 impl Snapshot {
@@ -35,6 +51,30 @@ impl Snapshot {
     /// The highest `ingest_seq` committed when the snapshot was taken; 0 if there is none.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// Damaged parts that may have held rows of a table and range: if there are any, an answer is partial.
+    pub fn missing(&self, table: Table, range: TimeRange) -> impl Iterator<Item = &Missing> {
+        self.missing.iter().filter(move |part| part.name.table == table && range.overlaps(part.time.0, part.time.1))
+    }
+
+    /// What is expired: such rows are not shown, whether they are deleted yet or not.
+    pub fn cutoffs(&self) -> &Cutoffs {
+        &self.cutoffs
+    }
+
+    /// How many rows of a table are expired and not yet deleted. Reads the granules that hold some.
+    pub fn expired_rows(&self, table: Table) -> Result<u64, StoreError> {
+        let chunks = self.chunks_in(table, TimeRange::ALL).cloned().map(Granule::of_chunk);
+        let parts = self.parts_in(table, TimeRange::ALL);
+        let parts = parts.flat_map(|part| scan::pruned(part, TimeRange::ALL, (0, u64::MAX), &Narrow::All));
+        let mut expired = 0;
+        for granule in chunks.chain(parts) {
+            let all = granule.rows();
+            let shown = granule.unexpired(table, &self.cutoffs).map_or(Ok(0), |granule| granule.count())?;
+            expired += (all - shown) as u64;
+        }
+        Ok(expired)
     }
 
     /// All parts, in no particular order.
@@ -65,7 +105,7 @@ impl Snapshot {
         for part in self.parts_in(table, range).filter(|part| overlaps(part.seq_bounds())) {
             granules.extend(scan::pruned(part, range, seqs, narrow));
         }
-        Ok(granules)
+        Ok(granules.into_iter().filter_map(|granule| granule.unexpired(table, &self.cutoffs)).collect())
     }
 
     /// Tables of the series that may have points in `range`. One series may stand in several of them.

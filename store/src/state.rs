@@ -2,6 +2,7 @@
 //! the WAL like rows; the manifest names a checkpoint of them all, so that their records can go.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -127,18 +128,32 @@ impl State {
         disk.sync_dir(directory).map_err(StoreError::disk("sync", directory))?;
         remove_if_there(disk, &path).map_err(StoreError::disk("remove", &path))?;
         write_file(disk, &path, &bytes).map_err(StoreError::disk("write", &path))?;
+        write_again(disk, &layout::checkpoint_copy(directory, number), &bytes);
         disk.sync_dir(&folder).map_err(StoreError::disk("sync", &folder))?;
         Ok(CheckpointRef { number, seq: self.seq, bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) })
     }
 
-    /// Reads the checkpoint that the manifest names.
+    /// Reads the checkpoint that the manifest names, or its copy if it is damaged, which is then the checkpoint.
     pub(crate) fn read(disk: &dyn Disk, directory: &Path, checkpoint: &CheckpointRef) -> Result<State, StoreError> {
         let path = layout::checkpoint(directory, checkpoint.number);
-        let bytes = read_file(disk, &path).map_err(StoreError::disk("read", &path))?;
-        if bytes.len() as u64 != checkpoint.bytes || crc32fast::hash(&bytes) != checkpoint.crc32 {
-            let what = "it is not what the manifest counts on; put it back from a copy".to_owned();
-            return Err(StoreError::Damaged { path, what });
-        }
+        let copy = layout::checkpoint_copy(directory, checkpoint.number);
+        let is_it =
+            |bytes: &Vec<u8>| bytes.len() as u64 == checkpoint.bytes && crc32fast::hash(bytes) == checkpoint.crc32;
+        let read = |path: &Path| match read_file(disk, path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(StoreError::disk("read", path)),
+        };
+        let bytes = match read(&path)?.filter(is_it) {
+            Some(bytes) => bytes,
+            None => {
+                let what = "it is not what the manifest counts on; put it back from a copy".to_owned();
+                let damaged = StoreError::Damaged { path: path.clone(), what };
+                let bytes = read(&copy)?.filter(is_it).ok_or(damaged)?;
+                tracing::error!(path = %path.display(), "a checkpoint of state is damaged and put back from its copy");
+                write_again(disk, &path, &bytes);
+                bytes
+            }
+        };
         State::of_checkpoint(&bytes, checkpoint.seq)
             .map_err(|error| StoreError::Damaged { path, what: error.to_string() })
     }
@@ -154,6 +169,16 @@ impl State {
             state.tables.entry(table.to_owned()).or_default().insert(key.to_vec(), value.into());
         }
         Ok(state)
+    }
+}
+
+// What can be done without, if there is no room for it.
+fn write_again(disk: &dyn Disk, path: &Path, bytes: &[u8]) {
+    let written = remove_if_there(disk, path).and_then(|()| write_file(disk, path, bytes));
+    if let Err(error) = written {
+        tracing::warn!(path = %path.display(), %error, "a checkpoint of state has no copy");
+        // Half of one is none.
+        let _ = remove_if_there(disk, path);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::disk::{Disk, LockGuard};
 use crate::manifest::Manifest;
 use crate::schema::Table;
 use crate::state::StateTable;
-use crate::upkeep::{Flushable, Upkeep};
+use crate::upkeep::{Flushable, Housekeeping, Upkeep};
 use crate::writer::{Committer, Queue, Writer};
 use crate::{Config, Durability, Snapshot, StoreError, lock};
 
@@ -44,6 +44,7 @@ struct Inner {
     core: Arc<Core>,
     queue: Arc<Queue>,
     upkeep: Arc<Upkeep>,
+    housekeeping: Housekeeping,
     writer: Writer,
     commit: Mutex<Option<JoinHandle<()>>>,
     // Held for as long as anything may write.
@@ -59,10 +60,60 @@ pub struct Status {
     pub wal_segments: u64,
     /// Their bytes together.
     pub wal_bytes: u64,
-    /// Bytes still free where the data directory is; `None` if the system does not say.
-    pub free_bytes: Option<u64>,
+    /// Room where the data directory is; `None` if the system does not say.
+    pub disk: Option<DiskRoom>,
+    /// Parts that are damaged and out of use.
+    pub quarantined_parts: u64,
+    /// Their rows together.
+    pub quarantined_rows: u64,
     /// Each table, in the order of [`Table::ALL`].
     pub tables: Vec<(Table, TableSize)>,
+}
+
+/// Room where the data directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskRoom {
+    /// What is done about it.
+    pub state: DiskState,
+    /// Bytes free.
+    pub free_bytes: u64,
+    /// Below which rows are refused.
+    pub free_bytes_min: u64,
+}
+
+/// What is done about the room on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskState {
+    /// Nothing.
+    Ok,
+    /// Signals that have a bound of bytes give way.
+    NearlyFull,
+    /// Rows are refused.
+    Full,
+}
+
+impl DiskState {
+    /// The word of the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DiskState::Ok => "ok",
+            DiskState::NearlyFull => "nearly_full",
+            DiskState::Full => "full",
+        }
+    }
+}
+
+impl DiskRoom {
+    pub(crate) fn new(config: &Config, free_bytes: u64) -> DiskRoom {
+        let state = if free_bytes < config.free_bytes_min {
+            DiskState::Full
+        } else if free_bytes < config.nearly_full_bytes() {
+            DiskState::NearlyFull
+        } else {
+            DiskState::Ok
+        };
+        DiskRoom { state, free_bytes, free_bytes_min: config.free_bytes_min }
+    }
 }
 
 /// Size of one table.
@@ -78,6 +129,8 @@ pub struct TableSize {
     pub part_rows: u64,
     /// Bytes of parts.
     pub part_bytes: u64,
+    /// Rows that retention has deleted since the data directory was made.
+    pub expired_rows: u64,
 }
 
 impl Store {
@@ -93,13 +146,15 @@ impl Store {
         let core = Arc::new(core);
         let queue = Arc::new(Queue::new(&core.setup.stats));
         let upkeep = Arc::new(Upkeep::start(&core.setup, Arc::clone(&core) as Arc<dyn Flushable>)?);
+        let housekeeping = Housekeeping::start(Arc::clone(&core))?;
         let committer = Committer::new(Arc::clone(&core), Arc::clone(&queue), Arc::clone(&upkeep), log, next_seq);
         let commit = spawn_committer(committer)?;
         let inner = Inner {
+            writer: Writer::new(Arc::clone(&core), Arc::clone(&queue), series_key),
             core,
-            writer: Writer::new(Arc::clone(&queue), series_key),
             queue,
             upkeep,
+            housekeeping,
             commit: Mutex::new(Some(commit)),
             lock: Mutex::new(Some(lock)),
         };
@@ -141,9 +196,23 @@ impl Store {
         self.inner.upkeep.flush_now()
     }
 
+    /// Does everything at once that is otherwise done in the background, but for flushes: merges parts until none are left that are
+    /// worth it, and removes files that nothing needs. Blocks until that is done. Answers the first error; the rest is done
+    /// all the same.
+    pub fn tidy_now(&self) -> Result<(), StoreError> {
+        self.inner.housekeeping.tidy_now()
+    }
+
+    /// Stops merging until it is told otherwise: one that is under way ends without a result. Everything else goes on.
+    pub fn pause_merges(&self, paused: bool) {
+        self.inner.housekeeping.pause(paused);
+    }
+
     /// Takes nothing more, commits what is queued, flushes the heads, and gives the directory back. Blocks until that is
     /// done. The error of a flush is told, and harmless: the WAL holds the rows, and the next start replays them.
     pub fn close(&self) -> Result<(), StoreError> {
+        // A merge may be in the middle of a large part: what it has is worth less than a prompt end.
+        self.inner.housekeeping.stop();
         self.inner.stop_commits();
         let flushed = self.flush_now();
         self.inner.stop();
@@ -162,6 +231,7 @@ impl Inner {
 
     // Nothing writes any more when the lock is given back.
     fn stop(&self) {
+        self.housekeeping.stop();
         self.stop_commits();
         self.upkeep.stop();
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,8 +1,13 @@
-//! The store's own thread for what must not wait in the way of an acknowledgement: flushing heads that are full or old. Later
-//! also merging and retention.
+//! The store's own thread for what must not wait in the way of an acknowledgement: flushing heads that are full or old. What may
+//! take longer, and must not wait in the way of a flush, has a thread beside it: see `housekeeping`.
 //!
 //! Nothing is locked while it reads or writes: the store hands out chunks, goes on answering from them, and swaps them for
 //! the parts in one step when these are durable. A flush that fails is counted and tried again; its rows stay in the head.
+
+mod expiry;
+mod housekeeping;
+mod scrub;
+mod space;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -15,11 +20,12 @@ use model::{Clock, Signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::disk::Disk;
-use crate::flush::{self, Target};
+use crate::flush::{self, Round, Target};
 use crate::head::Chunk;
-use crate::part::{INDEX_FILE, Part};
+use crate::part::{INDEX_FILE, Opened, Part, Place};
 use crate::store::Setup;
-use crate::{Config, StoreError};
+use crate::{Config, StoreError, limits};
+pub(crate) use housekeeping::Housekeeping;
 
 /// How often the heads are looked at without being asked to.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +48,9 @@ pub(crate) trait Flushable: Send + Sync + 'static {
 
     /// A number that no other part has.
     fn next_part_number(&self) -> u64;
+
+    /// What is open of the parts.
+    fn opened(&self) -> &Arc<Opened>;
 }
 
 /// Size and age of a head.
@@ -181,15 +190,22 @@ impl Worker {
     }
 
     fn flush(&mut self, place: usize) -> Result<(), StoreError> {
+        let (chunks, up_to_seq) = self.store.seal(self.signals[place].signal);
+        // A head that is due has a little more than what makes it due.
+        let due = flush_bytes(&self.config);
+        let bytes_max =
+            usize::try_from(due.saturating_add(due / 4)).unwrap_or(usize::MAX).min(limits::FLUSH_ROUND_BYTES);
+        // A round is published, and its chunks given back, before the next is written.
+        let mut rounds = flush::rounds(chunks, up_to_seq, bytes_max).into_iter();
+        rounds.try_for_each(|round| self.flush_round(place, &round))
+    }
+
+    fn flush_round(&mut self, place: usize, round: &Round) -> Result<(), StoreError> {
         let started = self.clock.monotonic();
         let signal = self.signals[place].signal;
-        let (chunks, up_to_seq) = self.store.seal(signal);
-        if chunks.is_empty() {
-            return Ok(());
-        }
         // A defect that one head's rows bring to light must not end the flushing of the others, nor that of this one for good:
         // nothing is left half changed, a part that is not published is removed at the next start.
-        let attempt = AssertUnwindSafe(|| self.write_and_publish(signal, &chunks, up_to_seq));
+        let attempt = AssertUnwindSafe(|| self.write_and_publish(signal, &round.chunks, round.up_to_seq));
         let result = catch_unwind(attempt).unwrap_or_else(|_| Err(StoreError::Panicked { operation: "flush a head" }));
         let now = self.clock.monotonic();
         let state = &mut self.signals[place];
@@ -217,8 +233,7 @@ impl Worker {
         up_to_seq: u64,
     ) -> Result<Vec<Arc<Part>>, StoreError> {
         let target = Target {
-            disk: &self.disk,
-            data_directory: &self.directory,
+            place: Place { disk: &self.disk, data_directory: &self.directory, opened: self.store.opened() },
             now: self.clock.now(),
             next_number: &|| self.store.next_part_number(),
         };
@@ -291,6 +306,7 @@ mod tests {
         panics: AtomicU64,
         published: Mutex<Vec<Arc<Part>>>,
         numbers: AtomicU64,
+        opened: Arc<Opened>,
     }
 
     impl OneChunk {
@@ -305,6 +321,7 @@ mod tests {
                 panics: AtomicU64::new(0),
                 published: Mutex::default(),
                 numbers: AtomicU64::new(1),
+                opened: Arc::new(Opened::new(0)),
             })
         }
     }
@@ -336,6 +353,10 @@ mod tests {
 
         fn next_part_number(&self) -> u64 {
             self.numbers.fetch_add(1, Ordering::Relaxed)
+        }
+
+        fn opened(&self) -> &Arc<Opened> {
+            &self.opened
         }
     }
 

@@ -1,11 +1,13 @@
 //! What the next snapshot will show. Locked only for as long as it takes to copy or push pointers, never over a read or
 //! write of the disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Signal;
 
+use crate::Missing;
 use crate::head::Chunk;
 use crate::part::Part;
 use crate::schema::Table;
@@ -57,6 +59,9 @@ pub(crate) struct Visible {
     pub(crate) last_seq: u64,
     pub(crate) chunks: Chunks,
     pub(crate) parts: Arc<Vec<Arc<Part>>>,
+    pub(crate) missing: Arc<Vec<Missing>>,
+    // By table, what retention has deleted.
+    pub(crate) expired_rows: BTreeMap<String, u64>,
     sizes: [HeadSize; Table::ALL.len()],
     // Monotonic time at which the head of each signal got its first chunk.
     since: [Option<Duration>; Signal::ALL.len()],
@@ -92,6 +97,13 @@ impl Visible {
             self.count(chunk);
             self.since[chunk.table().signal() as usize].get_or_insert(now);
         }
+    }
+
+    /// Puts parts in the place of others, in one step.
+    pub(crate) fn replace(&mut self, old: &[Arc<Part>], new: Vec<Arc<Part>>) {
+        let is_old = |part: &Arc<Part>| old.iter().any(|old| Arc::ptr_eq(old, part));
+        self.parts = Arc::new(self.parts.iter().filter(|part| !is_old(part)).cloned().chain(new).collect());
+        self.version += 1;
     }
 
     /// The chunks of a signal, oldest first.

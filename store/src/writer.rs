@@ -15,13 +15,15 @@ pub(crate) use commit::Committer;
 
 use crate::schema::{SeriesKey, column};
 use crate::state::{self, StateChange};
+use crate::store::Core;
 use crate::wal::columns;
 use crate::wal::record::{Kind, Payload};
-use crate::{Batch, StoreError, limits};
+use crate::{Batch, Retention, StoreError, limits};
 
 /// Appends batches. Cheap to clone; all clones share one queue.
 #[derive(Clone)]
 pub struct Writer {
+    core: Arc<Core>,
     queue: Arc<Queue>,
     series_key: SeriesKey,
 }
@@ -36,8 +38,20 @@ pub struct Receipt {
 }
 
 impl Writer {
-    pub(crate) fn new(queue: Arc<Queue>, series_key: SeriesKey) -> Writer {
-        Writer { queue, series_key }
+    pub(crate) fn new(core: Arc<Core>, queue: Arc<Queue>, series_key: SeriesKey) -> Writer {
+        Writer { core, queue, series_key }
+    }
+
+    /// How long rows are kept: asked before a row is appended, because one that is expired on arrival would be stored and shown to
+    /// nobody.
+    pub fn retention(&self) -> &Retention {
+        self.core.retention()
+    }
+
+    /// Whether the rows in memory will be within their bound with so many bytes more. Else [`Writer::append`] would soon refuse with
+    /// [`StoreError::HeadFull`]: who asks before a request is read and converted has that work for flushes.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.core.all_head_bytes().saturating_add(bytes) < self.core.setup().config.head_bytes_max
     }
 
     /// The key that this data directory's series ids are hashed with.

@@ -1,17 +1,13 @@
 """Every item of an OTLP request as one text, equal for equal items: attributes are maps, absent and empty are the same.
 Used by compare.py. Reads protobuf messages and OTLP/JSON alike."""
 
-import base64
 import json
 import re
 
-from google.protobuf import json_format
-
+import otlpjson
 from record import LOGS, POINTS, REQUESTS, SPANS
 
 TOP_KEYS = {"resourceLogs": LOGS, "resourceSpans": SPANS, "resourceMetrics": POINTS}
-ID_KEYS = {"traceId", "spanId", "parentSpanId"}
-HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 
 
 def requests_of_json(text):
@@ -23,7 +19,7 @@ def requests_of_json(text):
         signal = next((signal for key, signal in TOP_KEYS.items() if key in document), None)
         if signal is None:
             raise ValueError(f"no OTLP/JSON request: {json.dumps(document)[:200]}")
-        yield signal, json_format.ParseDict(ids_to_base64(document), REQUESTS[signal]())
+        yield signal, otlpjson.message(REQUESTS[signal], document)
 
 
 def documents(text):
@@ -31,21 +27,6 @@ def documents(text):
     while match := re.compile(r"\s*(?=\S)").match(text, position):
         document, position = decoder.raw_decode(text, match.end())
         yield document
-
-
-def ids_to_base64(node):
-    """OTLP/JSON differs from protobuf's JSON in one thing: ids are hexadecimal."""
-    if isinstance(node, list):
-        return [ids_to_base64(child) for child in node]
-    if not isinstance(node, dict):
-        return node
-    return {key: id_to_base64(key, child) if key in ID_KEYS else ids_to_base64(child) for key, child in node.items()}
-
-
-def id_to_base64(key, text):
-    if not isinstance(text, str) or not HEX.fullmatch(text):
-        raise ValueError(f"{key} is not hexadecimal: {text!r}")
-    return base64.b64encode(bytes.fromhex(text)).decode()
 
 
 def items(signal, request):

@@ -1,16 +1,16 @@
 """A receiver for test_clients.py: OTLP/gRPC and OTLP/HTTP on free ports, keeps the requests as they arrived."""
 
-import gzip
 import http.server
 import threading
 from concurrent import futures
 
 import grpc
+from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
-from record import LOGS, PATHS, POINTS, REQUESTS, RESPONSES, SPANS
+from record import LOGS, PATHS, POINTS, RESPONSES, SPANS, decode
 
 SERVICES = {
     LOGS: (logs_service_pb2_grpc.LogsServiceServicer, logs_service_pb2_grpc.add_LogsServiceServicer_to_server),
@@ -38,7 +38,9 @@ class Receiver:
         self._grpc.start()
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._http_handler())
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
-        self.endpoints = {"grpc": f"http://127.0.0.1:{grpc_port}", "http": f"http://127.0.0.1:{self._http.server_port}"}
+        http_endpoint = f"http://127.0.0.1:{self._http.server_port}"
+        self.endpoints = {"grpc": f"http://127.0.0.1:{grpc_port}"}
+        self.endpoints |= {"http/protobuf": http_endpoint, "http/json": http_endpoint}
         return self
 
     def __exit__(self, *_):
@@ -66,10 +68,13 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 encoding = self.headers.get("content-encoding", "identity")
                 signal = signals[self.path]
-                request = REQUESTS[signal].FromString(gzip.decompress(body) if encoding == "gzip" else body)
-                answer = receiver._take(signal, request, encoding).SerializeToString()
+                content_type = self.headers["content-type"]
+                as_json = content_type == "application/json"
+                _, request = decode(signal.lower() if as_json else signal, body)
+                answer = receiver._take(signal, request, encoding)
+                answer = json_format.MessageToJson(answer).encode() if as_json else answer.SerializeToString()
                 self.send_response(200)
-                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-type", content_type)
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)

@@ -1,18 +1,25 @@
 """Exporters that remember what was acknowledged, and the file they remember it in.
 
 A recording is a sequence of frames: one byte for the signal (L, S, P), the length as a little-endian u32, and an
-Export...ServiceRequest in protobuf. A request is recorded when the server has acknowledged it, and exactly as it was
-sent: over HTTP the body is taken from the connection, over gRPC the message from the stub.
+Export...ServiceRequest in protobuf; in JSON if the letter is a small one; gzipped or not. A request is recorded when the
+server has acknowledged it, and exactly as it was sent: over HTTP the body is taken from the connection, over gRPC the
+message from the stub.
 
-Used by send.py; read by compare.py and by Rust.
+Used by send.py; written by Rust too, for the other clients; read by compare.py.
 """
 
 import gzip
+import json
 import struct
 import threading
 
 import requests
 from grpc import Compression as GrpcCompression
+from opentelemetry.exporter.http.transport._requests import RequestsHTTPTransport
+from opentelemetry.exporter.otlp.common.http import Compression as JsonCompression
+from opentelemetry.exporter.otlp.json.http._log_exporter import OTLPLogExporter as JsonLogs
+from opentelemetry.exporter.otlp.json.http.metric_exporter import OTLPMetricExporter as JsonPoints
+from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter as JsonSpans
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogs
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcPoints
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
@@ -23,6 +30,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+import otlpjson
 
 # Per signal: its byte in a recording, the messages, the HTTP path, and the exporters.
 LOGS, SPANS, POINTS = b"L", b"S", b"P"
@@ -39,6 +48,9 @@ RESPONSES = {
 PATHS = {LOGS: "/v1/logs", SPANS: "/v1/traces", POINTS: "/v1/metrics"}
 GRPC = {LOGS: GrpcLogs, SPANS: GrpcSpans, POINTS: GrpcPoints}
 HTTP = {LOGS: HttpLogs, SPANS: HttpSpans, POINTS: HttpPoints}
+JSON = {LOGS: JsonLogs, SPANS: JsonSpans, POINTS: JsonPoints}
+PROTOCOLS = ["grpc", "http/protobuf", "http/json"]
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Recorder:
@@ -50,13 +62,15 @@ class Recorder:
         self.refused = []
         self.items = {LOGS: 0, SPANS: 0, POINTS: 0}
 
-    def acknowledged(self, signal, request_bytes, response):
+    def acknowledged(self, frame, request_bytes, response):
+        """Takes a request in the form of a recording's frame."""
+        signal, request = decode(frame, request_bytes)
         with self._lock:
             if response.HasField("partial_success"):
                 self.refused.append(str(response.partial_success))
-            self.items[signal] += count(signal, REQUESTS[signal].FromString(request_bytes))
+            self.items[signal] += count(signal, request)
             if self._file:
-                self._file.write(signal + struct.pack("<I", len(request_bytes)) + request_bytes)
+                self._file.write(frame + struct.pack("<I", len(request_bytes)) + request_bytes)
                 self._file.flush()
 
     def close(self):
@@ -68,13 +82,24 @@ def read(path):
     """The recorded requests as (signal, message)."""
     with open(path, "rb") as file:
         while head := file.read(5):
-            if len(head) < 5 or head[:1] not in REQUESTS:
+            if len(head) < 5 or head[:1].upper() not in REQUESTS:
                 raise ValueError(f"{path} is no recording, or is cut off")
             (length,) = struct.unpack("<I", head[1:])
             body = file.read(length)
             if len(body) < length:
                 raise ValueError(f"{path} is cut off")
-            yield head[:1], REQUESTS[head[:1]].FromString(body)
+            yield decode(head[:1], body)
+
+
+def decode(frame, body):
+    """The signal and the message of a frame."""
+    signal = frame.upper()
+    if body[:2] == GZIP_MAGIC:
+        body = gzip.decompress(body)
+    if frame == signal:
+        return signal, REQUESTS[signal].FromString(body)
+    # Node's exporter writes the resource's schema inside the resource too, where OTLP has no such field.
+    return signal, otlpjson.message(REQUESTS[signal], json.loads(body), ignore_unknown_fields=True)
 
 
 def count(signal, request):
@@ -90,7 +115,15 @@ def count(signal, request):
 def exporter(signal, protocol, endpoint, compression, recorder, **options):
     """The official exporter of a signal, recording."""
     gzipped = compression == "gzip"
-    if protocol == "http":
+    if protocol == "http/json":
+        session = _RecordingSession(signal.lower(), recorder)
+        return JSON[signal](
+            endpoint=endpoint.rstrip("/") + PATHS[signal],
+            compression=JsonCompression.GZIP if gzipped else JsonCompression.NONE,
+            _transport=RequestsHTTPTransport(session=session),
+            **options,
+        )
+    if protocol == "http/protobuf":
         return HTTP[signal](
             endpoint=endpoint.rstrip("/") + PATHS[signal],
             compression=HttpCompression.Gzip if gzipped else HttpCompression.NoCompression,
@@ -123,17 +156,20 @@ class _RecordingStub:
 
 
 class _RecordingSession(requests.Session):
-    def __init__(self, signal, recorder):
+    def __init__(self, frame, recorder):
         super().__init__()
         # A proxy of the machine is none of the tests' business.
         self.trust_env = False
-        self._signal, self._recorder = signal, recorder
+        self._frame, self._recorder = frame, recorder
 
     def send(self, request, **kwargs):
         response = super().send(request, **kwargs)
         if response.ok:
-            body = request.body
-            if request.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            self._recorder.acknowledged(self._signal, body, RESPONSES[self._signal].FromString(response.content))
+            self._recorder.acknowledged(self._frame, request.body, self._answer(response.content))
         return response
+
+    def _answer(self, body):
+        response_type = RESPONSES[self._frame.upper()]
+        if self._frame.isupper():
+            return response_type.FromString(body)
+        return otlpjson.message(response_type, json.loads(body))

@@ -17,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 import logs
 import points
 import spans
-from record import LOGS, POINTS, SPANS, Recorder, exporter
+from record import LOGS, POINTS, PROTOCOLS, SPANS, Recorder, exporter
 
 
 def main():
@@ -62,7 +62,7 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--endpoint", required=True, help="http://HOST:PORT of the OTLP receiver")
-    parser.add_argument("--protocol", choices=["grpc", "http"], default="grpc")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="grpc")
     parser.add_argument("--compression", choices=["none", "gzip"], default="none")
     parser.add_argument("--items", type=int, default=1000, help="of each signal, at least")
     parser.add_argument("--service", default="python-client", help="service.name")

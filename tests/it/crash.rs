@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use campaign::r07;
+
 use crate::harness::BINARY;
 
 #[tokio::test]
@@ -27,10 +29,54 @@ async fn receivers_that_were_away_hear_every_transition() {
 }
 
 #[tokio::test]
-async fn slow_connections_are_closed_and_keep_nobody_waiting() {
-    let seconds = Duration::from_secs(13);
-    // Other tests run beside this one; the campaign itself allows twice the time.
-    let plan = campaign::r11::Plan { connections: 120, seconds, records: 2_000, factor: 50 };
-    let figures = campaign::r11::run(Path::new(BINARY), &plan).await.expect("a campaign");
+async fn what_was_acknowledged_survives_a_kill_at_any_place() {
+    let report = campaign::r02::run(Path::new(BINARY), 3, fastrand::u64(..), |_| {}).await.expect("trials");
+    assert_eq!(report.failures, 0, "{}", report.to_table());
+}
+
+#[tokio::test]
+async fn disks_that_fail_lose_nothing_and_answers_go_on() {
+    for row in [r07::Row::Full, r07::Row::Failing, r07::Row::ReadOnly] {
+        let report = r07::run(row, Path::new(BINARY), 2, fastrand::u64(..), |_| {}).await.expect("trials");
+        assert_eq!(report.failures, 0, "{}", report.to_table());
+    }
+}
+
+#[tokio::test]
+async fn clocks_that_jump_lose_nothing() {
+    if campaign::r10::library().is_none() {
+        eprintln!("libfaketime is not installed: no clock jumps");
+        return;
+    }
+    let report = campaign::r10::run(Path::new(BINARY), 1, fastrand::u64(..), |_| {}).await.expect("trials");
+    assert_eq!(report.failures, 0, "{}", report.to_table());
+}
+
+#[tokio::test]
+async fn taken_ports_are_said_and_lost_files_are_survived() {
+    let report = campaign::r16::run(Path::new(BINARY), 2, fastrand::u64(..), |_| {}).await.expect("trials");
+    assert_eq!(report.failures, 0, "{}", report.to_table());
+}
+
+#[tokio::test]
+async fn a_directory_has_one_owner_and_sigterm_loses_nothing() {
+    for report in [
+        campaign::r18::run(Path::new(BINARY), 2, fastrand::u64(..), |_| {}).await.expect("trials"),
+        campaign::r19::run(Path::new(BINARY), 2, fastrand::u64(..), |_| {}).await.expect("trials"),
+    ] {
+        assert_eq!(report.failures, 0, "{}", report.to_table());
+    }
+}
+
+#[tokio::test]
+async fn under_overload_what_is_accepted_is_what_is_stored() {
+    // How fast it is, and what fits, is the machine's affair: other tests run beside this one.
+    let plan = campaign::r14::Plan {
+        seconds: Duration::from_secs(6),
+        recovery_max: Duration::from_secs(60),
+        judges_times: false,
+        ..campaign::r14::Plan::default()
+    };
+    let figures = campaign::r14::run(Path::new(BINARY), &plan, fastrand::u64(..)).await.expect("a campaign");
     assert!(figures.wrong.is_empty(), "{}", figures.to_table());
 }

@@ -78,6 +78,30 @@ async fn the_printed_id_finds_spans_and_logs_of_all_services_and_an_exemplar() {
     assert_eq!(left, [place.path().join("sextant.toml")], "the demo leaves something behind");
 }
 
+#[tokio::test]
+async fn a_demo_with_a_token_shows_it_and_tells_nobody() {
+    // Characters that mean something where the services read it.
+    const TOKEN: &str = "a-token,with=odd;characters%20and-more";
+    let place = Place::new();
+    std::fs::write(place.path().join("token"), format!("{TOKEN}\n")).expect("a file");
+    let mut demo = Demo::start(&place, &["--token-file", "token"]);
+    let url = format!("http://{}", demo.said("http ").await);
+    let id = demo.said("correlation_id=").await;
+    for service in children_of(demo.child.id().expect("running")) {
+        let arguments = std::fs::read_to_string(format!("/proc/{service}/cmdline")).expect("running");
+        assert!(arguments.contains("shop-service") && !arguments.contains(TOKEN), "{arguments}");
+    }
+    let told = demo.said("  ").await;
+    assert!(told.ends_with(&format!("--url {url} --token-file token")), "{told}");
+    assert_ne!(place.run(&["correlate", &id, "--url", &url]).code, 0, "a stranger");
+    let found = place.run(&["correlate", &id, "--json", "--url", &url, "--token-file", "token"]).succeeded();
+    let found: Correlation = serde_json::from_str(&found).expect("one line of JSON");
+    assert!(!found.spans.is_empty() && !found.logs.is_empty() && !found.exemplars.is_empty());
+    demo.interrupt().await;
+    let status = timeout(PATIENCE, demo.child.wait()).await.expect("it stops").expect("it ran");
+    assert_eq!(status.code(), Some(0));
+}
+
 fn check_what_people_see(place: &Place, url: &str, id: &str, trace_id: &str) {
     let time_line = place.run(&["correlate", id, "--url", url]).succeeded();
     let trace = place.run(&["trace", trace_id, "--url", url]).succeeded();

@@ -33,6 +33,11 @@ impl Place {
         Self::set_up("log = \"warn\"\n", |setup| setup.with_own_metrics(1))
     }
 
+    /// An empty directory for a server that may have so many files open.
+    pub fn with_files_max(files_max: u64) -> Self {
+        Self::set_up("log = \"warn\"\n", |setup| setup.with_files_max(files_max))
+    }
+
     fn set_up(toml: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let setup = change(Setup::new(BINARY, directory.path()));
@@ -48,6 +53,11 @@ impl Place {
     /// The data directory of [`Place::serve`].
     pub fn data_dir(&self) -> PathBuf {
         self.setup.data_dir()
+    }
+
+    /// What servers said on stderr.
+    pub fn stderr(&self) -> String {
+        self.setup.stderr()
     }
 
     /// A server on this place's data directory, ready.

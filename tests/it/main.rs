@@ -1,5 +1,6 @@
 //! The binary from outside: one program of end-to-end tests. Each test has a directory, ports and an environment of its own.
 
+mod abuse;
 mod alerts;
 mod boards;
 mod cli;
@@ -8,10 +9,13 @@ mod demo;
 mod doors;
 mod golden;
 mod harness;
+mod kept;
 mod metrics;
+mod node_sdk;
 mod python;
 mod python_sdk;
 mod relay;
+mod retention;
 mod rule_files;
 mod rules;
 mod rust_sdk;

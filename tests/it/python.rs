@@ -1,10 +1,12 @@
-//! The Python programs of `tests/clients`, in an environment of their own. It is made once, under cargo's directory for
-//! test files, from the pinned requirements; needs `python3` with `venv`, and PyPI the first time.
+//! The Python programs of `tests/clients`, in an environment of their own. It is made once ([`kept`]) from the
+//! pinned requirements; needs `python3` with `venv`, and PyPI the first time.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use crate::kept;
 
 /// The programs and what they import.
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
@@ -24,6 +26,16 @@ pub fn succeed(command: &mut Command) -> String {
     stdout
 }
 
+/// Asks the server at `url` for everything as OTLP, compares it with what was recorded, and gives the counts.
+pub fn compare_recordings(recordings: &[PathBuf], url: &str) -> String {
+    let mut command = program("compare.py");
+    command.arg(&recordings[0]).args(["--url", url]);
+    for recording in &recordings[1..] {
+        command.arg("--also").arg(recording);
+    }
+    succeed(&mut command)
+}
+
 fn python() -> Command {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     let mut command = Command::new(INTERPRETER.get_or_init(environment));
@@ -35,28 +47,26 @@ fn python() -> Command {
     command
 }
 
-/// Makes the environment if it is not there for these very requirements, and gives its interpreter. Tests run in several
-/// processes at once: the first one makes it, the others wait at the lock.
+/// Makes the environment if it is not there for these very requirements, and gives its interpreter.
 fn environment() -> PathBuf {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(cache).expect("cargo's directory for test files can be made");
-    let lock = File::create(cache.join("python.lock")).expect("the lock file can be made");
-    lock.lock().expect("the lock file can be locked");
-
     let requirements = Path::new(CLIENTS).join("requirements.txt");
     let wanted = fs::read_to_string(&requirements).expect("the requirements are in the source tree");
-    let directory = cache.join("python");
-    let interpreter = directory.join("bin/python");
-    let installed = directory.join("installed.txt");
-    if fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
-        return interpreter;
-    }
-    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory));
-    let mut pip = Command::new(&interpreter);
-    succeed(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&requirements));
-    // Written last: an installation that was interrupted is begun again.
-    fs::write(installed, wanted).expect("the environment can be written to");
-    interpreter
+    let folder = kept::folder("python", &wanted, |folder| {
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--retries=8",
+            "--timeout=60",
+            "-r",
+        ]);
+        succeed(pip.arg(&requirements));
+    });
+    folder.join("bin/python")
 }
 
 #[test]

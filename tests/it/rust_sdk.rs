@@ -1,11 +1,17 @@
-//! The official Rust SDK and exporter send spans, log records and every instrument they have; requests built by hand add what
-//! they cannot send: summaries and exemplars. What comes back is what was sent, before and after kill -9.
+//! The official Rust SDK and exporters send spans, log records and every instrument they have, in every way they offer;
+//! requests built by hand add what they cannot send: summaries and exemplars. What comes back is what was sent, before and
+//! after kill -9.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use campaign::binary::Server;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry::trace::{
@@ -13,7 +19,11 @@ use opentelemetry::trace::{
     TracerProvider as _,
 };
 use opentelemetry::{Array, Context, InstrumentationScope, Key, KeyValue, SpanId, TraceId, Value};
-use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{
+    Compression, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    WithTonicConfig as _,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as ProtoValue, KeyValue as ProtoKeyValue, any_value};
@@ -27,46 +37,102 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatch, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, PeriodicReader, SdkMeterProvider, Stream, Temporality};
 use opentelemetry_sdk::trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, SdkTracerProvider};
+use tokio::runtime::Handle;
 use tonic::transport::Endpoint;
 
 use crate::harness::Place;
-use crate::python::{program, succeed};
-use crate::relay::Relay;
+use crate::python::compare_recordings;
+use crate::relay::{self, WAYS, Way};
 
-/// Of log records and spans; of points there are more.
-const ITEMS: usize = 1_000;
+/// Of log records and spans, each way; of points there are more.
+const ITEMS: usize = 400;
 
 /// Attribute sets per instrument: sixteen instruments make well over a thousand points.
-const LANES: u64 = 70;
+const LANES: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rust_sdk_sends_comes_back_equal() {
     let place = Place::new();
-    let recording = place.path().join("sent.otlp");
     let mut server = place.serve().await;
-    let endpoint = Relay::start(server.url("otlp_grpc"), &recording).await;
-    send_logs(&endpoint).await;
-    send_spans(&endpoint).await;
-    send_points(&endpoint, Temporality::Cumulative).await;
-    send_points(&endpoint, Temporality::Delta).await;
-    send_by_hand(&endpoint).await;
+    let mut recordings = Vec::new();
+    for way in WAYS {
+        let recording = place.path().join(format!("{}.otlp", way.word()));
+        let endpoint = relay::start(way, server.url(way.door()), &recording).await;
+        let door = Door { way, endpoint };
+        send_logs(&door).await;
+        send_spans(&door).await;
+        send_points(&door, Temporality::Cumulative).await;
+        send_points(&door, Temporality::Delta).await;
+        if door.way == WAYS[0] {
+            send_by_hand(&door.endpoint).await;
+        }
+        recordings.push(recording);
+    }
 
-    compare(&recording, &server).await;
+    compare(&recordings, &server).await;
     server.kill().await.expect("killed");
     let server = place.serve().await;
-    compare(&recording, &server).await;
+    compare(&recordings, &server).await;
 }
 
-// The relay lives in this runtime, so waiting for another process must not block it.
-async fn compare(recording: &Path, server: &Server) {
-    let (recording, url) = (recording.to_owned(), server.url("http"));
-    let compared =
-        tokio::task::spawn_blocking(move || succeed(program("compare.py").arg(recording).args(["--url", &url])));
+// The relays live in this runtime, so waiting for another process must not block it.
+async fn compare(recordings: &[PathBuf], server: &Server) {
+    let (recordings, url) = (recordings.to_vec(), server.url("http"));
+    let compared = tokio::task::spawn_blocking(move || compare_recordings(&recordings, &url));
     let said = compared.await.expect("the comparison ran");
     for signal in ["logs", "spans", "points"] {
         let line = said.lines().find(|line| line.starts_with(&format!("{signal}: sent="))).expect(signal);
         let sent = line.split(['=', ' ']).nth(2).and_then(|count| count.parse::<usize>().ok()).expect(line);
-        assert!(sent >= ITEMS, "{line}");
+        assert!(sent >= ITEMS * WAYS.len(), "{line}");
+    }
+}
+
+/// Where to send, and in which way.
+struct Door {
+    way: Way,
+    endpoint: String,
+}
+
+// The builders of the three exporters share their methods and no trait.
+macro_rules! exporter {
+    ($builder:expr, $door:expr, $path:literal) => {{
+        let Door { way, endpoint } = $door;
+        let zipped = way.compression == "gzip";
+        let built = if way.protocol == "grpc" {
+            let builder = $builder.with_tonic().with_endpoint(endpoint);
+            if zipped { builder.with_compression(Compression::Gzip).build() } else { builder.build() }
+        } else {
+            let protocol = if way.protocol == "http/json" { Protocol::HttpJson } else { Protocol::HttpBinary };
+            let builder = $builder.with_http().with_http_client(ClientOnRuntime::new()).with_protocol(protocol);
+            let builder = builder.with_endpoint(format!("{endpoint}{}", $path));
+            if zipped { builder.with_compression(Compression::Gzip).build() } else { builder.build() }
+        };
+        built.expect("an exporter")
+    }};
+}
+
+/// The exporter's batches leave from threads of their own; the client's connections need the test's runtime.
+#[derive(Debug)]
+struct ClientOnRuntime {
+    runtime: Handle,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl ClientOnRuntime {
+    fn new() -> Self {
+        Self { runtime: Handle::current(), client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+}
+
+#[async_trait]
+impl HttpClient for ClientOnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let answer = self.client.request(request.map(Full::new));
+        let answered = self.runtime.spawn(async move {
+            let (parts, body) = answer.await?.into_parts();
+            Ok(Response::from_parts(parts, body.collect().await?.to_bytes()))
+        });
+        answered.await?
     }
 }
 
@@ -89,8 +155,8 @@ fn scope(name: &'static str) -> InstrumentationScope {
         .build()
 }
 
-async fn send_logs(endpoint: &str) {
-    let exporter = LogExporter::builder().with_tonic().with_endpoint(endpoint).build().expect("an exporter");
+async fn send_logs(door: &Door) {
+    let exporter = exporter!(LogExporter::builder(), door, "/v1/logs");
     let batch = LogBatch::default().with_max_queue_size(ITEMS * 2).build();
     let processor = BatchLogProcessor::builder(exporter).with_batch_config(batch).build();
     let provider =
@@ -143,8 +209,8 @@ fn nested(number: usize) -> AnyValue {
     AnyValue::Map(Box::new(map))
 }
 
-async fn send_spans(endpoint: &str) {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().expect("an exporter");
+async fn send_spans(door: &Door) {
+    let exporter = exporter!(SpanExporter::builder(), door, "/v1/traces");
     let batch = SpanBatch::default().with_max_queue_size(ITEMS * 2).build();
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch).build();
     let provider =
@@ -198,9 +264,8 @@ fn links(number: usize) -> Vec<Link> {
     (0..number % 3).map(|link| Link::new(context.clone(), vec![KeyValue::new("link", link as i64)], 0)).collect()
 }
 
-async fn send_points(endpoint: &str, temporality: Temporality) {
-    let builder = MetricExporter::builder().with_temporality(temporality).with_tonic().with_endpoint(endpoint);
-    let exporter = builder.build().expect("an exporter");
+async fn send_points(door: &Door, temporality: Temporality) {
+    let exporter = exporter!(MetricExporter::builder().with_temporality(temporality), door, "/v1/metrics");
     // Collected once more, and only then, when the provider is shut down.
     let reader = PeriodicReader::builder(exporter).with_interval(Duration::from_secs(3_600)).build();
     let exponential = |instrument: &Instrument| {

@@ -16,7 +16,7 @@ use crate::harness::{BINARY, Place};
 // Sends some hundred records of each signal and gives the sender's book.
 async fn send(server: &Server) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
-    let plan = Plan { connections: 2, records_max: 20, requests_max: 60, seed: 7 };
+    let plan = Plan { connections: 2, records_max: 20, requests_max: 60, seed: 7, pause: None };
     Load::start(server, &ledger, plan).expect("senders").wait().await.expect("sent");
     assert!(ledger.entries().iter().all(|entry| entry.acknowledged), "the server refused something");
     ledger

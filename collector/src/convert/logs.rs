@@ -1,6 +1,6 @@
 //! Log records to columns.
 
-use model::{SpanId, TraceId};
+use model::{Signal, SpanId, TraceId};
 use store::schema::{LogColumns, LogRow, derived};
 
 use super::any::{Attributes, HeldValue};
@@ -53,6 +53,7 @@ struct Record<'a> {
 }
 
 impl<'a> Items<'a> for Records<'_, 'a> {
+    const SIGNAL: Signal = Signal::Logs;
     const LISTS: [&'static str; 3] = ["resource_logs", "scope_logs", "log_records"];
     const SHAPE: &'static Shape = &weight::LOG_RECORD;
 
@@ -101,10 +102,14 @@ impl<'a> Records<'_, 'a> {
         if !record.body.settle(context.limits.value_depth_max) {
             return Err(Reason::Depth);
         }
+        let observed_timestamp = observed.unwrap_or(context.received);
+        let timestamp = time.unwrap_or(observed_timestamp);
+        if timestamp < under.kept_from {
+            return Err(Reason::Expired);
+        }
         request.expansion.take(envelope.bytes)?;
         mistakes.string_index |= self.attributes.string_index || record.body.has_index();
 
-        let observed_timestamp = observed.unwrap_or(context.received);
         let derived_times = if time.is_none() { derived::TIMESTAMP } else { 0 }
             | if observed.is_none() { derived::OBSERVED } else { 0 };
         let mut scratch = Vec::new();
@@ -116,7 +121,7 @@ impl<'a> Records<'_, 'a> {
             envelope: *under
                 .row
                 .get_or_insert_with(|| self.columns.envelopes.push(&envelope.resource_row(), &envelope.scope_row())),
-            timestamp: time.unwrap_or(observed_timestamp),
+            timestamp,
             observed_timestamp,
             derived_times,
             trace_id: optional_id(record.trace_id, TraceId::LEN, trace_id, &mut mistakes),

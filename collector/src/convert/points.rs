@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use model::{SpanId, Timestamp, TraceId};
+use model::{Signal, SpanId, Timestamp, TraceId};
 use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, SeriesStem, derived};
 
 use super::any::{Attributes, Pair};
@@ -118,6 +118,7 @@ impl<'a> Metric<'a> {
 }
 
 impl<'a> Items<'a> for Metrics<'_, 'a> {
+    const SIGNAL: Signal = Signal::Points;
     const LISTS: [&'static str; 3] = ["resource_metrics", "scope_metrics", "metrics"];
     const SHAPE: &'static Shape = &weight::METRIC;
 
@@ -145,7 +146,7 @@ impl<'a> Items<'a> for Metrics<'_, 'a> {
             }
         }
         let metadata = metric.metadata.to_pairs();
-        let held = HeldMetric::new(&metric, data.kind, &metadata, under.envelope, request.context, self.columns);
+        let held = HeldMetric::new(&metric, data.kind, &metadata, under, request.context, self.columns);
         let mut position = 0;
         for piece in data.pieces() {
             self.each_point(data.kind, piece, request, |metrics, request| {
@@ -186,6 +187,8 @@ impl<'a> Metrics<'_, 'a> {
 // What the points of one metric share.
 struct HeldMetric<'h> {
     envelope: &'h Envelope<'h>,
+    // Older points are not kept.
+    kept_from: Timestamp,
     // Without the attributes of a point.
     series: SeriesRow<'h>,
     stem: SeriesStem,
@@ -199,10 +202,11 @@ impl<'h> HeldMetric<'h> {
         metric: &'h Metric<'h>,
         kind: Kind,
         metadata: &'h [Pair<'h>],
-        envelope: &'h Envelope<'h>,
+        under: &Under<'h>,
         context: &Context<'_>,
         columns: &PointColumns,
     ) -> Self {
+        let envelope = under.envelope;
         let series = SeriesRow {
             resource: envelope.resource_row(),
             scope: envelope.scope_row(),
@@ -218,6 +222,7 @@ impl<'h> HeldMetric<'h> {
         let texts = metric.name.len() + metric.description.len() + metric.unit.len();
         Self {
             envelope,
+            kept_from: under.kept_from,
             stem: columns.stem(&series),
             series,
             fault: Self::fault(metric, kind, envelope, context),
@@ -275,6 +280,9 @@ impl<'h> HeldMetric<'h> {
                 correlation_id,
                 &mut mistakes,
             )?);
+        }
+        if timestamp < self.kept_from {
+            return Err(Reason::Expired);
         }
         expansion.take(self.bytes)?;
         let identity = self.stem.with(pairs);

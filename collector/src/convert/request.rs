@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use model::{Signal, Timestamp};
+
 use super::resource::{Envelope, HeldResource, HeldScope};
 use super::weight::{self, Budget, Shape};
 use super::wire::{Fields, Walk};
@@ -27,6 +29,8 @@ type EnvelopeBytes<'a> = (&'a [u8], &'a str, &'a [u8], &'a str);
 
 /// What makes rows of the items of one signal.
 pub(super) trait Items<'a> {
+    /// What is asked for how long they are kept.
+    const SIGNAL: Signal;
     /// Names of the three lists, outermost first.
     const LISTS: [&'static str; 3];
     /// What an item takes.
@@ -40,6 +44,8 @@ pub(super) trait Items<'a> {
 #[derive(Debug)]
 pub(super) struct Under<'h> {
     pub envelope: &'h Envelope<'h>,
+    /// Older items are not kept.
+    pub kept_from: Timestamp,
     /// The envelope's row, once an item has been kept.
     pub row: Option<u32>,
     /// Positions in the three lists.
@@ -75,7 +81,7 @@ impl<'c, 'a> Request<'c, 'a> {
         Ok(())
     }
 
-    fn of_resource(&mut self, fields: Fields<'a>, position: usize, items: &mut impl Items<'a>) -> Walk<()> {
+    fn of_resource<I: Items<'a>>(&mut self, fields: Fields<'a>, position: usize, items: &mut I) -> Walk<()> {
         let mut resource = HeldResource::default();
         let mut ahead = fields;
         while let Some(key) = ahead.key()? {
@@ -91,12 +97,13 @@ impl<'c, 'a> Request<'c, 'a> {
         }
         resource.settle(&self.context.limits);
         self.outcome.begin(resource.service());
+        let kept_from = self.context.kept_from(I::SIGNAL, resource.service());
         let mut scopes = fields;
         let mut place = 0;
         while let Some(key) = scopes.key()? {
             if key.number == 2 {
                 self.budget.take(&weight::SCOPE_LOGS)?;
-                self.of_scope(scopes.message(key)?, &resource, [position, place, 0], items)?;
+                self.of_scope(scopes.message(key)?, &resource, kept_from, [position, place, 0], items)?;
                 place += 1;
             } else {
                 scopes.skip(key)?;
@@ -109,6 +116,7 @@ impl<'c, 'a> Request<'c, 'a> {
         &mut self,
         fields: Fields<'a>,
         resource: &HeldResource<'a>,
+        kept_from: Timestamp,
         positions: [usize; 3],
         items: &mut I,
     ) -> Walk<()> {
@@ -134,7 +142,7 @@ impl<'c, 'a> Request<'c, 'a> {
         let bytes = resource.bytes_once().zip(scope.bytes_once());
         let bytes = bytes.map(|(of_resource, of_scope)| (of_resource, resource.schema_url, of_scope, scope.schema_url));
         let row = bytes.and_then(|bytes| self.rows.get(&bytes).copied());
-        let mut under = Under { envelope: &envelope, row, positions };
+        let mut under = Under { envelope: &envelope, kept_from, row, positions };
         let mut below = fields;
         while let Some(key) = below.key()? {
             if key.number == 2 {

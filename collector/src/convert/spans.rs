@@ -1,6 +1,6 @@
 //! Spans to columns.
 
-use model::{SpanId, TraceId};
+use model::{Signal, SpanId, TraceId};
 use store::schema::{EventRow, LinkRow, SpanColumns, SpanRow};
 
 use super::any::{Attributes, Pair};
@@ -78,6 +78,7 @@ struct Link<'a> {
 }
 
 impl<'a> Items<'a> for Spans<'_, 'a> {
+    const SIGNAL: Signal = Signal::Spans;
     const LISTS: [&'static str; 3] = ["resource_spans", "scope_spans", "spans"];
     const SHAPE: &'static Shape = &weight::SPAN;
 
@@ -213,6 +214,9 @@ impl<'a> Spans<'_, 'a> {
         let events = self.events.iter().zip(&event_pairs).map(|(event, pairs)| event.row(pairs));
         let events: Vec<EventRow<'_>> = events.collect::<Result<_, Reason>>()?;
         let links: Vec<LinkRow<'_>> = self.links.iter().zip(&link_pairs).map(|(link, pairs)| link.row(pairs)).collect();
+        if timestamp < under.kept_from {
+            return Err(Reason::Expired);
+        }
         request.expansion.take(envelope.bytes)?;
 
         let mut scratch = Vec::new();

@@ -108,17 +108,18 @@ pub async fn drop_rest(mut body: Body, bytes_max: u64) {
     }
 }
 
-/// Decompresses a body to at most `bytes_max` bytes, whatever it says about its own size.
+/// Decompresses a body to at most `bytes_max` bytes, whatever it says about its own size. Asks `reserve` for the bytes as they
+/// appear; what it refuses is the answer.
 pub fn decompress(
     compression: Compression,
     body: Bytes,
     bytes_max: u64,
-    reservation: &mut Reservation,
+    reserve: impl FnMut(usize) -> Result<(), Refusal>,
 ) -> Result<Bytes, Refusal> {
     match compression {
         Compression::Identity => Ok(body),
-        Compression::Gzip => inflate(MultiGzDecoder::new(&body[..]), bytes_max, reservation),
-        Compression::Zstd => inflate(zstd_decoder(&body).map_err(Refusal::Compression)?, bytes_max, reservation),
+        Compression::Gzip => inflate(MultiGzDecoder::new(&body[..]), bytes_max, reserve),
+        Compression::Zstd => inflate(zstd_decoder(&body).map_err(Refusal::Compression)?, bytes_max, reserve),
     }
 }
 
@@ -131,7 +132,11 @@ fn zstd_decoder(frames: &[u8]) -> io::Result<impl Read + '_> {
     Ok(decoder)
 }
 
-fn inflate(mut decoder: impl Read, bytes_max: u64, reservation: &mut Reservation) -> Result<Bytes, Refusal> {
+fn inflate(
+    mut decoder: impl Read,
+    bytes_max: u64,
+    mut reserve: impl FnMut(usize) -> Result<(), Refusal>,
+) -> Result<Bytes, Refusal> {
     let mut bytes: Vec<u8> = Vec::new();
     loop {
         let filled = bytes.len();
@@ -147,6 +152,6 @@ fn inflate(mut decoder: impl Read, bytes_max: u64, reservation: &mut Reservation
         if bytes.len() as u64 > bytes_max {
             return Err(Refusal::TooLarge { bytes_max });
         }
-        reservation.grow(read)?;
+        reserve(read)?;
     }
 }

@@ -31,7 +31,7 @@ use crate::support::{Server, gauge, log, logs_request, metrics_request, point, s
 
 const EXPORT_LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-async fn channel(server: &Server) -> Channel {
+pub async fn channel(server: &Server) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{}", server.grpc)).expect("it is an address");
     endpoint.connect().await.expect("the door is open")
 }
@@ -63,7 +63,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
-fn has_retry_info(status: &Status) -> bool {
+pub fn has_retry_info(status: &Status) -> bool {
     status.details().windows(b"google.rpc.RetryInfo".len()).any(|window| window == b"google.rpc.RetryInfo")
 }
 

@@ -39,7 +39,7 @@ impl Answer {
     }
 
     /// Code and message of the `google.rpc.Status` in the body, whichever encoding it says it has.
-    fn rpc_status(&self) -> (i64, String) {
+    pub fn rpc_status(&self) -> (i64, String) {
         if self.header("content-type") == Some(PROTOBUF) {
             let status = RpcStatus::decode(&self.body[..]).expect("the body is a Status");
             return (i64::from(status.code), status.message);
@@ -92,7 +92,7 @@ pub async fn call(address: SocketAddr, method: &str, path: &str, headers: &[(&st
     exchange(address, [head.as_bytes(), length.as_bytes(), body].concat()).await
 }
 
-async fn export(address: SocketAddr, path: &str, body: &[u8]) -> Answer {
+pub async fn export(address: SocketAddr, path: &str, body: &[u8]) -> Answer {
     call(address, "POST", path, &[("content-type", PROTOBUF)], body).await
 }
 

@@ -14,6 +14,18 @@ mod odd;
 mod oracle;
 mod rebuild;
 mod reference;
+mod retention;
 mod roundtrip;
 mod support;
 mod walker;
+
+// Written for libFuzzer, replayed here.
+#[path = "../../../tests/fuzz/src/otlp.rs"]
+mod fuzzed;
+#[path = "../../../tests/fuzz/src/replay.rs"]
+mod replay;
+
+#[test]
+fn nothing_that_was_fuzzed_is_a_defect_again() {
+    replay::replay(&fuzzed::TARGETS);
+}

@@ -11,13 +11,19 @@ mod spans;
 
 use std::fmt;
 
-use collector::convert::Limits;
+use collector::convert::{Context, Limits};
 use collector::{Outcome, Reason, Warning};
-use model::Timestamp;
+use model::{Signal, Timestamp};
 
 pub use self::logs::logs;
 pub use self::points::points;
 pub use self::spans::spans;
+
+/// Older items of the signal and service are not kept.
+fn kept_from(context: &Context<'_>, signal: Signal, service: &str) -> Timestamp {
+    let service = if service.is_empty() { None } else { Some(service) };
+    context.retention.map_or(Timestamp::MIN, |cutoffs| cutoffs.before_which(signal, service))
+}
 
 /// A time as sent; `None` for 0, which is OTLP's "unknown".
 fn known_time(nanos: u64) -> Result<Option<Timestamp>, Reason> {

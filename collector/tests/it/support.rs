@@ -33,7 +33,7 @@ pub fn correlation_keys() -> Vec<String> {
 pub fn context(keys: &[String]) -> Context<'_> {
     // Of these only the tests of the limits themselves want any.
     let limits = Limits { attributes_max: usize::MAX, labels_max: usize::MAX, ..Limits::default() };
-    Context { received: RECEIVED, correlation_keys: keys, limits, series: None }
+    Context { received: RECEIVED, correlation_keys: keys, limits, series: None, retention: None }
 }
 
 /// Both doors and what stands behind them. Ends with the test's runtime.
@@ -52,12 +52,17 @@ impl Server {
     }
 
     pub async fn with(config: Config, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Self {
+        Self::storing(config, store::Config::default(), clock, disk).await
+    }
+
+    /// A server whose store has these settings.
+    pub async fn storing(config: Config, of_store: store::Config, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Self {
         config.check().expect("the test's settings work");
         let directory = tempfile::tempdir().expect("a folder can be made");
         let stats = Stats::new();
         let setup = Setup {
             directory: directory.path().join("data"),
-            config: store::Config::default(),
+            config: of_store,
             clock: Arc::clone(&clock),
             disk,
             stats: stats.clone(),

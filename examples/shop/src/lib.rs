@@ -16,6 +16,7 @@ mod limits;
 mod loadgen;
 mod order;
 mod orders;
+mod otlp_headers;
 mod outbound;
 mod payments;
 mod propagate;

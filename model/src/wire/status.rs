@@ -22,6 +22,10 @@ pub struct Status {
     pub durability: String,
     /// The write-ahead log.
     pub wal: WalStatus,
+    /// Room on the disk.
+    pub disk: DiskStatus,
+    /// Parts that are damaged and out of use; answers that lack their rows say so.
+    pub quarantined: QuarantineStatus,
     /// By table: `logs`, `spans`, `points`, `exemplars`.
     pub tables: BTreeMap<String, TableStatus>,
     /// What became of everything that was sent, by door, service and signal.
@@ -69,6 +73,28 @@ pub struct MemoryStatus {
     pub in_flight_bytes: u64,
 }
 
+/// Room where the data directory is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskStatus {
+    /// `ok`; `nearly_full` when signals with a bound of bytes give way; `full` when rows are refused; empty if the system does not say.
+    pub state: String,
+    /// Bytes free.
+    pub free_bytes: u64,
+    /// Below which rows are refused.
+    pub free_bytes_min: u64,
+}
+
+/// What is damaged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct QuarantineStatus {
+    /// Number of parts.
+    pub parts: u64,
+    /// Their rows together.
+    pub rows: u64,
+}
+
 /// The write-ahead log's state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -93,4 +119,6 @@ pub struct TableStatus {
     pub part_rows: u64,
     /// Bytes of parts on disk, index included.
     pub part_bytes: u64,
+    /// Rows that retention has deleted since the data directory was made.
+    pub expired_rows: u64,
 }

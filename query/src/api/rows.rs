@@ -168,13 +168,15 @@ impl Asked {
             meta.partial = true;
             meta.reason = Some(partial.reason.clone());
             meta.hint = Some(partial.hint.clone());
-            return meta;
+            if partial.is_cut {
+                return meta;
+            }
         }
         if let Some(last) = found.hits.last().filter(|_| found.more) {
             let last = (last.timestamp, last.seq);
             let cursor = Cursor::new(last, self.search.seqs.1, self.now, self.search.range, self.fingerprint);
             meta.cursor = Some(cursor.to_string());
-            if self.limit == Limit::None {
+            if self.limit == Limit::None && !meta.partial {
                 meta.partial = true;
                 meta.reason = Some(format!("the answer has more than {} rows", self.search.limit));
                 meta.hint = Some("ask again with the cursor, or for a shorter time".to_owned());

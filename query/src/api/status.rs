@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use model::stats::LabelPairs;
-use model::wire::status::{MemoryStatus, Receipt, Status, TableStatus, WalStatus};
+use model::wire::status::{DiskStatus, MemoryStatus, QuarantineStatus, Receipt, Status, TableStatus, WalStatus};
 
 use crate::api::ApiState;
 use crate::api::error::ApiError;
@@ -27,6 +27,7 @@ pub async fn status(State(state): State<ApiState>, uri: Uri) -> Result<Json<Stat
             parts: size.parts,
             part_rows: size.part_rows,
             part_bytes: size.part_bytes,
+            expired_rows: size.expired_rows,
         };
         (table.as_str().to_owned(), size)
     });
@@ -38,6 +39,12 @@ pub async fn status(State(state): State<ApiState>, uri: Uri) -> Result<Json<Stat
         ingest_seq: sizes.last_seq,
         durability: state.store.durability().as_str().to_owned(),
         wal: WalStatus { segments: sizes.wal_segments, bytes: sizes.wal_bytes },
+        disk: DiskStatus {
+            state: sizes.disk.map_or("", |disk| disk.state.as_str()).to_owned(),
+            free_bytes: sizes.disk.map_or(0, |disk| disk.free_bytes),
+            free_bytes_min: sizes.disk.map_or(0, |disk| disk.free_bytes_min),
+        },
+        quarantined: QuarantineStatus { parts: sizes.quarantined_parts, rows: sizes.quarantined_rows },
         tables: tables.collect(),
         receipts: receipts(&state.stats.values()),
         memory: memory(&state.stats.values()),

@@ -15,7 +15,7 @@ use crate::api::rules::all_alerts;
 use crate::correlate::correlate;
 use crate::limits::ID_BYTES_MAX;
 use crate::search::budget::Budget;
-use crate::traces::find::find;
+use crate::traces::find::{Absent, find};
 
 const KNOWN: [&str; 2] = ["start", "end"];
 
@@ -26,11 +26,14 @@ pub async fn trace(State(state): State<ApiState>, Path(id): Path<String>, uri: U
         .parse()
         .map_err(|error| ApiError::bad_parameter(format!("{error}"), "write the 32 digits of the trace's id"))?;
     let found = state.run("trace", move |snapshot, budget| find(trace, range, snapshot, budget)).await?;
-    found.map(Json).ok_or_else(|| {
-        ApiError::not_found(
+    found.map(Json).map_err(|Absent { partial }| match partial {
+        Some(partial) => {
+            ApiError::not_found(format!("no span of trace {trace} was found, but {}", partial.reason), partial.hint)
+        }
+        None => ApiError::not_found(
             format!("no span of trace {trace} is there"),
             "spans are there as soon as they are acknowledged",
-        )
+        ),
     })
 }
 

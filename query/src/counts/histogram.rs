@@ -36,7 +36,7 @@ pub fn histogram(
     let granules = scan.newest_first(snapshot)?;
     let counts = vec![vec![0; buckets.count()]; words.len()];
     let mut counting = Counting { table, buckets, kind, words, counts };
-    let scanned = scan.run(&granules, &mut counting, budget)?;
+    let scanned = scan.run(snapshot, &granules, &mut counting, budget)?;
     let warnings = scan.warnings(&scanned, Order::Descending, snapshot, budget)?;
     let series = words.iter().zip(counting.counts).filter(|(_, counts)| counts.iter().any(|count| *count > 0));
     let series: Vec<HistogramSeries> =

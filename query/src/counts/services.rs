@@ -35,8 +35,9 @@ pub fn services(
     let service = Field::Column(fields::column(Table::Spans, "service").expect("every table has services"));
     let mut tally = Tally::new(buckets, &service);
     let mut partial = tally.scan(Table::Spans, snapshot, budget)?;
-    if partial.is_none() {
-        partial = tally.scan(Table::Logs, snapshot, budget)?;
+    if !partial.as_ref().is_some_and(|partial| partial.is_cut) {
+        let of_logs = tally.scan(Table::Logs, snapshot, budget)?;
+        partial = partial.or(of_logs);
     }
     let too_many = tally.left_out.then(|| {
         format!("there are more than {SERVICES_MAX} services, or their names are very long: some are left out")
@@ -143,7 +144,7 @@ impl<'a> Tally<'a> {
         let scan = scan.reading(columns.iter().copied()).reading_field(self.service);
         // Newest first: services that still run are among those that are kept, and in an answer that ends early.
         let granules = scan.newest_first(snapshot)?;
-        Ok(scan.run(&granules, self, budget)?.partial)
+        Ok(scan.run(snapshot, &granules, self, budget)?.partial)
     }
 
     fn place(&mut self, name: &str) -> Option<usize> {

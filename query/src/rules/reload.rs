@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::file::{FileError, FileErrorKind, RuleFile};
 use super::{limits, yaml::Place};
+use crate::small_file;
 
 /// Every mistake of all files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +61,7 @@ pub fn signature(patterns: &[String]) -> Signature {
 
 fn read(path: &Path) -> Result<RuleFile, Vec<FileError>> {
     let name = path.display().to_string();
-    let too_long = |len: u64| len > limits::FILE_BYTES_MAX as u64;
-    if std::fs::metadata(path).is_ok_and(|facts| too_long(facts.len())) {
-        let message = format!("the file is longer than {} bytes", limits::FILE_BYTES_MAX);
-        return Err(vec![error(&name, message)]);
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| vec![unreadable(&name, error)])?;
+    let text = small_file::read_text(path, limits::FILE_BYTES_MAX).map_err(|error| vec![unreadable(&name, error)])?;
     RuleFile::parse(&name, &text)
 }
 

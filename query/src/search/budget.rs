@@ -30,6 +30,19 @@ pub struct Partial {
     pub reason: String,
     /// What to do.
     pub hint: String,
+    /// Whether the query ended before it had looked everywhere; otherwise it has looked at all there is.
+    pub is_cut: bool,
+}
+
+impl Partial {
+    /// So many rows may be missing because they are damaged.
+    pub fn damaged(rows: u64) -> Self {
+        Self {
+            reason: format!("up to {rows} rows of this time are damaged and left out"),
+            hint: "the server's log names the files; `sextant status` counts them".to_owned(),
+            is_cut: false,
+        }
+    }
 }
 
 /// Nobody waits for the answer any more.
@@ -75,7 +88,8 @@ impl Budget {
         if let Some(stats) = &self.stats {
             stats.partial.add(1);
         }
-        Ok(Some(Partial { reason, hint: "ask for a shorter time, or add a word that few rows have".to_owned() }))
+        let hint = "ask for a shorter time, or add a word that few rows have".to_owned();
+        Ok(Some(Partial { reason, hint, is_cut: true }))
     }
 
     /// Whether nothing is left for what an answer can do without.

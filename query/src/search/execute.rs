@@ -119,7 +119,7 @@ impl Search {
         // One more than asked for tells whether there is a next page.
         let top = Top { limit: self.limit.saturating_add(1), ranked: BinaryHeap::new() };
         let mut page = Page { order: self.order, after: self.after, top };
-        let scanned = scan.run(&granules, &mut page, budget)?;
+        let scanned = scan.run(snapshot, &granules, &mut page, budget)?;
         // Who asks from a number or a row on has asked before, and was warned then.
         let warnings = match scan.has_first_seq() || self.after.is_some() {
             true => Vec::new(),

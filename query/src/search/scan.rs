@@ -48,10 +48,17 @@ pub trait Collect {
 /// How a scan ended.
 #[derive(Debug)]
 pub struct Scanned<'a> {
-    /// Set if it ended before it had looked everywhere.
+    /// Set if it ended before it had looked everywhere, or could not.
     pub partial: Option<Partial>,
     /// Attributes that no row looked at has.
     pub unseen: Vec<&'a Field>,
+}
+
+impl Scanned<'_> {
+    /// Whether it ended before it had looked everywhere.
+    pub fn is_cut(&self) -> bool {
+        self.partial.as_ref().is_some_and(|partial| partial.is_cut)
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -101,24 +108,37 @@ impl<'a> Scan<'a> {
         Ok(granules)
     }
 
-    /// Goes through the granules in their order.
+    /// Goes through the granules in their order. Rows of `snapshot` that are damaged are left out, and the answer is partial.
     pub fn run(
         &self,
+        snapshot: &Snapshot,
         granules: &[Granule],
         collect: &mut impl Collect,
         budget: &mut Budget,
     ) -> Result<Scanned<'a>, SearchError> {
         let projection = Projection::Columns(self.columns.clone());
-        let mut scanned = Scanned { partial: None, unseen: self.fields.clone() };
+        let overlaps = |seq: (u64, u64)| seq.0 <= self.seqs.1 && seq.1 >= self.seqs.0;
+        let missing = snapshot.missing(self.table, self.range).filter(|part| overlaps(part.seq));
+        let missing: u64 = missing.map(|part| part.rows).sum();
+        let mut scanned =
+            Scanned { partial: (missing > 0).then(|| Partial::damaged(missing)), unseen: self.fields.clone() };
         for (number, granule) in granules.iter().enumerate() {
             if collect.is_complete_before(granule) {
                 break;
             }
-            scanned.partial = budget.exhausted().map_err(|Cancelled| SearchError::Cancelled)?;
-            if scanned.partial.is_some() {
+            if let Some(partial) = budget.exhausted().map_err(|Cancelled| SearchError::Cancelled)? {
+                scanned.partial = Some(partial);
                 break;
             }
-            let batch = granule.read(&projection).map_err(failed(self.table))?;
+            let batch = match granule.read(&projection) {
+                Ok(batch) => batch,
+                Err(error @ StoreError::Damaged { .. }) => {
+                    tracing::error!(%error, "a query leaves out rows that are damaged");
+                    scanned.partial = Some(Partial::damaged(granule.rows() as u64));
+                    continue;
+                }
+                Err(error) => return Err(failed(self.table)(error)),
+            };
             budget.spend(batch.num_rows(), batch.get_array_memory_size());
             scanned.unseen.retain(|field| !layers::is_known(self.table, field, &batch));
             let wanted = collect.wanted(&batch, self.in_bounds(&batch));
@@ -149,7 +169,7 @@ impl<'a> Scan<'a> {
         snapshot: &Snapshot,
         budget: &mut Budget,
     ) -> Result<Vec<String>, SearchError> {
-        if scanned.unseen.is_empty() || scanned.partial.is_some() {
+        if scanned.unseen.is_empty() || scanned.is_cut() {
             return Ok(Vec::new());
         }
         self.look_for_fields(scanned.unseen.clone(), order, snapshot, budget).map_err(failed(self.table))

@@ -127,7 +127,7 @@ impl CountQuery {
         let scan = self.fields.iter().fold(scan, Scan::reading_field);
         let granules = scan.newest_first(snapshot)?;
         let mut groups = Groups::new(self);
-        let scanned = scan.run(&granules, &mut groups, budget)?;
+        let scanned = scan.run(snapshot, &granules, &mut groups, budget)?;
         let warnings = scan.warnings(&scanned, Order::Descending, snapshot, budget)?;
         let meets = |count: u64| self.condition.is_none_or(|(comparison, with)| comparison.holds(count, with));
         let groups = groups.counts.into_iter().filter(|(_, count)| meets(*count));

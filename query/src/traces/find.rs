@@ -7,7 +7,7 @@ use store::{Snapshot, Table};
 use crate::limits::TRACE_SPANS_MAX;
 use crate::rows::SpanReader;
 use crate::rows::reader::readers;
-use crate::search::budget::Budget;
+use crate::search::budget::{Budget, Partial};
 use crate::search::execute::{Rows, Search, SearchError};
 use crate::search::fields;
 use crate::search::plan::{Field, Plan, Test};
@@ -19,13 +19,20 @@ pub fn of_traces(table: Table, ids: Vec<String>) -> Plan {
     Plan::Is(Field::Column(column), Test::OneOf(ids))
 }
 
-/// The trace with this id; `None` if no span of it is there.
+/// No span of the trace was found.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    /// Set if that need not mean that there is none.
+    pub partial: Option<Partial>,
+}
+
+/// The trace with this id.
 pub fn find(
     id: TraceId,
     range: TimeRange,
     snapshot: &Snapshot,
     budget: &mut Budget,
-) -> Result<Option<Trace>, SearchError> {
+) -> Result<Result<Trace, Absent>, SearchError> {
     let failed = |source| SearchError::Store { table: Table::Spans, source };
     let search = Search::all(Table::Spans, of_traces(Table::Spans, vec![id.to_string()]), range, TRACE_SPANS_MAX);
     let found = search.run(snapshot, budget)?;
@@ -34,7 +41,7 @@ pub fn find(
     let nodes: Vec<Node> = rows.iter().map(|(batch, row)| readers[*batch].node(*row)).collect();
     let (Some(start), Some(end)) = (nodes.iter().map(|node| node.start).min(), nodes.iter().map(last_moment).max())
     else {
-        return Ok(None);
+        return Ok(Err(Absent { partial: found.partial }));
     };
     let mut trace = Trace {
         trace_id: id.to_string(),
@@ -65,7 +72,7 @@ pub fn find(
         None => None,
     };
     trace.partial = trace.reason.is_some();
-    Ok(Some(trace))
+    Ok(Ok(trace))
 }
 
 // A span whose end lies before its start ends where it starts.

@@ -7,3 +7,14 @@ mod grammar;
 mod naive;
 mod oracle;
 mod world;
+
+// Written for libFuzzer, replayed here.
+#[path = "../../../tests/fuzz/src/search.rs"]
+mod fuzzed;
+#[path = "../../../tests/fuzz/src/replay.rs"]
+mod replay;
+
+#[test]
+fn nothing_that_was_fuzzed_is_a_defect_again() {
+    replay::replay(&fuzzed::TARGETS);
+}

@@ -20,14 +20,16 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The processes, callers first.
 pub struct Children {
     fault: Option<Fault>,
+    // What each has to show to the server.
+    token: Option<String>,
     running: Vec<(ServiceName, Child)>,
     first_order: Option<oneshot::Receiver<String>>,
 }
 
 impl Children {
-    /// None is running yet; the one that `fault` is for will break.
-    pub fn new(fault: Option<Fault>) -> Self {
-        Self { fault, running: Vec::new(), first_order: None }
+    /// None is running yet; the one that `fault` is for will break. Each shows the server `token`.
+    pub fn new(fault: Option<Fault>, token: Option<String>) -> Self {
+        Self { fault, token, running: Vec::new(), first_order: None }
     }
 
     /// Starts payments, orders and gateway, each with the address of the one it calls.
@@ -83,7 +85,12 @@ impl Children {
 
     async fn spawn(&mut self, config: &ServiceConfig) -> anyhow::Result<SocketAddr> {
         let program = std::env::current_exe().context("cannot find this program")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(token) = &self.token {
+            // Unlike arguments, an environment is nobody else's to read.
+            command.env("OTEL_EXPORTER_OTLP_HEADERS", authorization(token));
+        }
+        let mut child = command
             .arg("shop-service")
             .args(config.to_args())
             .stdin(Stdio::piped())
@@ -106,6 +113,15 @@ impl Children {
     }
 }
 
+// The variable's values are percent-encoded.
+fn authorization(token: &str) -> String {
+    let encoded = token.bytes().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    format!("authorization=Bearer%20{}", encoded.collect::<String>())
+}
+
 async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<SocketAddr> {
     while let Some(line) = lines.next_line().await? {
         if let Some(address) = line.strip_prefix("listening on ") {
@@ -125,5 +141,15 @@ async fn listen(mut lines: Lines<BufReader<ChildStdout>>, first_order: oneshot::
             // Nobody may be waiting any more: the demo is being stopped.
             let _ = tell.send(id.to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_any_characters_fits_the_variable() {
+        assert_eq!(authorization("aZ09-_,=%"), "authorization=Bearer%20aZ09%2D%5F%2C%3D%25");
     }
 }

@@ -128,6 +128,11 @@ impl SimDisk {
         self.state().capacity = bytes;
     }
 
+    /// Bytes of all files together.
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
     /// How many operations there have been, failed ones among them.
     pub fn operations(&self) -> u64 {
         self.state().operations
@@ -239,12 +244,16 @@ impl State {
         }
     }
 
-    fn free(&self) -> u64 {
-        let used = self.names.values().filter_map(|node| match node {
+    fn used(&self) -> u64 {
+        let of_files = self.names.values().filter_map(|node| match node {
             Node::File(inode) => Some(self.inodes[*inode].bytes.len() as u64),
             Node::Folder => None,
         });
-        self.capacity.saturating_sub(used.sum())
+        of_files.sum()
+    }
+
+    fn free(&self) -> u64 {
+        self.capacity.saturating_sub(self.used())
     }
 
     fn append(&mut self, path: &Path, inode: usize, bytes: &[u8]) -> io::Result<()> {
@@ -375,7 +384,11 @@ impl Disk for SimDisk {
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
-        Ok(self.begin(Operation::FreeSpace, path)?.free())
+        let state = self.begin(Operation::FreeSpace, path)?;
+        if !state.names.contains_key(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(state.free())
     }
 }
 

@@ -17,7 +17,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::{INDEX_FILE, Part, ROWS_FILE, SERIES_FILE};
+use super::sums::{Checked, Sums};
+use super::{INDEX_FILE, META_FILE, Part, ROWS_FILE, SERIES_FILE, SUMS_FILE};
 use crate::disk::{Disk, ReadFile, read_file};
 use crate::schema::column;
 use crate::text::Index;
@@ -25,6 +26,8 @@ use crate::{Projection, StoreError};
 
 /// Bytes read ahead where Parquet asks for no certain number.
 const READ_BYTES: usize = 16 << 10;
+/// Bytes read at a time to compare a file with its checksum.
+const VERIFY_BYTES: usize = 1 << 20;
 
 // What stays in memory of a part's rows: the footer and the places of the pages.
 pub(super) type Footer = ArrowReaderMetadata;
@@ -39,6 +42,7 @@ impl Part {
     ) -> Result<RecordBatch, StoreError> {
         let file = self.open_file(ROWS_FILE)?;
         let footer = self.footer(&file)?;
+        let footer = footer.as_ref();
         let damaged = |error| self.damaged(ROWS_FILE, error);
         let first = granule as u64 * self.meta.granule_rows;
         let (group, group_first, group_rows) =
@@ -55,6 +59,12 @@ impl Part {
             .map_err(damaged)?;
         let schema = reader.schema();
         whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))
+    }
+
+    /// All rows of a granule.
+    pub(crate) fn read_granule(&self, granule: usize, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        let rows = self.meta.granules.get(granule).map_or(0, |meta| meta.rows);
+        self.read(granule, std::slice::from_ref(&(0..rows)), projection)
     }
 
     /// The series table of a part of points. Shared by all who hold it at a time, and read again when nobody does: parts
@@ -81,20 +91,20 @@ impl Part {
     }
 
     /// The part's index; `None` if it has none, or one that cannot be trusted: then nothing is left out of a search.
-    pub(crate) fn index(&self) -> Option<&Index> {
-        self.index.get_or_init(|| self.open_index()).as_ref()
+    pub(crate) fn index(&self) -> Arc<Option<Index>> {
+        let made = self.opened.indexes.get(self.name.number, || {
+            let index = self.open_index();
+            let bytes = index.as_ref().map_or(0, Index::memory_bytes);
+            Ok::<_, std::convert::Infallible>((index, bytes + size_of::<Index>()))
+        });
+        made.unwrap_or_else(|never| match never {})
     }
 
     fn open_index(&self) -> Option<Index> {
-        if !self.meta.files.contains_key(INDEX_FILE) {
-            return None;
-        }
-        let path = self.path(INDEX_FILE);
-        let opened = match self.disk.open(&path) {
-            Ok(file) => {
-                let file = OnDemand { disk: Arc::clone(&self.disk), path, len: file.len() };
-                Index::open(Arc::new(file)).map_err(|error| error.to_string())
-            }
+        let len = self.meta.files.get(INDEX_FILE)?.bytes;
+        let file = Arc::new(OnDemand { disk: Arc::clone(&self.disk), path: self.path(INDEX_FILE), len });
+        let opened = match self.checked(file, INDEX_FILE) {
+            Ok(file) => Index::open(file).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         match opened {
@@ -106,44 +116,136 @@ impl Part {
 
     fn no_index(&self, reason: &str) -> Option<Index> {
         let path = self.path(INDEX_FILE);
+        self.opened.suspect(self.name.number);
         tracing::warn!(path = %path.display(), reason, "searches read every row of a part, because its index is of no use");
         None
     }
 
-    /// Reads every file whole and compares it with its checksum.
+    /// Reads every file and compares it with its checksum.
     pub fn verify(&self) -> Result<(), StoreError> {
-        for (name, expected) in &self.meta.files {
-            let path = self.path(name);
-            let bytes = read_file(self.disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
-            if bytes.len() as u64 != expected.bytes || crc32fast::hash(&bytes) != expected.crc32 {
-                let what = "its checksum is wrong: restore the file, or remove the part's directory".to_owned();
-                return Err(StoreError::Damaged { path, what });
-            }
+        self.meta.files.keys().try_for_each(|name| self.verify_file(name))
+    }
+
+    /// Reads a file and compares it with its checksum, a piece at a time.
+    pub(crate) fn verify_file(&self, name: &str) -> Result<(), StoreError> {
+        let Some(expected) = self.meta.files.get(name) else { return Ok(()) };
+        let path = self.path(name);
+        let file = self.open_raw(name)?;
+        let mut crc = crc32fast::Hasher::new();
+        let mut piece = vec![0; VERIFY_BYTES];
+        let mut offset = 0;
+        while offset < file.len() && file.len() == expected.bytes {
+            let len = usize::try_from(file.len() - offset).map_or(VERIFY_BYTES, |left| left.min(VERIFY_BYTES));
+            file.read_at(offset, &mut piece[..len]).map_err(StoreError::disk("read", &path))?;
+            crc.update(&piece[..len]);
+            offset += len as u64;
+        }
+        if file.len() != expected.bytes || crc.finalize() != expected.crc32 {
+            return Err(StoreError::Damaged { path, what: "its checksum is wrong".to_owned() });
         }
         Ok(())
     }
 
-    fn footer(&self, file: &PartFile) -> Result<&Footer, StoreError> {
-        if let Some(footer) = self.footer.get() {
-            return Ok(footer);
+    /// Compares `meta.json` with what was read of it.
+    pub(crate) fn verify_meta(&self) -> Result<(), StoreError> {
+        let path = self.path(META_FILE);
+        let damaged = |what: &str| StoreError::Damaged { path: path.clone(), what: what.to_owned() };
+        match read_file(self.disk.as_ref(), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged("it is missing")),
+            Err(error) => Err(StoreError::disk("read", &path)(error)),
+            Ok(bytes) if crc32fast::hash(&bytes) != self.meta_crc32 => Err(damaged("its checksum is wrong")),
+            Ok(_) => Ok(()),
         }
-        let options = ArrowReaderOptions::new()
-            .with_offset_index_policy(PageIndexPolicy::Optional)
-            .with_column_index_policy(PageIndexPolicy::Skip);
-        let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
-        Ok(self.footer.get_or_init(|| footer))
+    }
+
+    fn footer(&self, file: &PartFile) -> Result<Arc<Footer>, StoreError> {
+        self.opened.footers.get(self.name.number, || {
+            let options = ArrowReaderOptions::new()
+                .with_offset_index_policy(PageIndexPolicy::Optional)
+                .with_column_index_policy(PageIndexPolicy::Skip);
+            let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.damaged(ROWS_FILE, error))?;
+            let bytes = footer.metadata().memory_size();
+            Ok((footer, bytes))
+        })
+    }
+
+    /// The columns of its rows, and of each how many values it has, where the file says so.
+    pub(crate) fn columns(&self) -> Result<Vec<(FieldRef, Option<u64>)>, StoreError> {
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let metadata = footer.metadata();
+        // Of a column that is no group of others: the one leaf of that name.
+        let values = |name: &str| -> Option<u64> {
+            let leaves = metadata.file_metadata().schema_descr().columns();
+            let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name])?;
+            let nulls = metadata.row_groups().iter().map(|group| group.column(leaf).statistics()?.null_count_opt());
+            Some(self.meta.rows.saturating_sub(nulls.sum::<Option<u64>>()?))
+        };
+        Ok(footer.schema().fields().iter().map(|field| (Arc::clone(field), values(field.name()))).collect())
     }
 
     /// The file of [`Part::index`], open.
-    pub(crate) fn open_index_file(&self) -> io::Result<Arc<dyn ReadFile>> {
-        self.disk.open(&self.path(INDEX_FILE))
+    pub(crate) fn open_index_file(&self) -> Result<Arc<dyn ReadFile>, StoreError> {
+        self.checked(self.open_raw(INDEX_FILE)?, INDEX_FILE)
     }
 
-    fn open_file(&self, name: &str) -> Result<PartFile, StoreError> {
+    /// An error of the index while it was asked: if it is no whim of the disk, somebody should look.
+    pub(crate) fn index_failed(&self, error: &io::Error) {
+        if is_damage(error.kind()) {
+            self.opened.suspect(self.name.number);
+        }
+    }
+
+    fn open_file(&self, name: &'static str) -> Result<PartFile, StoreError> {
+        let file = self.open_raw(name).inspect_err(|error| self.note(error))?;
+        Ok(PartFile(self.checked(file, name).inspect_err(|error| self.note(error))?))
+    }
+
+    fn open_raw(&self, name: &str) -> Result<Arc<dyn ReadFile>, StoreError> {
         let path = self.path(name);
         match self.disk.open(&path) {
-            Ok(file) => Ok(PartFile(file)),
-            Err(source) => Err(StoreError::Disk { operation: "open", path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Damaged { path, what: "it is missing".to_owned() })
+            }
+            opened => opened.map_err(StoreError::disk("open", &path)),
+        }
+    }
+
+    // The same file, compared with its checksums as it is read.
+    fn checked(&self, file: Arc<dyn ReadFile>, name: &'static str) -> Result<Arc<dyn ReadFile>, StoreError> {
+        let expected = self.meta.files.get(name).map_or(0, |meta| meta.bytes);
+        if file.len() != expected {
+            let what = format!("it has {} bytes instead of {expected}", file.len());
+            return Err(StoreError::Damaged { path: self.path(name), what });
+        }
+        if !self.has_sums() {
+            return Ok(file);
+        }
+        let sums = self.opened.sums.get(self.name.number, || {
+            let sums = self.read_sums()?;
+            let bytes = sums.memory_bytes();
+            Ok::<_, StoreError>((sums, bytes))
+        })?;
+        Ok(Arc::new(Checked::new(file, sums, name)))
+    }
+
+    /// Whether what is read of it is compared with checksums.
+    pub(crate) fn has_sums(&self) -> bool {
+        self.meta.files.contains_key(SUMS_FILE)
+    }
+
+    fn read_sums(&self) -> Result<Sums, StoreError> {
+        let path = self.path(SUMS_FILE);
+        self.verify_file(SUMS_FILE)?;
+        let bytes = read_file(self.disk.as_ref(), &path).map_err(StoreError::disk("read", &path))?;
+        let files = self.meta.files.iter().filter(|(name, _)| *name != SUMS_FILE);
+        let damaged = || StoreError::Damaged { path: path.clone(), what: "it is of other files".to_owned() };
+        Sums::from_bytes(&bytes, files).ok_or_else(damaged)
+    }
+
+    // Damage that a reader meets is looked into by housekeeping.
+    fn note(&self, error: &StoreError) {
+        if matches!(error, StoreError::Damaged { .. }) {
+            self.opened.suspect(self.name.number);
         }
     }
 
@@ -154,14 +256,24 @@ impl Part {
     // An error of the disk comes back out of Parquet's; any other means that the file is not what was written.
     fn damaged(&self, name: &str, error: ParquetError) -> StoreError {
         let path = self.path(name);
-        match error {
-            ParquetError::External(source) if source.is::<io::Error>() => match source.downcast::<io::Error>() {
-                Ok(source) => StoreError::Disk { operation: "read", path, source: *source },
+        let error = match error {
+            ParquetError::External(source) => match source.downcast::<io::Error>() {
+                Ok(source) if !is_damage(source.kind()) => {
+                    StoreError::Disk { operation: "read", path, source: *source }
+                }
+                Ok(source) => StoreError::Damaged { path, what: source.to_string() },
                 Err(other) => StoreError::Damaged { path, what: other.to_string() },
             },
-            error => StoreError::Damaged { path, what: format!("{error}; restore it, or remove the part's directory") },
-        }
+            error => StoreError::Damaged { path, what: error.to_string() },
+        };
+        self.note(&error);
+        error
     }
+}
+
+// Whether such an error tells of the file rather than of the disk.
+fn is_damage(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 /// Rows of points with the columns of their series beside theirs.

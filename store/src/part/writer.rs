@@ -1,10 +1,11 @@
-//! Writes a part: its Parquet files, its index, its meta, all durable when it returns. Called by the flush.
+//! Writes a part: its Parquet files, its index, its meta, all durable when it returns. Called by the flush, and granule by granule
+//! by a merge.
 //!
 //! A part that was cut short by an error or a crash is listed nowhere, and removed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{AsArray as _, RecordBatch, UInt32Array};
@@ -18,7 +19,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::meta::{FORMAT, FileMeta, GranuleMeta, Meta};
-use super::{INDEX_FILE, META_FILE, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE};
+use super::sums::{Builder, Sums};
+use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE};
 use crate::disk::{AppendFile, Disk};
 use crate::schema::{Table, column};
 use crate::text::IndexBuilder;
@@ -26,6 +28,15 @@ use crate::{StoreError, limits};
 
 /// Bytes gathered before they are handed to the disk.
 const WRITE_BYTES: usize = 256 << 10;
+
+/// Where parts are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) data_directory: &'a Path,
+    /// Remembers what is open of the new part.
+    pub(crate) opened: &'a Arc<Opened>,
+}
 
 /// What a part is made of.
 pub(crate) struct Contents<'a> {
@@ -40,14 +51,97 @@ pub(crate) struct Contents<'a> {
 }
 
 /// Writes a part and opens it. After an error nothing is left of it, unless the disk refuses that too.
-pub(crate) fn write(
-    disk: &Arc<dyn Disk>,
-    data_directory: &Path,
+pub(crate) fn write(place: &Place<'_>, name: PartName, contents: &Contents<'_>) -> Result<Arc<Part>, StoreError> {
+    let mut writer = PartWriter::begin(place, name, contents.rows.schema())?;
+    for order in contents.order.chunks(limits::GRANULE_ROWS) {
+        // A granule is copied out at a time: a sorted copy of everything would double what the flush holds.
+        let granule = take_record_batch(contents.rows, &UInt32Array::from(order.to_vec()));
+        writer.add(&granule.map_err(|source| StoreError::Columns { operation: "sort rows", source })?)?;
+    }
+    writer.finish(contents.sorted_by, contents.series)
+}
+
+/// A part under construction. Dropped before it is finished, nothing is left of it.
+pub(crate) struct PartWriter {
+    files: Unfinished,
+    rows: ParquetFile,
+    granules: Vec<GranuleMeta>,
+    index: Option<Index>,
+}
+
+struct Unfinished {
+    disk: Arc<dyn Disk>,
+    opened: Arc<Opened>,
+    data_directory: PathBuf,
     name: PartName,
-    contents: &Contents<'_>,
-) -> Result<Arc<Part>, StoreError> {
-    let directory = name.directory(data_directory);
-    write_files(disk, data_directory, name, contents).inspect_err(|_| discard(disk.as_ref(), &directory))
+    directory: PathBuf,
+    is_finished: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            discard(self.disk.as_ref(), &self.directory);
+        }
+    }
+}
+
+impl PartWriter {
+    /// Begins a part whose rows have these columns.
+    pub(crate) fn begin(place: &Place<'_>, name: PartName, schema: SchemaRef) -> Result<PartWriter, StoreError> {
+        let directory = name.directory(place.data_directory);
+        make_empty(place.disk.as_ref(), &directory)?;
+        // Points are found by their series, whose table is small; there is nothing in them that words would narrow.
+        let index = (name.table != Table::Points).then(Index::new);
+        let files = Unfinished {
+            disk: Arc::clone(place.disk),
+            opened: Arc::clone(place.opened),
+            data_directory: place.data_directory.to_path_buf(),
+            name,
+            directory,
+            is_finished: false,
+        };
+        let rows = ParquetFile::create(files.disk.as_ref(), files.directory.join(ROWS_FILE), schema)?;
+        Ok(PartWriter { files, rows, granules: Vec::new(), index })
+    }
+
+    /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one.
+    pub(crate) fn add(&mut self, granule: &RecordBatch) -> Result<(), StoreError> {
+        self.rows.write(granule)?;
+        self.granules.push(granule_meta(granule));
+        if let Some(index) = &mut self.index {
+            index.add(granule);
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable and opens the part. Of points: `series` are those that the rows name, by ascending `series_id`.
+    pub(crate) fn finish(self, sorted_by: &[&str], series: Option<&RecordBatch>) -> Result<Arc<Part>, StoreError> {
+        let PartWriter { files: mut unfinished, rows, granules, index } = self;
+        let (disk, directory) = (Arc::clone(&unfinished.disk), unfinished.directory.clone());
+        let mut written = vec![(ROWS_FILE, rows.finish()?)];
+        if let Some(series) = series {
+            let mut writer = ParquetFile::create(disk.as_ref(), directory.join(SERIES_FILE), series.schema())?;
+            writer.write(series)?;
+            written.push((SERIES_FILE, writer.finish()?));
+        }
+        if let Some(bytes) = index.and_then(Index::finish) {
+            written.push((INDEX_FILE, write_whole(disk.as_ref(), &directory.join(INDEX_FILE), &bytes)?));
+        }
+        let mut files: BTreeMap<String, FileMeta> =
+            written.iter().map(|(name, file)| ((*name).to_owned(), file.meta)).collect();
+        let sums = written.into_iter().map(|(name, file)| (name.to_owned(), file.sums)).collect();
+        let sums = write_whole(disk.as_ref(), &directory.join(SUMS_FILE), &Sums::new(sums).to_bytes())?;
+        files.insert(SUMS_FILE.to_owned(), sums.meta);
+        let meta = summary(sorted_by, granules, files);
+        let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
+        write_whole(disk.as_ref(), &directory.join(META_FILE), &json)?;
+        sync_up(disk.as_ref(), &unfinished.data_directory, &directory)?;
+        let (name, crc32) = (unfinished.name.clone(), Some(crc32fast::hash(&json)));
+        let part = Part::open(&disk, &unfinished.data_directory, name, crc32, &unfinished.opened)?;
+        unfinished.is_finished = true;
+        Ok(part)
+    }
 }
 
 /// Removes a part that nobody refers to. A failed flush is tried again with new names: on a full disk, what it leaves behind
@@ -59,35 +153,6 @@ pub(crate) fn discard(disk: &dyn Disk, directory: &Path) {
         }
         _ => {}
     }
-}
-
-fn write_files(
-    disk: &Arc<dyn Disk>,
-    data_directory: &Path,
-    name: PartName,
-    contents: &Contents<'_>,
-) -> Result<Arc<Part>, StoreError> {
-    let directory = name.directory(data_directory);
-    make_empty(disk.as_ref(), &directory)?;
-    let mut files = BTreeMap::new();
-    // Points are found by their series, whose table is small; there is nothing in them that words would narrow.
-    let mut index = (name.table != Table::Points).then(Index::new);
-    let (rows_file, granules) = write_rows(disk.as_ref(), &directory.join(ROWS_FILE), contents, index.as_mut())?;
-    files.insert(ROWS_FILE.to_owned(), rows_file);
-    if let Some(series) = contents.series {
-        let path = directory.join(SERIES_FILE);
-        let mut writer = ParquetFile::create(disk.as_ref(), &path, series.schema())?;
-        writer.write(series)?;
-        files.insert(SERIES_FILE.to_owned(), writer.finish()?);
-    }
-    if let Some(bytes) = index.and_then(Index::finish) {
-        files.insert(INDEX_FILE.to_owned(), write_whole(disk.as_ref(), &directory.join(INDEX_FILE), &bytes)?);
-    }
-    let meta = summary(contents, granules, files);
-    let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
-    write_whole(disk.as_ref(), &directory.join(META_FILE), &json)?;
-    sync_up(disk.as_ref(), data_directory, &directory)?;
-    Part::open(disk, data_directory, name)
 }
 
 fn make_empty(disk: &dyn Disk, directory: &Path) -> Result<(), StoreError> {
@@ -109,27 +174,6 @@ fn sync_up(disk: &dyn Disk, data_directory: &Path, directory: &Path) -> Result<(
     Ok(())
 }
 
-fn write_rows(
-    disk: &dyn Disk,
-    path: &Path,
-    contents: &Contents<'_>,
-    mut index: Option<&mut Index>,
-) -> Result<(FileMeta, Vec<GranuleMeta>), StoreError> {
-    let mut writer = ParquetFile::create(disk, path, contents.rows.schema())?;
-    let mut granules = Vec::with_capacity(contents.order.len().div_ceil(limits::GRANULE_ROWS));
-    for order in contents.order.chunks(limits::GRANULE_ROWS) {
-        // A granule is copied out at a time: a sorted copy of everything would double what the flush holds.
-        let granule = take_record_batch(contents.rows, &UInt32Array::from(order.to_vec()));
-        let granule = granule.map_err(|source| StoreError::Columns { operation: "sort rows", source })?;
-        writer.write(&granule)?;
-        granules.push(granule_meta(&granule));
-        if let Some(index) = &mut index {
-            index.add(&granule);
-        }
-    }
-    Ok((writer.finish()?, granules))
-}
-
 fn granule_meta(rows: &RecordBatch) -> GranuleMeta {
     let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>();
     let seqs = rows[column::INGEST_SEQ].as_primitive::<UInt64Type>();
@@ -146,15 +190,15 @@ fn granule_meta(rows: &RecordBatch) -> GranuleMeta {
     }
 }
 
-fn summary(contents: &Contents<'_>, granules: Vec<GranuleMeta>, files: BTreeMap<String, FileMeta>) -> Meta {
+fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<String, FileMeta>) -> Meta {
     Meta {
         format: FORMAT,
-        rows: contents.order.len() as u64,
+        rows: granules.iter().map(|granule| u64::from(granule.rows)).sum(),
         time_min: granules.iter().map(|granule| granule.time_min).min().unwrap_or(0),
         time_max: granules.iter().map(|granule| granule.time_max).max().unwrap_or(0),
         seq_min: granules.iter().map(|granule| granule.seq_min).min().unwrap_or(0),
         seq_max: granules.iter().map(|granule| granule.seq_max).max().unwrap_or(0),
-        sorted_by: contents.sorted_by.iter().map(|name| (*name).to_owned()).collect(),
+        sorted_by: sorted_by.iter().map(|name| (*name).to_owned()).collect(),
         granule_rows: limits::GRANULE_ROWS as u64,
         granules,
         files,
@@ -191,30 +235,30 @@ impl Index {
 }
 
 // A Parquet file under construction.
-struct ParquetFile<'a> {
-    path: &'a Path,
+struct ParquetFile {
+    path: PathBuf,
     writer: ArrowWriter<Sink>,
 }
 
-impl<'a> ParquetFile<'a> {
-    fn create(disk: &dyn Disk, path: &'a Path, schema: SchemaRef) -> Result<Self, StoreError> {
-        let sink = Sink::create(disk, path)?;
+impl ParquetFile {
+    fn create(disk: &dyn Disk, path: PathBuf, schema: SchemaRef) -> Result<Self, StoreError> {
+        let sink = Sink::create(disk, &path)?;
         let properties = properties(&schema);
-        let writer = ArrowWriter::try_new(sink, schema, Some(properties)).map_err(parquet_failed(path))?;
+        let writer = ArrowWriter::try_new(sink, schema, Some(properties)).map_err(parquet_failed(&path))?;
         Ok(Self { path, writer })
     }
 
     fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
-        self.writer.write(rows).map_err(parquet_failed(self.path))
+        self.writer.write(rows).map_err(parquet_failed(&self.path))
     }
 
-    fn finish(self) -> Result<FileMeta, StoreError> {
-        let sink = self.writer.into_inner().map_err(parquet_failed(self.path))?;
-        sink.finish().map_err(StoreError::disk("sync", self.path))
+    fn finish(self) -> Result<Written, StoreError> {
+        let sink = self.writer.into_inner().map_err(parquet_failed(&self.path))?;
+        sink.finish().map_err(StoreError::disk("sync", &self.path))
     }
 }
 
-fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<FileMeta, StoreError> {
+fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<Written, StoreError> {
     let mut sink = Sink::create(disk, path)?;
     sink.write_all(bytes).map_err(StoreError::disk("write", path))?;
     sink.finish().map_err(StoreError::disk("sync", path))
@@ -225,19 +269,28 @@ struct Sink {
     file: Box<dyn AppendFile>,
     buffer: Vec<u8>,
     crc: crc32fast::Hasher,
+    sums: Builder,
     bytes: u64,
+}
+
+// What is known of a file that is written.
+struct Written {
+    meta: FileMeta,
+    sums: Vec<u32>,
 }
 
 impl Sink {
     fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
         let file = disk.create(path).map_err(StoreError::disk("create", path))?;
-        Ok(Self { file, buffer: Vec::with_capacity(WRITE_BYTES), crc: crc32fast::Hasher::new(), bytes: 0 })
+        let (buffer, sums) = (Vec::with_capacity(WRITE_BYTES), Builder::default());
+        Ok(Self { file, buffer, crc: crc32fast::Hasher::new(), sums, bytes: 0 })
     }
 
-    fn finish(mut self) -> io::Result<FileMeta> {
+    fn finish(mut self) -> io::Result<Written> {
         self.flush()?;
         self.file.sync()?;
-        Ok(FileMeta { bytes: self.bytes, crc32: self.crc.finalize() })
+        let meta = FileMeta { bytes: self.bytes, crc32: self.crc.finalize() };
+        Ok(Written { meta, sums: self.sums.finish() })
     }
 }
 
@@ -247,6 +300,7 @@ impl Write for Sink {
             self.flush()?;
         }
         self.crc.update(bytes);
+        self.sums.update(bytes);
         self.bytes += bytes.len() as u64;
         if bytes.len() >= WRITE_BYTES {
             self.file.append(bytes)?;

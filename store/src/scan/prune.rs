@@ -46,17 +46,21 @@ pub(crate) fn pruned(part: &Arc<Part>, range: TimeRange, seqs: (u64, u64), narro
         series: Arc::clone(&series),
     });
     // The last blocks of a short granule may be selected by the filter alone, and hold nothing.
-    granules
-        .filter(|granule| !granule.ranges().is_empty())
-        .map(|granule| Granule { source: Source::Part(granule) })
-        .collect()
+    granules.filter(|granule| !granule.ranges().is_empty()).map(|granule| Granule::of(Source::Part(granule))).collect()
 }
 
 fn narrowed(part: &Part, narrow: &Narrow, wanted: &[bool]) -> Vec<u8> {
-    let Some(index) = part.index() else { return vec![ALL; wanted.len()] };
-    let found = part.open_index_file().and_then(|file| masks(index, file.as_ref(), narrow, wanted));
+    let index = part.index();
+    let Some(index) = index.as_ref() else { return vec![ALL; wanted.len()] };
+    let found = match part.open_index_file() {
+        Ok(file) => masks(index, file.as_ref(), narrow, wanted).map_err(|error| {
+            part.index_failed(&error);
+            error.to_string()
+        }),
+        Err(error) => Err(error.to_string()),
+    };
     found.unwrap_or_else(|error| {
-        tracing::warn!(part = %part.name(), %error, "the index of a part cannot be read, and every row is");
+        tracing::warn!(part = %part.name(), error, "the index of a part cannot be read, and every row is");
         vec![ALL; wanted.len()]
     })
 }

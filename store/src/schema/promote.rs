@@ -1,15 +1,15 @@
 //! Joins batches of one table whose attribute columns differ into one, choosing which attributes have a column of their own.
-//! Called by the flush; a merge of parts will choose again.
+//! Called by the flush; a merge of parts chooses again.
 //!
 //! Each key gets the type that most of its values have, and the [`limits::ATTRIBUTE_COLUMNS_MAX`] keys with the most such
 //! values get columns. Everything else goes to the overflow maps. Nothing is lost: a value is in its column or in the map.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, RecordBatch, StringArray, new_null_array};
-use arrow::compute::concat;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use model::attributes::AttributeValue;
 
@@ -19,25 +19,126 @@ use crate::limits;
 
 /// All rows of the batches, in their order.
 pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
-    let promoted = promoted(batches);
-    let mut columns: Vec<(FieldRef, ArrayRef)> = Vec::new();
-    for field in fixed_fields(batches) {
-        let arrays: Vec<ArrayRef> = batches.iter().map(|batch| fixed_array(batch, &field)).collect();
-        columns.push((Arc::clone(&field), concat_all(&arrays)?));
-    }
-    let layouts: Vec<Layout<'_>> = batches.iter().map(|batch| Layout::of(batch, &promoted)).collect();
-    for (name, data_type) in &promoted {
-        let arrays: Vec<ArrayRef> = layouts.iter().map(|layout| layout.promoted_array(name, data_type)).collect();
-        columns.push((Arc::new(Field::new(*name, data_type.clone(), true)), concat_all(&arrays)?));
-    }
-    for name in [column::OVERFLOW, column::ENVELOPE_OVERFLOW] {
-        if batches.iter().any(|batch| batch.column_by_name(name).is_some()) {
-            let arrays: Vec<ArrayRef> = layouts.iter().map(|layout| layout.overflow_array(name)).collect();
-            columns.push((Arc::new(Field::new(name, map_type(), true)), concat_all(&arrays)?));
+    let mut census = Census::default();
+    for batch in batches {
+        census.add_fields(batch.schema_ref());
+        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            census.add_column(field.name(), field.data_type(), (array.len() - array.null_count()) as u64);
+            if is_overflow(field.name()) {
+                census.add_overflow(array);
+            }
         }
     }
-    let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+    let shape = census.shape();
+    let shaped = batches.iter().map(|batch| shape.apply(batch)).collect::<Result<Vec<_>, _>>()?;
+    concat_batches(&shape.schema, &shaped)
+}
+
+/// Counts the values of attributes, to choose which of them get a column.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    fixed: Vec<FieldRef>,
+    known: HashSet<String>,
+    maps: BTreeSet<&'static str>,
+    values: HashMap<String, Vec<(DataType, u64)>>,
+}
+
+impl Census {
+    /// Notes which columns there are.
+    pub(crate) fn add_fields(&mut self, schema: &Schema) {
+        for field in schema.fields() {
+            let name = field.name().as_str();
+            if is_overflow(name) {
+                self.maps.insert(if name == column::OVERFLOW { column::OVERFLOW } else { column::ENVELOPE_OVERFLOW });
+            } else if !is_attribute(name) && self.known.insert(name.to_owned()) {
+                self.fixed.push(Arc::clone(field));
+            }
+        }
+    }
+
+    /// Counts so many values of a column. Others than attributes' do not count.
+    pub(crate) fn add_column(&mut self, name: &str, data_type: &DataType, values: u64) {
+        if is_attribute(name) {
+            self.count(name, data_type, values);
+        }
+    }
+
+    /// Counts what is in a map of attributes without columns.
+    pub(crate) fn add_overflow(&mut self, maps: &ArrayRef) {
+        for (_, key, json) in map_entries(maps) {
+            if let Some(data_type) = json_type(json).filter(|_| is_attribute(key)) {
+                self.count(key, &data_type, 1);
+            }
+        }
+    }
+
+    fn count(&mut self, name: &str, data_type: &DataType, values: u64) {
+        if !self.values.contains_key(name) {
+            if self.values.len() >= limits::COUNTED_KEYS_MAX {
+                return;
+            }
+            self.values.insert(name.to_owned(), Vec::new());
+        }
+        let Some(types) = self.values.get_mut(name) else { return };
+        match types.iter_mut().find(|(known, _)| known == data_type) {
+            Some((_, known)) => *known += values,
+            None => types.push((data_type.clone(), values)),
+        }
+    }
+
+    /// The choice.
+    pub(crate) fn shape(self) -> Shape {
+        let mut best: Vec<(u64, String, DataType)> = Vec::with_capacity(self.values.len());
+        for (name, types) in self.values {
+            // Of types with equal counts the first one seen, as within a batch.
+            if let Some((data_type, values)) = types.into_iter().rev().max_by_key(|(_, values)| *values) {
+                best.push((values, name, data_type));
+            }
+        }
+        best.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        best.truncate(limits::ATTRIBUTE_COLUMNS_MAX);
+        let promoted: BTreeMap<String, DataType> =
+            best.into_iter().filter(|(values, ..)| *values > 0).map(|(_, name, data_type)| (name, data_type)).collect();
+        let attributes = promoted.iter().map(|(name, data_type)| Arc::new(Field::new(name, data_type.clone(), true)));
+        let maps = self.maps.iter().map(|name| Arc::new(Field::new(*name, map_type(), true)));
+        let fields: Vec<FieldRef> = self.fixed.iter().cloned().chain(attributes).chain(maps).collect();
+        Shape { schema: Arc::new(Schema::new(fields)), promoted }
+    }
+}
+
+/// Which columns joined rows have.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    schema: SchemaRef,
+    promoted: BTreeMap<String, DataType>,
+}
+
+impl Shape {
+    /// The columns, in their order.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The same rows in these columns.
+    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let layout = Layout::of(batch, &self.promoted);
+        let arrays = self.schema.fields().iter().map(|field| {
+            let name = field.name().as_str();
+            if is_overflow(name) {
+                layout.overflow_array(name)
+            } else if is_attribute(name) {
+                layout.promoted_array(name, field.data_type())
+            } else {
+                fixed_array(batch, field)
+            }
+        });
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays.collect())
+    }
+}
+
+/// Whether a column is one of the maps of attributes that have no column.
+pub(crate) fn is_overflow(name: &str) -> bool {
+    name == column::OVERFLOW || name == column::ENVELOPE_OVERFLOW
 }
 
 /// Whether a column, or a key of the overflow maps, is an attribute's.
@@ -50,66 +151,9 @@ fn overflow_of(name: &str) -> &'static str {
     if name.starts_with(column::ATTR_PREFIX) { column::OVERFLOW } else { column::ENVELOPE_OVERFLOW }
 }
 
-fn concat_all(arrays: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
-    let arrays: Vec<&dyn arrow::array::Array> = arrays.iter().map(AsRef::as_ref).collect();
-    concat(&arrays)
-}
-
-fn fixed_fields(batches: &[RecordBatch]) -> Vec<FieldRef> {
-    let mut known: HashSet<&str> = HashSet::new();
-    let mut fields = Vec::new();
-    for batch in batches {
-        for field in batch.schema_ref().fields() {
-            let name = field.name().as_str();
-            let is_map = name == column::OVERFLOW || name == column::ENVELOPE_OVERFLOW;
-            if !is_map && !is_attribute(name) && known.insert(name) {
-                fields.push(Arc::clone(field));
-            }
-        }
-    }
-    fields
-}
-
 fn fixed_array(batch: &RecordBatch, field: &Field) -> ArrayRef {
     let array = batch.column_by_name(field.name()).cloned();
     array.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
-}
-
-// The attributes that get columns, with their types, by name.
-fn promoted(batches: &[RecordBatch]) -> BTreeMap<&str, DataType> {
-    let mut counts: HashMap<&str, Vec<(DataType, usize)>> = HashMap::new();
-    for batch in batches {
-        for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            if is_attribute(field.name()) {
-                count(&mut counts, field.name(), field.data_type().clone(), array.len() - array.null_count());
-            }
-        }
-        for name in [column::OVERFLOW, column::ENVELOPE_OVERFLOW] {
-            for (_, key, json) in batch.column_by_name(name).into_iter().flat_map(map_entries) {
-                if let Some(data_type) = json_type(json).filter(|_| is_attribute(key)) {
-                    count(&mut counts, key, data_type, 1);
-                }
-            }
-        }
-    }
-    let mut best: Vec<(usize, &str, DataType)> = Vec::with_capacity(counts.len());
-    for (name, types) in counts {
-        // Of types with equal counts the first one seen, as within a batch.
-        if let Some((data_type, values)) = types.into_iter().rev().max_by_key(|(_, values)| *values) {
-            best.push((values, name, data_type));
-        }
-    }
-    best.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    best.truncate(limits::ATTRIBUTE_COLUMNS_MAX);
-    best.into_iter().filter(|(values, ..)| *values > 0).map(|(_, name, data_type)| (name, data_type)).collect()
-}
-
-fn count<'a>(counts: &mut HashMap<&'a str, Vec<(DataType, usize)>>, name: &'a str, data_type: DataType, values: usize) {
-    let types = counts.entry(name).or_default();
-    match types.iter_mut().find(|(known, _)| *known == data_type) {
-        Some((_, known)) => *known += values,
-        None => types.push((data_type, values)),
-    }
 }
 
 // The type a column for a value of an overflow map would have; none for arrays, maps and the empty value.
@@ -147,7 +191,7 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn of(batch: &'a RecordBatch, promoted: &BTreeMap<&str, DataType>) -> Self {
+    fn of(batch: &'a RecordBatch, promoted: &BTreeMap<String, DataType>) -> Self {
         let mut layout =
             Layout { rows: batch.num_rows(), arrays: HashMap::new(), demoted: Vec::new(), moved: HashMap::new() };
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {

@@ -1,19 +1,20 @@
 //! What the store's threads share: what is visible, what the manifest says, and the steps between them. Made when a store is
 //! opened; used by the commit thread, upkeep, and everyone who asks for a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use model::Signal;
+use model::{Signal, Timestamp};
 
-use super::{Setup, Status, TableSize};
+use super::{DiskRoom, Setup, Status, TableSize};
 use crate::disk::Disk;
 use crate::head::Chunk;
 use crate::manifest::{Manifest, PartEntry};
-use crate::part::{PARTS_DIR, Part, PartName};
+use crate::part::{Opened, PARTS_DIR, Part, PartName, discard};
+use crate::retention::{Cutoffs, Retention};
 use crate::schema::Table;
 use crate::state::{self, State, StateChange};
 use crate::upkeep::{Flushable, HeadState};
@@ -22,7 +23,7 @@ use crate::wal::record::{Header, Kind};
 use crate::wal::replay::{Replay, Replayed};
 use crate::wal::segment::{Log, Segments};
 use crate::wal::{Malformed, columns};
-use crate::{Snapshot, StoreError, layout};
+use crate::{Missing, Snapshot, StoreError, layout};
 
 /// What the store's threads share. It outlives no thread, and no thread's handle is in it.
 pub(crate) struct Core {
@@ -32,6 +33,10 @@ pub(crate) struct Core {
     pub(super) state: Mutex<State>,
     segments: Segments,
     next_part: AtomicU64,
+    pub(super) retention: Retention,
+    opened: Arc<Opened>,
+    // Parts that no manifest lists any more, until the last snapshot that shows them is gone.
+    retired: Mutex<Vec<Arc<Part>>>,
     // Held over the writing of a manifest by whoever publishes; appends and queries never take it.
     published: Mutex<Published>,
 }
@@ -45,9 +50,10 @@ struct Published {
 }
 
 impl Core {
-    pub(super) fn open(setup: Setup, manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
+    pub(super) fn open(setup: Setup, mut manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
         let (disk, directory) = (&setup.disk, &setup.directory);
-        let parts = open_parts(disk, &setup, &manifest)?;
+        let opened = Arc::new(Opened::new(setup.config.cache_bytes_max));
+        let parts = open_parts(disk, &setup, &mut manifest, &opened)?;
         let leftover = remove_leftovers(&setup, &manifest)?;
         let mut state = match &manifest.state {
             Some(checkpoint) => State::read(disk.as_ref(), directory, checkpoint)?,
@@ -55,6 +61,8 @@ impl Core {
         };
         let flushed = flushed_seqs(&manifest);
         let mut visible = Visible::new(parts, flushed.into_iter().max().unwrap_or(0));
+        visible.missing = Arc::new(missing(&manifest));
+        visible.expired_rows = manifest.expired_rows.clone();
         let now = setup.clock.monotonic();
         let replay = Replay { disk, directory, directory_id: manifest.directory_id, first: manifest.wal_first };
         let Replayed { end, next_seq, damaged, torn_bytes } =
@@ -71,6 +79,13 @@ impl Core {
             state: Mutex::new(state),
             segments,
             next_part: AtomicU64::new(manifest.next_part.max(leftover + 1)),
+            retention: Retention::new(
+                &setup.config,
+                Arc::clone(&setup.clock),
+                manifest.believed_time.map(Timestamp::from_nanos),
+            ),
+            opened,
+            retired: Mutex::default(),
             published: Mutex::new(Published {
                 checkpoints: manifest.state.iter().map(|checkpoint| checkpoint.number).collect(),
                 manifest,
@@ -86,12 +101,15 @@ impl Core {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
+        let cutoffs = self.retention.cutoffs();
         let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
+            cutoffs,
             version: visible.version,
             last_seq: visible.last_seq,
             chunks: visible.chunks.clone(),
             parts: Arc::clone(&visible.parts),
+            missing: Arc::clone(&visible.missing),
         }
     }
 
@@ -123,17 +141,165 @@ impl Core {
         self.head(signal).bytes
     }
 
+    /// All parts that are live.
+    pub(crate) fn parts(&self) -> Arc<Vec<Arc<Part>>> {
+        Arc::clone(&self.visible.read().unwrap_or_else(PoisonError::into_inner).parts)
+    }
+
+    /// Puts parts in the place of others of the same rows, in one step: a crash leaves either. `expired` rows of the table are gone with
+    /// it. The files of what was replaced go when no snapshot shows them any more.
+    pub(crate) fn replace(
+        &self,
+        table: Table,
+        old: &[Arc<Part>],
+        new: Vec<Arc<Part>>,
+        expired: u64,
+    ) -> Result<(), StoreError> {
+        let names: HashSet<String> = old.iter().map(|part| part.name().to_string()).collect();
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let change = |manifest: &mut Manifest| {
+            manifest.parts.retain(|entry| !names.contains(&entry.name));
+            *manifest.expired_rows.entry(table.as_str().to_owned()).or_default() += expired;
+        };
+        self.publish_change(&mut published, new.clone(), change)?;
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.replace(old, new);
+        visible.expired_rows = published.manifest.expired_rows.clone();
+        drop(visible);
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).extend(old.iter().cloned());
+        self.remove_unneeded(&mut published);
+        Ok(())
+    }
+
+    /// How long rows are kept.
+    pub(crate) fn retention(&self) -> &Retention {
+        &self.retention
+    }
+
+    /// Bytes free where the data directory is; `None` if the system does not say.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        self.setup.disk.free_space(&self.setup.directory).ok()
+    }
+
+    /// Bytes of parts that are replaced and still shown by a snapshot.
+    pub(crate) fn retired_bytes(&self) -> u64 {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|part| part.bytes()).sum()
+    }
+
+    // Whether there was one.
+    fn give_up_reserve(&self) -> bool {
+        let given_up = self.setup.disk.remove(&self.setup.directory.join(layout::RESERVE)).is_ok();
+        if given_up {
+            tracing::warn!("the disk is full, and the space reserved for this is given up");
+        }
+        given_up
+    }
+
+    /// Removes the files of replaced parts that nothing shows any more.
+    pub(crate) fn remove_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody can get one who does not have it: it is in no list that anyone sees.
+        let gone: Vec<Arc<Part>> = retired.extract_if(.., |part| Arc::strong_count(part) == 1).collect();
+        drop(retired);
+        for part in gone {
+            self.opened.forget(part.name());
+            if let Err(error) = self.setup.disk.remove_dir_all(part.directory()) {
+                tracing::warn!(path = %part.directory().display(), %error, "cannot remove a part that was replaced; the next start does");
+            }
+        }
+    }
+
+    /// Takes a damaged part out of use: its rows are not shown any more, its files are kept, and snapshots say that it is missing.
+    pub(crate) fn quarantine(&self, part: &Arc<Part>) -> Result<(), StoreError> {
+        let entry = part_entry(part);
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        self.publish_change(&mut published, Vec::new(), |manifest| {
+            manifest.parts.retain(|known| known.name != entry.name);
+            manifest.quarantined.push(entry.clone());
+        })?;
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.replace(std::slice::from_ref(part), Vec::new());
+        visible.missing = Arc::new(missing(&published.manifest));
+        drop(visible);
+        self.opened.forget(part.name());
+        self.remove_unneeded(&mut published);
+        Ok(())
+    }
+
+    /// Forgets damaged parts of which every row is expired before its table's time in `cutoffs`. Answers the rows that are gone, by table.
+    pub(crate) fn forget_quarantined(&self, cutoffs: &Cutoffs) -> Result<Vec<(Table, u64)>, StoreError> {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |entry: &PartEntry| {
+            let name = entry.name.parse::<PartName>().ok()?;
+            (entry.time_max < cutoffs.certain(name.table.signal())).then_some(name)
+        };
+        let gone: Vec<(PartName, u64)> =
+            published.manifest.quarantined.iter().filter_map(|entry| Some((named(entry)?, entry.rows))).collect();
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.publish_change(&mut published, Vec::new(), |manifest| {
+            manifest.quarantined.retain(|entry| named(entry).is_none());
+            for (name, rows) in &gone {
+                *manifest.expired_rows.entry(name.table.as_str().to_owned()).or_default() += rows;
+            }
+        })?;
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        visible.missing = Arc::new(missing(&published.manifest));
+        visible.expired_rows = published.manifest.expired_rows.clone();
+        drop(visible);
+        for (name, _) in &gone {
+            discard(self.setup.disk.as_ref(), &name.directory(&self.setup.directory));
+        }
+        self.remove_unneeded(&mut published);
+        Ok(gone.into_iter().map(|(name, rows)| (name.table, rows)).collect())
+    }
+
+    /// What is open of the parts.
+    pub(crate) fn opened(&self) -> &Arc<Opened> {
+        &self.opened
+    }
+
+    // Writes the next manifest, with these parts and a change. On an error the new directories must stay: the manifest that names them
+    // may be the one that is found after a crash. The next publishing that succeeds removes them.
+    fn publish_change(
+        &self,
+        published: &mut Published,
+        parts: Vec<Arc<Part>>,
+        change: impl Fn(&mut Manifest),
+    ) -> Result<(), StoreError> {
+        let mut written = self.write_manifest(published, &parts, &change);
+        if written.as_ref().is_err_and(StoreError::is_out_of_space) && self.give_up_reserve() {
+            // It may be the manifest without which nothing can be deleted.
+            written = self.write_manifest(published, &parts, &change);
+        }
+        match written {
+            Ok(manifest) => published.manifest = manifest,
+            Err(error) => {
+                published.abandoned.extend(parts);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of all heads.
+    pub(crate) fn all_head_bytes(&self) -> u64 {
+        let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
+        Table::ALL.into_iter().map(|table| visible.size(table).bytes).sum()
+    }
+
     fn write_manifest(
         &self,
         published: &mut Published,
-        signal: Signal,
         parts: &[Arc<Part>],
-        up_to_seq: u64,
+        change: &impl Fn(&mut Manifest),
     ) -> Result<Manifest, StoreError> {
         let (disk, directory) = (self.setup.disk.as_ref(), self.setup.directory.as_path());
         let mut next = published.manifest.clone();
-        next.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
+        change(&mut next);
         next.parts.extend(parts.iter().map(|part| part_entry(part)));
+        next.believed_time = Some(self.retention.to_remember().as_nanos());
         next.next_part = self.next_part.load(Ordering::Relaxed);
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if state.seq() > next.state.map_or(0, |checkpoint| checkpoint.seq) {
@@ -155,7 +321,8 @@ impl Core {
         let mut files: Vec<PathBuf> = segments.into_iter().map(|number| layout::segment(directory, number)).collect();
         let current = published.manifest.state.map(|checkpoint| checkpoint.number);
         let old = published.checkpoints.extract_if(.., |number| Some(*number) != current);
-        files.extend(old.map(|number| layout::checkpoint(directory, number)));
+        let both = |number| [layout::checkpoint(directory, number), layout::checkpoint_copy(directory, number)];
+        files.extend(old.flat_map(both));
         for path in files {
             if let Err(error) = crate::disk::remove_if_there(disk.as_ref(), &path) {
                 tracing::warn!(path = %path.display(), %error, "cannot remove a file that is no longer needed");
@@ -173,9 +340,13 @@ impl Core {
         let mut sizes: BTreeMap<Table, TableSize> = BTreeMap::new();
         for table in Table::ALL {
             let head = visible.size(table);
-            sizes.insert(table, TableSize { head_rows: head.rows, head_bytes: head.bytes, ..TableSize::default() });
+            let expired_rows = visible.expired_rows.get(table.as_str()).copied().unwrap_or(0);
+            let size = TableSize { head_rows: head.rows, head_bytes: head.bytes, expired_rows, ..TableSize::default() };
+            sizes.insert(table, size);
         }
         let (parts, last_seq) = (Arc::clone(&visible.parts), visible.last_seq);
+        let quarantined_parts = visible.missing.len() as u64;
+        let quarantined_rows = visible.missing.iter().map(|part| part.rows).sum();
         drop(visible);
         for part in parts.iter() {
             let size = sizes.entry(part.table()).or_default();
@@ -184,8 +355,15 @@ impl Core {
             size.part_bytes += part.bytes();
         }
         let (wal_segments, wal_bytes) = self.segments.size();
-        let free_bytes = self.setup.disk.free_space(&self.setup.directory).ok();
-        Status { last_seq, wal_segments, wal_bytes, free_bytes, tables: sizes.into_iter().collect() }
+        Status {
+            last_seq,
+            wal_segments,
+            wal_bytes,
+            disk: self.free_bytes().map(|free| DiskRoom::new(&self.setup.config, free)),
+            quarantined_parts,
+            quarantined_rows,
+            tables: sizes.into_iter().collect(),
+        }
     }
 }
 
@@ -205,23 +383,21 @@ impl Flushable for Core {
         self.next_part.fetch_add(1, Ordering::Relaxed)
     }
 
-    // On an error the new directories must stay: the manifest that names them may be the one that is found after a crash.
-    // The next publishing that succeeds removes them.
     fn publish(&self, signal: Signal, parts: Vec<Arc<Part>>, up_to_seq: u64) -> Result<(), StoreError> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.write_manifest(&mut published, signal, &parts, up_to_seq) {
-            Ok(manifest) => published.manifest = manifest,
-            Err(error) => {
-                published.abandoned.extend(parts);
-                return Err(error);
-            }
-        }
+        self.publish_change(&mut published, parts.clone(), |manifest| {
+            manifest.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
+        })?;
         let now = self.setup.clock.monotonic();
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         visible.swap(signal, parts, up_to_seq, now);
         drop(visible);
         self.remove_unneeded(&mut published);
         Ok(())
+    }
+
+    fn opened(&self) -> &Arc<Opened> {
+        &self.opened
     }
 }
 
@@ -269,23 +445,75 @@ fn part_entry(part: &Part) -> PartEntry {
         time_max: time_max.as_nanos(),
         seq_min,
         seq_max,
+        meta_crc32: Some(part.meta_crc32()),
     }
 }
 
-fn open_parts(disk: &Arc<dyn Disk>, setup: &Setup, manifest: &Manifest) -> Result<Vec<Arc<Part>>, StoreError> {
-    let mut parts = Vec::with_capacity(manifest.parts.len());
-    for entry in &manifest.parts {
+// What the quarantined parts held, so that answers can say what they lack.
+fn missing(manifest: &Manifest) -> Vec<Missing> {
+    let named = manifest.quarantined.iter().filter_map(|entry| Some((entry.name.parse::<PartName>().ok()?, entry)));
+    let missing = named.map(|(name, entry)| Missing {
+        name,
+        rows: entry.rows,
+        time: (Timestamp::from_nanos(entry.time_min), Timestamp::from_nanos(entry.time_max)),
+        seq: (entry.seq_min, entry.seq_max),
+    });
+    missing.collect()
+}
+
+// Opens the parts. Those that are damaged are quarantined, and those of the quarantine that somebody has put back whole are taken into use
+// again: in memory, and with the next manifest on the disk.
+fn open_parts(
+    disk: &Arc<dyn Disk>,
+    setup: &Setup,
+    manifest: &mut Manifest,
+    opened: &Arc<Opened>,
+) -> Result<Vec<Arc<Part>>, StoreError> {
+    let open = |entry: &PartEntry| {
         let name: PartName = entry.name.parse().map_err(|()| StoreError::Damaged {
             path: setup.directory.join(layout::MANIFEST),
             what: format!("it lists {:?}, which is no name of a part; put it back from a copy", entry.name),
         })?;
-        let part = Part::open(disk, &setup.directory, name)?;
-        if part_entry(&part) != *entry {
-            let what = "it is not the part that the manifest lists; put it back from a copy".to_owned();
+        let part = Part::open(disk, &setup.directory, name, entry.meta_crc32, opened)?;
+        if (PartEntry { meta_crc32: entry.meta_crc32, ..part_entry(&part) }) != *entry {
+            let what = "it is not the part that the manifest lists".to_owned();
             return Err(StoreError::Damaged { path: part.directory().to_path_buf(), what });
         }
-        parts.push(part);
+        Ok(part)
+    };
+    let mut parts = Vec::with_capacity(manifest.parts.len());
+    let (mut healthy, mut damaged) = (Vec::new(), Vec::new());
+    for entry in std::mem::take(&mut manifest.parts) {
+        match open(&entry) {
+            Ok(part) => {
+                parts.push(part);
+                healthy.push(entry);
+            }
+            Err(error @ StoreError::Damaged { .. }) => {
+                let rows = entry.rows;
+                tracing::error!(
+                    part = entry.name,
+                    rows,
+                    error = &error as &dyn std::error::Error,
+                    "a part is damaged and taken out of use; its files are kept"
+                );
+                damaged.push(entry);
+            }
+            Err(error) => return Err(error),
+        }
     }
+    for entry in std::mem::take(&mut manifest.quarantined) {
+        match open(&entry).and_then(|part| part.verify().map(|()| part)) {
+            Ok(part) => {
+                tracing::info!(part = entry.name, "a part that was damaged is whole, and used again");
+                parts.push(part);
+                healthy.push(entry);
+            }
+            Err(StoreError::Version { path, found, read }) => return Err(StoreError::Version { path, found, read }),
+            Err(_) => damaged.push(entry),
+        }
+    }
+    (manifest.parts, manifest.quarantined) = (healthy, damaged);
     Ok(parts)
 }
 
@@ -307,7 +535,8 @@ fn remove_leftovers(setup: &Setup, manifest: &Manifest) -> Result<u64, StoreErro
             for part in list_if_there(disk, &partition.path)?.iter().filter(|entry| entry.is_dir) {
                 let name = part.path.strip_prefix(&parts).ok().and_then(|name| name.to_str()).unwrap_or_default();
                 highest = highest.max(name.parse::<PartName>().map_or(0, |name| name.number));
-                if name.parse::<PartName>().is_ok() && manifest.parts.iter().all(|entry| entry.name != name) {
+                let is_known = manifest.parts.iter().chain(&manifest.quarantined).any(|entry| entry.name == name);
+                if name.parse::<PartName>().is_ok() && !is_known {
                     tracing::info!(path = %part.path.display(), "removing a part that was never published");
                     disk.remove_dir_all(&part.path).map_err(StoreError::disk("remove", &part.path))?;
                 }

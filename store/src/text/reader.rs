@@ -92,6 +92,12 @@ impl Index {
         Ok(masks)
     }
 
+    /// Bytes that it takes in memory, roughly: the filters' places; the words stay in the file, but for tantivy's own book-keeping.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        const TANTIVY_BYTES: usize = 16 << 10;
+        TANTIVY_BYTES + self.filters.len() * size_of::<(Shape, u64)>()
+    }
+
     /// For how many granules the index was made.
     pub(crate) fn granules(&self) -> usize {
         self.filters.len()

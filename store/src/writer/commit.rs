@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::store::Core;
 use crate::upkeep::{Upkeep, flush_bytes};
 use crate::wal::record::{Kind, Payload};
 use crate::wal::segment::Log;
-use crate::{Batch, Durability, StoreError};
+use crate::{Batch, Durability, StoreError, layout};
 
 /// The commit thread's own.
 pub(crate) struct Committer {
@@ -39,6 +40,10 @@ pub(crate) struct Committer {
     head_is_full: bool,
     // More in memory than there may be: rows are refused until a flush has made room.
     head_is_over: bool,
+    // Free bytes, if they are fewer than have to stay free: rows are refused until there is room.
+    too_few_free: Option<u64>,
+    // Somebody has removed the data directory: files that are still open have no name, and end with this process.
+    directory_is_gone: bool,
     is_failing: bool,
     counts: Counts,
 }
@@ -111,6 +116,8 @@ impl Committer {
             sync_at: None,
             head_is_full: false,
             head_is_over: false,
+            too_few_free: None,
+            directory_is_gone: false,
             is_failing: false,
             counts,
         };
@@ -170,6 +177,7 @@ impl Committer {
     fn round(&mut self, pending: Vec<Pending>) {
         let before = (self.next_seq, self.next_state_seq);
         self.head_is_over = self.head_is_over_its_bound();
+        self.look_for_space();
         let numbered: Vec<Numbered> = pending.into_iter().filter_map(|pending| self.number(pending)).collect();
         if numbered.is_empty() {
             return;
@@ -207,14 +215,34 @@ impl Committer {
         Some(Numbered { payload, receipt: Receipt { first_seq, rows }, shown, answer, _room })
     }
 
+    // Asked at every round: it costs a microsecond, and what is committed between two rounds is bounded.
+    fn look_for_space(&mut self) {
+        let setup = self.core.setup();
+        let limit = setup.config.free_bytes_min;
+        // Asked of the lock, which is there as long as the directory is the one that was opened.
+        let free = setup.disk.free_space(&setup.directory.join(layout::LOCK));
+        self.directory_is_gone = free.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let too_few = free.ok().filter(|free| *free < limit);
+        match (self.too_few_free, too_few) {
+            (None, Some(free)) => {
+                tracing::error!(free, limit, "the disk is nearly full; rows are refused until there is room")
+            }
+            (Some(_), None) => tracing::info!("there is room on the disk again; rows are taken"),
+            _ => {}
+        }
+        self.too_few_free = too_few;
+    }
+
     fn head_is_over_its_bound(&self) -> bool {
-        let bytes: u64 = Signal::ALL.iter().map(|signal| self.core.head_bytes(*signal)).sum();
-        bytes >= self.core.setup().config.head_bytes_max
+        self.core.all_head_bytes() >= self.core.setup().config.head_bytes_max
     }
 
     fn chunks(&mut self, batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {
         if self.head_is_over {
             return Err(StoreError::HeadFull);
+        }
+        if let Some(free) = self.too_few_free {
+            return Err(StoreError::DiskFull { free, limit: self.core.setup().config.free_bytes_min });
         }
         for (row, (id, check)) in series.iter().enumerate() {
             match self.series.entry(*id) {
@@ -235,6 +263,10 @@ impl Committer {
     }
 
     fn write(&mut self, numbered: &[Numbered], next_seq: u64) -> Result<(), StoreError> {
+        if self.directory_is_gone {
+            let path = self.core.setup().directory.join(layout::LOCK);
+            return Err(StoreError::Disk { operation: "find", path, source: io::ErrorKind::NotFound.into() });
+        }
         self.log.prepare(next_seq)?;
         let records: Vec<(&Payload, u64)> =
             numbered.iter().map(|numbered| (&numbered.payload, numbered.receipt.first_seq)).collect();

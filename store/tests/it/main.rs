@@ -5,8 +5,11 @@ extern crate store as store_under_test;
 
 mod crash;
 mod generate;
+mod merge;
 mod narrow;
+mod retention;
 mod roundtrip;
 mod sample;
 mod schema;
 mod simulate;
+mod trials;

@@ -1,6 +1,7 @@
 //! The index narrows a search and never hides a row, whether it is there, damaged or gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use fastrand::Rng;
@@ -14,14 +15,38 @@ use crate::roundtrip::{open, read, seqs, token};
 
 #[test]
 fn the_index_narrows_and_hides_nothing() {
-    let mut random = Rng::with_seed(5);
+    narrows_and_hides_nothing(5, false);
+}
+
+#[test]
+fn the_index_of_merged_parts_is_as_good() {
+    narrows_and_hides_nothing(6, true);
+}
+
+fn narrows_and_hides_nothing(seed: u64, merged: bool) {
+    let mut random = Rng::with_seed(seed);
     let opened = open();
+    let mut batches = Vec::new();
     for _ in 0..3 {
-        opened.append(generate::logs(&mut random, 6_000, 30, DAY / 4));
-        opened.append(generate::spans(&mut random, 3_000, DAY / 4));
+        batches.push(generate::logs(&mut random, 6_000, 30, DAY / 4));
+        batches.push(generate::spans(&mut random, 3_000, DAY / 4));
     }
+    batches.iter().cloned().for_each(|batch| opened.append(batch));
     let head = opened.store.snapshot();
+    let opened = if merged { open() } else { opened };
+    if merged {
+        for pair in batches.chunks(2) {
+            pair.iter().cloned().for_each(|batch| opened.append(batch));
+            opened.store.flush_now().expect("the flush succeeds");
+        }
+        // The day is over: it is tidied.
+        opened.clock.advance(Duration::from_secs(2 * 86_400));
+        opened.store.tidy_now().expect("the merges succeed");
+    }
     let parts = opened.flushed();
+    if merged {
+        assert!(parts.parts().len() <= 4, "{:?}", parts.parts());
+    }
     for table in [Table::Logs, Table::Spans] {
         let oracle = Oracle::new(&read(&head, table, &Narrow::All));
         let (mut words, mut ids) = (Narrowed::default(), Narrowed::default());

@@ -11,6 +11,7 @@ use fastrand::Rng;
 use model::stats::Stats;
 use model::{ManualClock, TimeRange, Timestamp};
 use store::disk::{Disk as _, RealDisk, SimDisk};
+use store::part::Part;
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column};
 use store::{Batch, Config, Narrow, Projection, Setup, Snapshot, Store, Table, limits};
 
@@ -18,8 +19,8 @@ use crate::generate::{self, DAY, NOW, Row, SECOND, numbers, sorted_rows, times};
 
 pub struct Opened {
     pub store: Store,
-    stats: Stats,
-    clock: Arc<ManualClock>,
+    pub stats: Stats,
+    pub clock: Arc<ManualClock>,
     // Removed when the test is over.
     _directory: tempfile::TempDir,
 }
@@ -28,7 +29,7 @@ pub fn open() -> Opened {
     open_with(Config { flush_bytes: u64::MAX, flush_interval_s: u64::MAX, ..Config::default() })
 }
 
-fn open_with(config: Config) -> Opened {
+pub fn open_with(config: Config) -> Opened {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (stats, clock) = (Stats::new(), Arc::new(ManualClock::new(NOW)));
     let store = Store::open(Setup {
@@ -165,44 +166,47 @@ fn parts_are_sorted() {
         opened.append(generate::points(&mut random, key, 4_000, 30, 2 * DAY));
     }
     let snapshot = opened.flushed();
-    for part in snapshot.parts() {
-        let mut keys: Vec<(Vec<u8>, i64, Vec<u8>, u64)> = Vec::new();
-        let mut starts: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
-        for (granule, meta) in part.meta().granules.iter().enumerate() {
-            let rows =
-                part.read(granule, std::slice::from_ref(&(0..meta.rows)), &Projection::All).expect("a granule is read");
-            let (times, seqs) = (times(&rows), numbers(&rows, column::INGEST_SEQ));
-            assert_eq!(times.iter().min(), Some(&meta.time_min));
-            assert_eq!(times.iter().max(), Some(&meta.time_max));
-            assert_eq!((seqs.iter().min(), seqs.iter().max()), (Some(&meta.seq_min), Some(&meta.seq_max)));
-            for row in 0..rows.num_rows() {
-                let id = |name: &str| rows[name].as_fixed_size_binary().value(row).to_vec();
-                let (first, last) = match part.table() {
-                    Table::Logs | Table::Exemplars => (Vec::new(), Vec::new()),
-                    Table::Points => {
-                        let id = rows[column::SERIES_ID].as_primitive::<UInt64Type>().value(row);
-                        assert!(meta.series.is_some_and(|(least, greatest)| (least..=greatest).contains(&id)));
-                        (id.to_be_bytes().to_vec(), Vec::new())
-                    }
-                    Table::Spans => (id(column::TRACE_ID), id(column::SPAN_ID)),
-                };
-                if part.table() == Table::Spans {
-                    // A trace is one run of rows, and its first row is where it starts.
-                    let start = *starts.entry(first.clone()).or_insert(times[row]);
-                    assert!(start <= times[row]);
+    snapshot.parts().iter().for_each(|part| check_order(part));
+}
+
+// The rows of a part are in the order of its table, and its meta says what is in them.
+pub fn check_order(part: &Part) {
+    let mut keys: Vec<(Vec<u8>, i64, Vec<u8>, u64)> = Vec::new();
+    let mut starts: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
+    for (granule, meta) in part.meta().granules.iter().enumerate() {
+        let rows =
+            part.read(granule, std::slice::from_ref(&(0..meta.rows)), &Projection::All).expect("a granule is read");
+        let (times, seqs) = (times(&rows), numbers(&rows, column::INGEST_SEQ));
+        assert_eq!(times.iter().min(), Some(&meta.time_min));
+        assert_eq!(times.iter().max(), Some(&meta.time_max));
+        assert_eq!((seqs.iter().min(), seqs.iter().max()), (Some(&meta.seq_min), Some(&meta.seq_max)));
+        for row in 0..rows.num_rows() {
+            let id = |name: &str| rows[name].as_fixed_size_binary().value(row).to_vec();
+            let (first, last) = match part.table() {
+                Table::Logs | Table::Exemplars => (Vec::new(), Vec::new()),
+                Table::Points => {
+                    let id = rows[column::SERIES_ID].as_primitive::<UInt64Type>().value(row);
+                    assert!(meta.series.is_some_and(|(least, greatest)| (least..=greatest).contains(&id)));
+                    (id.to_be_bytes().to_vec(), Vec::new())
                 }
-                keys.push((first, times[row], last, seqs[row]));
+                Table::Spans => (id(column::TRACE_ID), id(column::SPAN_ID)),
+            };
+            if part.table() == Table::Spans {
+                // A trace is one run of rows, and its first row is where it starts.
+                let start = *starts.entry(first.clone()).or_insert(times[row]);
+                assert!(start <= times[row]);
             }
+            keys.push((first, times[row], last, seqs[row]));
         }
-        if part.table() == Table::Spans {
-            let runs: Vec<&Vec<u8>> = keys.chunk_by(|a, b| a.0 == b.0).map(|run| &run[0].0).collect();
-            assert_eq!(runs.len(), starts.len(), "each trace is one run");
-            let of_runs: Vec<(i64, &Vec<u8>)> = runs.into_iter().map(|trace| (starts[trace], trace)).collect();
-            assert!(of_runs.is_sorted());
-            assert!(keys.chunk_by(|a, b| a.0 == b.0).all(|run| run.is_sorted()));
-        } else {
-            assert!(keys.is_sorted(), "{part:?}");
-        }
+    }
+    if part.table() == Table::Spans {
+        let runs: Vec<&Vec<u8>> = keys.chunk_by(|a, b| a.0 == b.0).map(|run| &run[0].0).collect();
+        assert_eq!(runs.len(), starts.len(), "each trace is one run");
+        let of_runs: Vec<(i64, &Vec<u8>)> = runs.into_iter().map(|trace| (starts[trace], trace)).collect();
+        assert!(of_runs.is_sorted());
+        assert!(keys.chunk_by(|a, b| a.0 == b.0).all(|run| run.is_sorted()));
+    } else {
+        assert!(keys.is_sorted(), "{part:?}");
     }
 }
 

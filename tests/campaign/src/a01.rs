@@ -112,6 +112,7 @@ async fn trial(setup: &Setup, directory: &Path, seed: u64) -> anyhow::Result<Tri
     server.kill().await?;
     Ok(Trial {
         seed,
+        fault: String::new(),
         life: 1,
         killed_after_ms,
         acknowledged: history.values().map(|transitions| transitions.len() as u64).sum(),

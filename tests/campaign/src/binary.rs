@@ -29,13 +29,23 @@ pub struct Setup {
     binary: PathBuf,
     directory: PathBuf,
     own_metrics_interval_s: u64,
-    cgroup: Option<PathBuf>,
+    // Shell commands that the process runs before it becomes the server.
+    before: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+    disk_faults: Vec<String>,
 }
 
 impl Setup {
     /// `directory` exists and belongs to this setup alone.
     pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), directory: directory.into(), own_metrics_interval_s: 0, cgroup: None }
+        Self {
+            binary: binary.into(),
+            directory: directory.into(),
+            own_metrics_interval_s: 0,
+            before: Vec::new(),
+            variables: Vec::new(),
+            disk_faults: Vec::new(),
+        }
     }
 
     /// Lets the server store its own metrics so often.
@@ -44,8 +54,26 @@ impl Setup {
     }
 
     /// Lets the server live in this cgroup.
-    pub fn in_cgroup(self, directory: &Path) -> Self {
-        Self { cgroup: Some(directory.to_owned()), ..self }
+    pub fn in_cgroup(mut self, directory: &Path) -> Self {
+        self.before.push(format!("echo $$ > '{}/cgroup.procs'", directory.display()));
+        self
+    }
+
+    /// Lets the server have so many files open.
+    pub fn with_files_max(mut self, files: u64) -> Self {
+        self.before.push(format!("ulimit -n {files}"));
+        self
+    }
+
+    /// Gives the server a variable of the environment.
+    pub fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Lets these things go wrong on the server's disk: `ACTION:OPERATION:AREA:FIRST`.
+    pub fn with_disk_faults(self, faults: impl IntoIterator<Item = String>) -> Self {
+        Self { disk_faults: faults.into_iter().collect(), ..self }
     }
 
     /// Writes the configuration that the next start reads.
@@ -74,21 +102,28 @@ impl Setup {
         Ok(server)
     }
 
+    // The binary, or a shell that becomes it.
+    fn command(&self) -> Command {
+        if self.before.is_empty() {
+            return hermetic(&self.binary, &self.directory);
+        }
+        let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
+        command.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", self.before.join(" && "))).arg(&self.binary);
+        command
+    }
+
     /// Starts the server with any free ports and waits until its doors are announced.
     pub async fn launch(&self) -> anyhow::Result<Server> {
-        let mut command = match &self.cgroup {
-            None => hermetic(&self.binary, &self.directory),
-            Some(cgroup) => {
-                // The shell enters the cgroup and becomes the server.
-                let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
-                command.arg("-c").arg("echo $$ > \"$0\" && exec \"$@\"").arg(cgroup.join("cgroup.procs"));
-                command.arg(&self.binary);
-                command
-            }
-        };
+        let mut command = self.command();
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
+        }
+        for fault in &self.disk_faults {
+            command.arg("--disk-fault").arg(fault);
         }
         // What a test stores is all there is, unless it asks for more.
         command.env("SEXTANT_OWN_METRICS_INTERVAL_S", self.own_metrics_interval_s.to_string());

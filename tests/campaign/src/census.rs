@@ -28,7 +28,23 @@ pub struct Findings {
 impl Findings {
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.lost.is_empty() && self.repeated.is_empty() && self.unknown.is_empty() && self.exemplars.is_empty()
+        self.describe().is_none()
+    }
+
+    /// What is wrong, for people; nothing if nothing is.
+    pub fn describe(&self) -> Option<String> {
+        let kinds = [
+            ("lost", &self.lost),
+            ("repeated", &self.repeated),
+            ("never sent", &self.unknown),
+            ("with other exemplars", &self.exemplars),
+        ];
+        let wrong: Vec<String> = kinds
+            .into_iter()
+            .filter(|(_, numbers)| !numbers.is_empty())
+            .map(|(kind, numbers)| format!("{} {kind} (first {:?})", numbers.len(), &numbers[..numbers.len().min(3)]))
+            .collect();
+        if wrong.is_empty() { None } else { Some(wrong.join(", ")) }
     }
 }
 
@@ -64,30 +80,53 @@ impl Numbered for PointRow {
     }
 }
 
-/// Counts every record of the ledger in the server's answers.
+/// Counts every record of the ledger in the server's answers, of all signals at once.
 pub async fn take(client: &Client, ledger: &Ledger) -> anyhow::Result<Findings> {
-    let mut found = Findings::default();
-    let entries = ledger.entries();
-    let end = usize::try_from(ledger.end())?;
-    for signal in Signal::ALL {
-        let mut seen = vec![0u8; end];
-        match signal {
-            Signal::Logs => count::<LogRow>(client, &mut seen, &mut found).await?,
-            Signal::Spans => count::<SpanRow>(client, &mut seen, &mut found).await?,
-            Signal::Points => count::<PointRow>(client, &mut seen, &mut found).await?,
-        }
-        compare(signal, &entries, &mut seen, &mut found);
+    let (entries, end) = (ledger.entries(), usize::try_from(ledger.end())?);
+    let (logs, spans, points) = tokio::try_join!(
+        of::<LogRow>(client, Signal::Logs, &entries, end),
+        of::<SpanRow>(client, Signal::Spans, &entries, end),
+        of::<PointRow>(client, Signal::Points, &entries, end),
+    )?;
+    let mut all = Findings::default();
+    for found in [logs, spans, points] {
+        all.rows += found.rows;
+        all.lost.extend(found.lost);
+        all.repeated.extend(found.repeated);
+        all.unknown.extend(found.unknown);
+        all.exemplars.extend(found.exemplars);
     }
+    Ok(all)
+}
+
+async fn of<R: Numbered>(client: &Client, signal: Signal, entries: &[Entry], end: usize) -> anyhow::Result<Findings> {
+    let (mut found, mut seen, mut cursor) = (Findings::default(), vec![0u8; end], None);
+    loop {
+        cursor = count_page::<R>(client, cursor, &mut seen, &mut found).await?;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    compare(signal, entries, &mut seen, &mut found);
     Ok(found)
 }
 
-async fn count<R: Numbered>(client: &Client, seen: &mut [u8], found: &mut Findings) -> anyhow::Result<()> {
+// Answers where to go on: one answer has a greatest number of rows.
+async fn count_page<R: Numbered>(
+    client: &Client,
+    cursor: Option<String>,
+    seen: &mut [u8],
+    found: &mut Findings,
+) -> anyhow::Result<Option<String>> {
     let request = RowsRequest {
-        start: Some("0".to_owned()),
-        end: Some("+1d".to_owned()),
+        // What the server tells of itself is in nobody's book. The cursor knows the times, of which the last is the last second that
+        // nanoseconds can tell.
+        query: "NOT service:=sextant".to_owned(),
+        start: cursor.is_none().then(|| "0".to_owned()),
+        end: cursor.is_none().then(|| "2262-04-11T23:47:16Z".to_owned()),
         limit: Some("none".to_owned()),
         ascending: true,
-        ..RowsRequest::default()
+        cursor,
     };
     let mut rows = client.rows::<R>(&request).await.with_context(|| format!("cannot ask {}", R::PATH))?;
     while let Some(row) = rows.next().await? {
@@ -102,8 +141,8 @@ async fn count<R: Numbered>(client: &Client, seen: &mut [u8], found: &mut Findin
         }
     }
     let meta = rows.meta().context("the answer has no end")?;
-    ensure!(!meta.partial, "the answer of {} is not complete: {:?}", R::PATH, meta.reason);
-    Ok(())
+    ensure!(!meta.partial || meta.cursor.is_some(), "the answer of {} is not complete: {:?}", R::PATH, meta.reason);
+    Ok(meta.cursor.clone())
 }
 
 // Marks what belongs to the signal's entries off; what is left over was never sent as this signal.

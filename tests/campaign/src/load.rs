@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -20,6 +20,9 @@ use crate::binary::Server;
 use crate::ledger::Ledger;
 use crate::otlp::Request;
 
+/// A sender that is refused waits so long: less than it is told, so that a disk that works again is seen at once.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
+
 /// How to load.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -31,6 +34,8 @@ pub struct Plan {
     pub requests_max: u64,
     /// Where the randomness of sizes and contents begins.
     pub seed: u64,
+    /// A connection sends so often, if it is not held up; as soon as it is answered if none.
+    pub pause: Option<Duration>,
 }
 
 /// Load under way.
@@ -82,7 +87,11 @@ struct Sender {
 
 impl Sender {
     async fn run(mut self, mut random: fastrand::Rng) -> anyhow::Result<()> {
+        let mut ticks = self.plan.pause.map(tokio::time::interval);
         for _ in 0..self.plan.requests_max {
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
+            }
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -92,7 +101,7 @@ impl Sender {
             let request = Request::numbered(signal, first, count, now_nanos(), &mut random);
             match self.door.send(request).await? {
                 Answer::Stored => self.ledger.acknowledge(place),
-                Answer::TryAgain => {}
+                Answer::TryAgain => tokio::time::sleep(TRY_AGAIN).await,
                 Answer::Gone => break,
             }
         }
@@ -100,7 +109,8 @@ impl Sender {
     }
 }
 
-fn now_nanos() -> u64 {
+/// Now, as OTLP writes it.
+pub fn now_nanos() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or_default()
 }
@@ -165,7 +175,9 @@ async fn send_grpc(channel: Channel, request: Request) -> anyhow::Result<Answer>
         Ok(rejected) => bail!("{rejected} valid records were rejected over gRPC"),
         Err(status) => match status.code() {
             tonic::Code::ResourceExhausted => Ok(Answer::TryAgain),
-            // A server that stops says the first, a connection that breaks the others.
+            // Whoever says when to come again is there.
+            tonic::Code::Unavailable if !status.details().is_empty() => Ok(Answer::TryAgain),
+            // What a connection says that breaks.
             tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::Internal => {
                 Ok(Answer::Gone)
             }

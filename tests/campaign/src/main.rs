@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campaign::figures::Figures;
+use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
-use campaign::{a01, binary, r01, r11, r12, r14, r17};
+use campaign::simulated::{self, Simulated};
+use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22, r26};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 /// Ends the real server in the hardest ways and asks it afterwards what it still knows.
 #[derive(Debug, Parser)]
@@ -27,9 +30,18 @@ struct Arguments {
     /// R17: seconds that the receivers misbehave.
     #[arg(long, default_value_t = 300)]
     outage_s: u64,
-    /// R11: seconds without and with the attack. R14: seconds of overload.
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
+    /// R11: seconds of each attack. R14: seconds of overload. R22: seconds of load. R26: seconds of each flood.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// R11: quiet turns and attacks.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// R11: slow connections at a time.
+    #[arg(long, default_value_t = 1_000)]
+    connections: usize,
+    /// R11: the server's memory limit in mebibytes.
+    #[arg(long, default_value_t = 400)]
+    memory_mib: u64,
     /// R12: mebibytes that the largest bombs grow to.
     #[arg(long, default_value_t = 4096)]
     large_mib: usize,
@@ -43,32 +55,119 @@ struct Arguments {
 enum Name {
     /// kill -9 at random moments under load on three signals.
     R01,
-    /// kill -9 at random moments around the transitions of alerts and their notifications.
-    A01,
+    /// kill -9 at each place where something changes on disk.
+    R02,
+    /// Power cuts, on a simulated disk.
+    R03,
+    /// A log that is cut at every byte.
+    R04,
+    /// Flipped bits in the log.
+    R05,
+    /// Flipped bits, cuts and losses of parts, indexes, manifest and checkpoints.
+    R06,
+    /// A disk that is full from some write on, and has space again later.
+    R07,
+    /// A disk on which an operation fails, once or for ever.
+    R08,
+    /// A disk that becomes read-only.
+    R09,
+    /// A wall clock that jumps by hours and years, and records of times far away.
+    R10,
     /// 1,000 connections that send heads and bodies in drops, or read their answers so.
     R11,
     /// Bombs: bodies that grow, lie and nest, on both transports.
     R12,
     /// Twice the load that can be taken, in 512 MiB.
     R14,
+    /// Merges and retention that end anywhere.
+    R15,
+    /// A port that somebody has; as many connections as files may be open.
+    R16,
     /// Receivers of notifications that are down, failing, busy, slow or resetting.
     R17,
+    /// Two processes on one data directory.
+    R18,
+    /// SIGTERM under load.
+    R19,
+    /// Half of what the server can take, for long.
+    R22,
+    /// Everything at once, on a simulated disk and clock.
+    R24,
+    /// Floods of HTTP/2 frames.
+    R26,
+    /// kill -9 at random moments around the transitions of alerts and their notifications.
+    A01,
+}
+
+impl Name {
+    // The rows that need no binary.
+    fn simulated(self) -> Option<simulated::Row> {
+        match self {
+            Name::R03 => Some(simulated::R03),
+            Name::R04 => Some(simulated::R04),
+            Name::R05 => Some(simulated::R05),
+            Name::R06 => Some(simulated::R06),
+            Name::R15 => Some(simulated::R15),
+            Name::R24 => Some(simulated::R24),
+            _ => None,
+        }
+    }
+}
+
+// What a campaign comes to.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Trials(Report),
+    Figures(Figures),
+    Simulated(Simulated),
+}
+
+impl Outcome {
+    fn held(&self) -> bool {
+        match self {
+            Outcome::Trials(report) => report.failures == 0,
+            Outcome::Figures(figures) => figures.wrong.is_empty(),
+            Outcome::Simulated(simulated) => simulated.failures.is_empty(),
+        }
+    }
+
+    fn to_table(&self) -> String {
+        match self {
+            Outcome::Trials(report) => report.to_table(),
+            Outcome::Figures(figures) => figures.to_table(),
+            Outcome::Simulated(simulated) => simulated.to_table(),
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let binary = match arguments.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => binary::build_release().await?,
-    };
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = arguments.seed.unwrap_or(u64::from(since.subsec_nanos()));
     eprintln!("seed {seed}");
+    let outcome = match arguments.campaign.simulated() {
+        Some(row) => Outcome::Simulated(simulated::run(row, arguments.trials, seed).await?),
+        None => run(&arguments, seed).await?,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        print!("{}", outcome.to_table());
+    }
+    Ok(if outcome.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
-    let progress = ProgressBar::new(arguments.trials).with_style(style);
+async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
+    let binary = match &arguments.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => binary::build_release().await?,
+    };
     let trials = arguments.trials;
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
+    // Drawn with the first trial: campaigns of load and attack draw their own.
+    let progress = ProgressBar::new(trials).with_style(style);
     let tell = |what: &'static str| {
         let progress = progress.clone();
         move |trial: &Trial| {
@@ -76,45 +175,50 @@ async fn main() -> anyhow::Result<ExitCode> {
             progress.set_message(format!("{} {what}", trial.acknowledged));
         }
     };
-    let patience = Duration::from_secs(arguments.seconds);
-    let figures = match arguments.campaign {
-        Name::R11 => Some(r11::run(&binary, &r11::Plan { seconds: patience, ..r11::Plan::default() }).await?),
-        Name::R12 => Some(r12::run(&binary, trials, arguments.large_mib).await?),
-        Name::R14 => Some(r14::run(&binary, patience, seed).await?),
-        _ => None,
-    };
-    if let Some(figures) = figures {
-        progress.finish_and_clear();
-        return tell_figures(&figures, arguments.json);
-    }
-    let report = match arguments.campaign {
-        Name::R11 | Name::R12 | Name::R14 => unreachable!("they have figures"),
-        Name::R01 => r01::run(&binary, trials, seed, tell("records acknowledged")).await?,
-        Name::A01 => a01::run(&binary, trials, seed, tell("transitions")).await?,
+    let (records, transitions) = (|| tell("records acknowledged"), || tell("transitions"));
+    let seconds = |default: u64| Duration::from_secs(arguments.seconds.unwrap_or(default));
+    let outcome = match arguments.campaign {
+        Name::R01 => Outcome::Trials(r01::run(&binary, trials, seed, records()).await?),
+        Name::R02 => Outcome::Trials(r02::run(&binary, trials, seed, records()).await?),
+        Name::R07 => Outcome::Trials(r07::run(r07::Row::Full, &binary, trials, seed, records()).await?),
+        Name::R08 => Outcome::Trials(r07::run(r07::Row::Failing, &binary, trials, seed, records()).await?),
+        Name::R09 => Outcome::Trials(r07::run(r07::Row::ReadOnly, &binary, trials, seed, records()).await?),
+        Name::R10 => Outcome::Trials(r10::run(&binary, trials, seed, records()).await?),
+        Name::R11 => {
+            let (connections, rounds, attack) = (arguments.connections, arguments.rounds, seconds(90));
+            let memory_bytes_max = arguments.memory_mib << 20;
+            let plan = r11::Plan { connections, rounds, attack, memory_bytes_max, ..r11::Plan::default() };
+            Outcome::Figures(r11::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::R12 => {
+            let plan = r12::Plan { trials, large_mib: arguments.large_mib, ..r12::Plan::default() };
+            Outcome::Figures(r12::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::R14 => Outcome::Figures(
+            r14::run(&binary, &r14::Plan { seconds: seconds(60), ..r14::Plan::default() }, seed).await?,
+        ),
+        Name::R16 => Outcome::Trials(r16::run(&binary, trials, seed, records()).await?),
         Name::R17 => {
             let outage = Duration::from_secs(arguments.outage_s);
-            r17::run(&binary, trials, seed, outage, tell("transitions")).await?
+            Outcome::Trials(r17::run(&binary, trials, seed, outage, transitions()).await?)
+        }
+        Name::R18 => Outcome::Trials(r18::run(&binary, trials, seed, records()).await?),
+        Name::R19 => Outcome::Trials(r19::run(&binary, trials, seed, records()).await?),
+        Name::R22 => {
+            let load = seconds(3_600);
+            progress.set_length(load.as_secs());
+            progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} s")?);
+            Outcome::Figures(r22::run(&binary, load, seed, |passed| progress.set_position(passed.as_secs())).await?)
+        }
+        Name::R26 => {
+            let plan = r26::Plan { attack: seconds(6), ..r26::Plan::default() };
+            Outcome::Figures(r26::run(&binary, &plan, &Progress::shown()).await?)
+        }
+        Name::A01 => Outcome::Trials(a01::run(&binary, trials, seed, transitions()).await?),
+        Name::R03 | Name::R04 | Name::R05 | Name::R06 | Name::R15 | Name::R24 => {
+            anyhow::bail!("{:?} needs no binary", arguments.campaign)
         }
     };
     progress.finish_and_clear();
-    print(&report, arguments.json)?;
-    Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn tell_figures(figures: &Figures, json: bool) -> anyhow::Result<ExitCode> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(figures)?)
-    } else {
-        print!("{}", figures.to_table())
-    }
-    Ok(if figures.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(report)?)
-    } else {
-        print!("{}", report.to_table())
-    }
-    Ok(())
+    Ok(outcome)
 }

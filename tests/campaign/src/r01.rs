@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::binary::Setup;
-use crate::census::{self, Findings};
+use crate::census;
 use crate::ledger::Ledger;
 use crate::load::{Load, Plan};
 use crate::report::{Report, Trial};
@@ -60,7 +60,8 @@ pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
 async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> anyhow::Result<Trial> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut server = setup.start().await?;
-    let plan = Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed };
+    let plan =
+        Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed, pause: None };
     let load = Load::start(&server, ledger, plan)?;
     let killed_after_ms = random.u64(50..2_000);
     tokio::time::sleep(Duration::from_millis(killed_after_ms)).await;
@@ -74,25 +75,12 @@ async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> any
     server.kill().await?;
     Ok(Trial {
         seed,
+        fault: String::new(),
         life,
         killed_after_ms,
         acknowledged: ledger.acknowledged(),
         rows: findings.rows,
         ready_after_ms,
-        wrong: describe(&findings),
+        wrong: findings.describe().unwrap_or_default(),
     })
-}
-
-fn describe(findings: &Findings) -> String {
-    let kinds = [
-        ("lost", &findings.lost),
-        ("repeated", &findings.repeated),
-        ("never sent", &findings.unknown),
-        ("with other exemplars", &findings.exemplars),
-    ];
-    let wrong = kinds.into_iter().filter(|(_, numbers)| !numbers.is_empty());
-    let wrong: Vec<String> = wrong
-        .map(|(kind, numbers)| format!("{} {kind} (first {:?})", numbers.len(), &numbers[..numbers.len().min(3)]))
-        .collect();
-    wrong.join(", ")
 }

@@ -1,7 +1,6 @@
-//! R11: a thousand connections that send heads and bodies in drops, or read their answers so, and come again when they are
-//! closed. A healthy client's 99th percentile is at most doubled, and each of them is closed in its time.
+//! R11: a thousand connections that say and read as little as they can, and come again when they are closed. The 99th percentile of
+//! healthy clients is at most doubled, and each slow one is closed in its time.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,127 +9,108 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use model::Signal;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
-use tokio::task::JoinSet;
+use tokio::time::sleep;
 
+use crate::attackers::Attackers;
 use crate::binary::{Server, Setup};
-use crate::figures::{Figures, Times, mib, ms};
+use crate::figures::{Figures, mib};
+use crate::healthy::{Healthy, Turn};
 use crate::otlp::Request;
+use crate::progress::Progress;
 use crate::resident::Watch;
+use crate::slow::{self, End, Kind};
+
+/// Connections are opened over so long: a thousand at one moment are the machine's affair.
+const RAMP: Duration = Duration::from_secs(2);
+
+/// Between two lives of an attacker.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How hard.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Slow connections at a time.
     pub connections: usize,
-    /// Without the attack, and as long with it.
-    pub seconds: Duration,
+    /// Which.
+    pub kinds: Vec<Kind>,
+    /// Quiet turns and attacks.
+    pub rounds: u64,
+    /// How long an attack is; a quiet turn is half as long.
+    pub attack: Duration,
     /// Log records that slow readers ask for.
     pub records: u64,
-    /// How many times the p99 without the attack the one with it may be.
-    pub factor: u32,
+    /// The server's memory limit.
+    pub memory_bytes_max: u64,
+    /// How many times the quiet p99 of healthy clients the one during attacks may be; none if nobody looks.
+    pub factor: Option<u32>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { connections: 1_000, seconds: Duration::from_secs(60), records: 50_000, factor: 2 }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Head,
-    Body,
-    Http2,
-    Reader,
-}
-
-impl Kind {
-    const ALL: [Kind; 4] = [Kind::Head, Kind::Body, Kind::Http2, Kind::Reader];
-
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Head => "heads in drops",
-            Kind::Body => "bodies in drops",
-            Kind::Http2 => "HTTP/2 without a request",
-            Kind::Reader => "answers read in drops",
-        }
-    }
-
-    // The longest that one may live: its time, a look's interval, and some for a busy machine.
-    fn life_max(self) -> Duration {
-        Duration::from_secs(match self {
-            Kind::Head | Kind::Http2 => 10 + 5,
-            Kind::Body => 2 * 10 + 5,
-            Kind::Reader => 2 * 30 + 15,
-        })
+        let kinds = Kind::ALL.to_vec();
+        let (attack, memory_bytes_max) = (Duration::from_secs(90), 400 << 20);
+        Self { connections: 1_000, kinds, rounds: 3, attack, records: 50_000, memory_bytes_max, factor: Some(2) }
     }
 }
 
 #[derive(Debug, Default)]
 struct Lives {
-    ended: AtomicU64,
+    closed: AtomicU64,
+    refused: AtomicU64,
     longest_ms: AtomicU64,
 }
 
 /// Runs it.
-pub async fn run(binary: &Path, plan: &Plan) -> anyhow::Result<Figures> {
+pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
     let directory = tempfile::tempdir()?;
     let setup = Setup::new(binary, directory.path());
-    setup.configure("log = \"error\"\n")?;
+    let limit = plan.memory_bytes_max;
+    setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {limit}\n"))?;
     let mut server = setup.start().await?;
-    fill(&server, plan.records).await?;
+    let rounds = usize::try_from(plan.rounds)?;
+    progress.steps(1 + 2 * rounds);
+    progress.step("filling", Duration::from_secs(300), fill(&server, plan.records)).await?;
     let watch = Watch::start(server.id()?);
-
     let mut figures = Figures::new("R11");
-    let before = healthy(&server, plan.seconds).await?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let lives: Arc<[Lives; 4]> = Arc::default();
-    let mut attackers = JoinSet::new();
-    for number in 0..plan.connections {
-        let kind = Kind::ALL[number % Kind::ALL.len()];
-        let (address, stop, lives) = (address(&server, kind, number), Arc::clone(&stop), Arc::clone(&lives));
-        attackers.spawn(attack(kind, address, stop, lives));
-    }
-    let during = healthy(&server, plan.seconds).await?;
-    stop.store(true, Ordering::Relaxed);
-    while let Some(ended) = attackers.join_next().await {
-        ended.context("an attacker panicked")?;
-    }
-    let after = healthy(&server, Duration::from_secs(2)).await?;
-    figures.expect(server.ended()?.is_none(), || "the server has ended".to_owned());
-
     figures.note("slow connections", plan.connections);
-    for (when, times) in [("before", &before), ("during", &during), ("after", &after)] {
-        let [half, most] = [0.5, 0.99].map(|share| ms(times.quantile(share)));
-        figures.note(format!("healthy requests {when}"), format!("{}, p50 {half}, p99 {most}", times.len()));
+    figures.note("memory limit", mib(limit));
+    figures.note("resident at first", mib(watch.now()));
+    let healthy = plan.factor.map(|_| Healthy::start(&server)).transpose()?;
+    let lives: Arc<Vec<Lives>> = Arc::new(plan.kinds.iter().map(|_| Lives::default()).collect());
+    for round in 1..=rounds {
+        if let Some(healthy) = &healthy {
+            let quiet = async {
+                healthy.quiet(plan.attack / 2).await;
+                Ok(())
+            };
+            progress.step(&format!("quiet, round {round}"), plan.attack * 2, quiet).await?;
+        }
+        let patience = plan.attack * 2 + Duration::from_secs(60);
+        let attack = attack(&server, plan, &lives, healthy.as_ref());
+        progress.step(&format!("attack, round {round}"), patience, attack).await?;
     }
-    for (kind, of) in Kind::ALL.into_iter().zip(lives.iter()) {
+    figures.expect(server.ended()?.is_none(), || format!("the server has ended: {}", setup.stderr()));
+    for (kind, of) in plan.kinds.iter().zip(lives.iter()) {
         let longest = Duration::from_millis(of.longest_ms.load(Ordering::Relaxed));
-        let ended = of.ended.load(Ordering::Relaxed);
+        let [closed, refused] = [&of.closed, &of.refused].map(|count| count.load(Ordering::Relaxed));
+        let (seconds, allowed) = (longest.as_secs_f64(), kind.life_max().as_secs());
+        let busy = if refused == 0 { String::new() } else { format!(", {refused} not let in") };
         figures.note(
             kind.name(),
-            format!("{ended} closed by the server, the longest after {:.1} s", longest.as_secs_f64()),
+            format!("{closed} closed{busy}; the longest lived {seconds:.1} s of {allowed} s at most"),
         );
-        figures.expect(longest <= kind.life_max(), || format!("{} lived {longest:?}", kind.name()));
+        figures.expect(longest <= kind.life_max(), || format!("{} lived {seconds:.1} s", kind.name()));
+        let long_enough = plan.attack > kind.life_max() + RAMP;
+        figures.expect(!long_enough || closed > 0, || format!("none of {} was closed", kind.name()));
     }
-    figures.note("resident at most", mib(watch.most()));
-    // Below some milliseconds a p99 is the machine's, not the server's.
-    let allowed = (plan.factor * before.quantile(0.99)).max(Duration::from_millis(10));
-    let p99 = during.quantile(0.99);
-    figures.expect(p99 <= allowed, || format!("the p99 is {} instead of at most {}", ms(p99), ms(allowed)));
+    let most = watch.most();
+    figures.note("resident at most", mib(most));
+    figures.expect(most <= limit / 10 * 11, || format!("{} were resident", mib(most)));
+    if let (Some(healthy), Some(factor)) = (healthy, plan.factor) {
+        healthy.note(&mut figures, factor);
+    }
     server.kill().await?;
     Ok(figures)
-}
-
-fn address(server: &Server, kind: Kind, number: usize) -> SocketAddr {
-    server.address(match kind {
-        Kind::Head if number % 8 < 4 => "http",
-        Kind::Head | Kind::Body => "otlp_http",
-        Kind::Http2 => "otlp_grpc",
-        Kind::Reader => "http",
-    })
 }
 
 async fn fill(server: &Server, records: u64) -> anyhow::Result<()> {
@@ -147,69 +127,57 @@ async fn fill(server: &Server, records: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-// Sends small requests one after the other, as an exporter does, and times them.
-async fn healthy(server: &Server, patience: Duration) -> anyhow::Result<Times> {
-    let client = tui::Client::new(&server.url("otlp_http"), tui::client::Settings::default())?;
-    let mut random = fastrand::Rng::with_seed(2);
-    let began = Instant::now();
-    let mut times = Times::default();
-    while began.elapsed() < patience {
-        let (body, path) = Request::numbered(Signal::Spans, 1, 10, 1_700_000_000_000_000_000, &mut random).encode();
-        let asked = Instant::now();
-        let answer = client.post(path, "application/x-protobuf", Bytes::from(body)).await?;
-        anyhow::ensure!(answer.status == 200, "a healthy request was answered {}", answer.status);
-        times.push(asked.elapsed());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(times)
-}
-
-async fn attack(kind: Kind, address: SocketAddr, stop: Arc<AtomicBool>, lives: Arc<[Lives; 4]>) {
-    while !stop.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        let closed = drip(kind, address, &stop).await.is_err();
-        if closed && began.elapsed() > Duration::from_millis(500) {
-            let of = &lives[kind as usize];
-            of.ended.fetch_add(1, Ordering::Relaxed);
-            let lived = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            of.longest_ms.fetch_max(lived, Ordering::Relaxed);
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-// An error is the server's end of it.
-async fn drip(kind: Kind, address: SocketAddr, stop: &AtomicBool) -> std::io::Result<()> {
-    let socket = TcpSocket::new_v4()?;
-    // A slow reader's window is small.
-    socket.set_recv_buffer_size(4096)?;
-    let mut socket = socket.connect(address).await?;
-    let opening: &[u8] = match kind {
-        Kind::Head => b"GET /api/v1/status HTTP/1.1\r\nX-Drops: ",
-        Kind::Body => {
-            b"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 1000000\r\n\r\n"
-        }
-        Kind::Http2 => b"PRI * HT",
-        Kind::Reader => b"GET /api/v1/logs?limit=none&start=0 HTTP/1.1\r\nHost: x\r\n\r\n",
-    };
-    socket.write_all(opening).await?;
-    let mut answer = [0; 16];
-    while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
-        if kind == Kind::Reader {
-            if socket.read(&mut answer).await? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+async fn attack(
+    server: &Server,
+    plan: &Plan,
+    lives: &Arc<Vec<Lives>>,
+    healthy: Option<&Healthy>,
+) -> anyhow::Result<()> {
+    let attackers = Attackers::new()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut all = Vec::new();
+    for number in 0..plan.connections {
+        let at = number % plan.kinds.len();
+        let kind = plan.kinds[at];
+        let address = server.address(kind.door(number / plan.kinds.len()));
+        let (stop, lives) = (Arc::clone(&stop), Arc::clone(lives));
+        let delay = RAMP.mul_f64(number as f64 / plan.connections as f64);
+        all.push(attackers.spawn(async move {
+            sleep(delay).await;
+            while !stop.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let end = slow::live(kind, number, address, &stop).await;
+                lives[at].count(end, began.elapsed());
+                sleep(PAUSE).await;
             }
-            continue;
-        }
-        if kind != Kind::Http2 {
-            socket.write_all(b"x").await?;
-        }
-        match socket.try_read(&mut answer) {
-            Ok(_) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
+        }));
+    }
+    sleep(RAMP).await;
+    if let Some(healthy) = healthy {
+        healthy.turn(Turn::Attack);
+    }
+    sleep(plan.attack).await;
+    if let Some(healthy) = healthy {
+        healthy.turn(Turn::Rest);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for attacker in all {
+        attacker.await.context("an attacker panicked")?;
     }
     Ok(())
+}
+
+impl Lives {
+    fn count(&self, end: End, lived: Duration) {
+        match end {
+            End::Closed => _ = self.closed.fetch_add(1, Ordering::Relaxed),
+            End::Refused => _ = self.refused.fetch_add(1, Ordering::Relaxed),
+            End::Alive => {}
+        }
+        // One that is still there has lived as long as well.
+        if end != End::Refused {
+            let lived = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX);
+            self.longest_ms.fetch_max(lived, Ordering::Relaxed);
+        }
+    }
 }

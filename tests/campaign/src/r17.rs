@@ -91,6 +91,7 @@ async fn trial(setup: &Setup, directory: &Path, seed: u64, outage: Duration) -> 
     server.kill().await?;
     Ok(Trial {
         seed,
+        fault: String::new(),
         life: 1,
         killed_after_ms: u64::try_from(outage.as_millis())?,
         acknowledged,

@@ -24,16 +24,28 @@ pub struct Answered {
     pub retry: bool,
 }
 
-/// Sends `head`, an HTTP/1.1 head without its last empty line, and `body` as it is; gives the answer's status.
-pub async fn http1(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<Answered> {
+/// Sends `head`, an HTTP/1.1 head without its last empty line, and `body` as it is, in pieces with a pause after each; gives
+/// the answer's status.
+pub async fn http1(
+    address: SocketAddr,
+    head: &str,
+    body: &[u8],
+    (piece, pause): (usize, Duration),
+) -> anyhow::Result<Answered> {
     timeout(PATIENCE, async {
         let mut socket = TcpStream::connect(address).await?;
         socket.write_all(format!("{head}\r\nHost: x\r\n\r\n").as_bytes()).await?;
         let (mut reader, mut writer) = socket.split();
         // A server may answer before the body is through, and close.
         let write = async {
-            let _ = writer.write_all(body).await;
-            let _ = writer.flush().await;
+            for piece in body.chunks(piece) {
+                if writer.write_all(piece).await.is_err() {
+                    break;
+                }
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -106,14 +118,14 @@ pub async fn grpc(
     address: SocketAddr,
     path: &str,
     encoding: Option<&str>,
-    body: Vec<u8>,
+    body: impl Into<Bytes>,
     (piece, pause): (usize, Duration),
 ) -> anyhow::Result<Answered> {
+    let body = body.into();
     timeout(PATIENCE, async {
         let sender = http2(address).await?;
         let mut sender = sender.ready().await?;
         let (response, mut stream) = sender.send_request(call(address, path, encoding)?, false)?;
-        let body = Bytes::from(body);
         let write = async {
             let mut from = 0;
             while from < body.len() {

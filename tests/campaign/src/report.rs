@@ -36,6 +36,9 @@ pub struct Report {
 pub struct Trial {
     /// Where its randomness began.
     pub seed: u64,
+    /// What was done to it, if that differs from trial to trial.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fault: String,
     /// Which life of its data directory it ended, from 1.
     pub life: u64,
     /// Milliseconds of load before the kill.
@@ -80,17 +83,20 @@ impl Report {
 
     /// A table for people.
     pub fn to_table(&self) -> String {
+        let width = self.details.iter().map(|trial| trial.fault.len()).max().unwrap_or(0);
+        let fault = if width == 0 { "" } else { "FAULT" };
         let mut table = format!(
-            "{:>20} {:>5} {:>10} {:>13} {:>8} {:>9}  RESULT\n",
+            "{:>20} {:>5} {:>10} {:>13} {:>8} {:>10}  {fault:<width$} RESULT\n",
             "SEED", "LIFE", "KILL (ms)", "ACKNOWLEDGED", "ROWS", "READY (ms)"
         );
         for trial in &self.details {
-            let result = if trial.wrong.is_empty() { "kept" } else { trial.wrong.as_str() };
+            let Trial { seed, fault, life, killed_after_ms, acknowledged, rows, ready_after_ms, wrong } = trial;
+            let result = if wrong.is_empty() { "kept" } else { wrong.as_str() };
             // Writing into a String cannot fail.
             let _ = writeln!(
                 table,
-                "{:>20} {:>5} {:>10} {:>13} {:>8} {:>10}  {result}",
-                trial.seed, trial.life, trial.killed_after_ms, trial.acknowledged, trial.rows, trial.ready_after_ms
+                "{seed:>20} {life:>5} {killed_after_ms:>10} {acknowledged:>13} {rows:>8} {ready_after_ms:>10}  \
+                 {fault:<width$} {result}"
             );
         }
         let _ = write!(
@@ -119,7 +125,16 @@ mod tests {
 
     fn trial(seed: u64, wrong: &str) -> Trial {
         let wrong = wrong.to_owned();
-        Trial { seed, life: 1, killed_after_ms: 5, acknowledged: 10, rows: 10, ready_after_ms: 3, wrong }
+        Trial {
+            seed,
+            fault: String::new(),
+            life: 1,
+            killed_after_ms: 5,
+            acknowledged: 10,
+            rows: 10,
+            ready_after_ms: 3,
+            wrong,
+        }
     }
 
     #[test]

@@ -196,6 +196,7 @@ fn status() -> Status {
         parts: 3,
         part_rows: rows,
         part_bytes: bytes,
+        ..TableStatus::default()
     };
     Status {
         version: "0.1.0".to_owned(),

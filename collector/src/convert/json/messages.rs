@@ -22,7 +22,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
-use super::reader::{Read, Reader};
+use super::reader::{Read, Reader, Whole};
 
 // A function that reads a message: its keys, and what to do with each. A macro, because the keys are wanted three times: to
 // find the field, to tell an unknown key from a misspelt one, and to notice a repeated one.
@@ -259,7 +259,7 @@ message! {
         "startTimeUnixNano" => m.start_time_unix_nano = r.u64()?,
         "timeUnixNano" => m.time_unix_nano = r.u64()?,
         "asDouble" => r.choice(&mut m.value, number_data_point::Value::AsDouble, Reader::double)?,
-        "asInt" => r.choice(&mut m.value, number_data_point::Value::AsInt, Reader::i64)?,
+        "asInt" => r.choice(&mut m.value, number_value, Reader::whole)?,
         "exemplars" => m.exemplars = r.list(exemplar)?,
         "flags" => m.flags = r.u32()?,
     }
@@ -331,7 +331,7 @@ message! {
         "filteredAttributes" => m.filtered_attributes = r.list(key_value)?,
         "timeUnixNano" => m.time_unix_nano = r.u64()?,
         "asDouble" => r.choice(&mut m.value, exemplar::Value::AsDouble, Reader::double)?,
-        "asInt" => r.choice(&mut m.value, exemplar::Value::AsInt, Reader::i64)?,
+        "asInt" => r.choice(&mut m.value, exemplar_value, Reader::whole)?,
         "spanId" => m.span_id = r.hex()?,
         "traceId" => m.trace_id = r.hex()?,
     }
@@ -375,7 +375,7 @@ message! {
     fn any_value(r, m: AnyValue) {
         "stringValue" => r.choice(&mut m.value, Value::StringValue, Reader::text)?,
         "boolValue" => r.choice(&mut m.value, Value::BoolValue, Reader::bool)?,
-        "intValue" => r.choice(&mut m.value, Value::IntValue, Reader::i64)?,
+        "intValue" => r.choice(&mut m.value, whole_value, Reader::whole)?,
         "doubleValue" => r.choice(&mut m.value, Value::DoubleValue, Reader::double)?,
         "arrayValue" => r.choice(&mut m.value, Value::ArrayValue, array_value)?,
         "kvlistValue" => r.choice(&mut m.value, Value::KvlistValue, key_value_list)?,
@@ -394,6 +394,27 @@ message! {
 message! {
     fn key_value_list(r, m: KeyValueList) {
         "values" => m.values = r.list(key_value)?,
+    }
+}
+
+fn number_value(value: Whole) -> number_data_point::Value {
+    match value {
+        Whole::Int(value) => number_data_point::Value::AsInt(value),
+        Whole::Double(value) => number_data_point::Value::AsDouble(value),
+    }
+}
+
+fn exemplar_value(value: Whole) -> exemplar::Value {
+    match value {
+        Whole::Int(value) => exemplar::Value::AsInt(value),
+        Whole::Double(value) => exemplar::Value::AsDouble(value),
+    }
+}
+
+fn whole_value(value: Whole) -> Value {
+    match value {
+        Whole::Int(value) => Value::IntValue(value),
+        Whole::Double(value) => Value::DoubleValue(value),
     }
 }
 

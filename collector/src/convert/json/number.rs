@@ -56,6 +56,21 @@ pub(super) fn double(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
+/// The double that a number beyond 64-bit integers was before it was written, with all its digits and zeros behind them.
+/// `None` if it is within, or has more digits than it takes to write a double: who wrote it had another number.
+pub(super) fn whole_double(text: &str) -> Option<f64> {
+    // As many tell every double from its neighbours.
+    const DIGITS_MAX: usize = 17;
+    let digits: String = text.split(['e', 'E']).next()?.chars().filter(char::is_ascii_digit).collect();
+    if digits.trim_matches('0').len() > DIGITS_MAX {
+        return None;
+    }
+    // The first double that no i64 is; the negative of it is one.
+    double(text).filter(|value| *value >= I64_END || *value < -I64_END)
+}
+
+const I64_END: f64 = 9_223_372_036_854_775_808.0;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +125,28 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(integer(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_doubles_are_beyond_64_bits_and_no_longer_than_doubles() {
+        let cases = [
+            ("9223372036854776000", Some(9_223_372_036_854_775_808.0)),
+            ("-9223372036854778000", Some(-9_223_372_036_854_777_856.0)),
+            ("18446744073709552000", Some(18_446_744_073_709_551_616.0)),
+            ("1e+21", Some(1e21)),
+            ("-1.7976931348623157e+308", Some(f64::MIN)),
+            // The last i64s, and what a double is not written as.
+            ("9223372036854775807", None),
+            ("-9223372036854775808", None),
+            ("9223372036854775808", None),
+            ("18446744073709551616", None),
+            ("1e999", None),
+            ("1.5", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(whole_double(text), expected, "{text}");
         }
     }
 

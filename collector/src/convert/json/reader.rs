@@ -36,6 +36,15 @@ pub(in crate::convert) struct Reader<'a> {
     hints: Vec<(Warning, Hint)>,
 }
 
+/// What stands where a 64-bit integer should.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whole {
+    /// An integer.
+    Int(i64),
+    /// A whole number beyond, which its writer had as a double.
+    Double(f64),
+}
+
 /// An object that is being read.
 #[derive(Debug)]
 pub(super) struct Object {
@@ -194,8 +203,21 @@ impl<'a> Reader<'a> {
         self.integer("an unsigned 64-bit integer")
     }
 
-    pub(super) fn i64(&mut self) -> Read<i64> {
-        self.integer("a 64-bit integer")
+    /// A 64-bit integer where a double may stand too. A writer that has doubles only takes a whole one for an integer, however
+    /// large it is; refusing the request would lose its other items, and the number is known.
+    pub(super) fn whole(&mut self) -> Read<Whole> {
+        let wanted = "a 64-bit integer";
+        let Some((start, text, quoted)) = self.number_or_text(wanted)? else { return Ok(Whole::Int(0)) };
+        if let Some(int) = number::integer(&text).and_then(|number| i64::try_from(number).ok()) {
+            return Ok(Whole::Int(int));
+        }
+        match number::whole_double(&text) {
+            Some(double) if !quoted => {
+                self.hint(Warning::IntegerAsDouble, start);
+                Ok(Whole::Double(double))
+            }
+            _ => Err(at(start, format!("{} is not {wanted}", echo(&text)))),
+        }
     }
 
     pub(super) fn u32(&mut self) -> Read<u32> {

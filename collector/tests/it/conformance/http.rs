@@ -108,7 +108,14 @@ pub fn rows() -> Vec<super::Row> {
             "CORS preflight",
             "off: 405 and no Access-Control header; there is no list of allowed origins"
         ),
-        row!(left out, "H30", "MAY", BOTH, "gRPC and HTTP on one port", "each has its own port"),
+        row!(
+            shown by "both_protocols_are_taken_at_either_door",
+            "H30",
+            "MAY",
+            BOTH,
+            "gRPC and HTTP on one port",
+            "either port takes both, by content type and path"
+        ),
         row!(h31, "H31", "own", BOTH, "bind address", "127.0.0.1"),
     ]
 }

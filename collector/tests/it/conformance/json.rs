@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{exemplar, number_data_point};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 
@@ -60,6 +61,14 @@ pub fn rows() -> Vec<super::Row> {
         row!(j12, "J12", "MUST", JSON, "64-bit integers as text or number", "exact"),
         row!(j13, "J13", "-", JSON, "the least and the greatest 64-bit integers", "exact"),
         row!(j14, "J14", "-", JSON, "integers out of range, or none", "400"),
+        row!(
+            j14_double,
+            "J14b",
+            "own",
+            JSON,
+            "a whole double beyond 64 bits written as an integer, as JavaScript's SDK does",
+            "kept as a double, with a warning in partialSuccess; nothing else is lost"
+        ),
         row!(j15, "J15", "-", JSON, "doubles as number or text, NaN, Infinity", "read"),
         row!(j16, "J16", "-", JSON, "base64 of either alphabet, padded or not", "read"),
         row!(j17, "J17", "-", JSON, "null", "the default; refused as an element of a list that cannot have it"),
@@ -336,6 +345,34 @@ async fn j14(_: Transport) {
     refused(Signal::Logs, &cases).await;
     let text = logs(r#"{"body":{"intValue":"9223372036854775808"}}"#);
     refused(Signal::Logs, &[(text, "resourceLogs[0].scopeLogs[0].logRecords[0].body.intValue")]).await;
+}
+
+async fn j14_double(transport: Transport) {
+    for (written, value) in
+        [("1.797e+308", 1.797e308), ("-1e21", -1e21), ("9223372036854776000", 9.223_372_036_854_776e18)]
+    {
+        let (record, warnings) = one_log(&format!(r#""body":{{"intValue":{written}}}"#));
+        assert_eq!(record.body.and_then(|body| body.value), Some(Value::DoubleValue(value)), "{written}");
+        assert_eq!(warnings, [Warning::IntegerAsDouble], "{written}");
+    }
+    let point = r#"{"name":"m","gauge":{"dataPoints":[{"asInt":1e300,"exemplars":[{"asInt":-1e300}]}]}}"#;
+    let (outcome, batch) = from_json::<ExportMetricsServiceRequest>(&points(point)).expect("sound");
+    assert_eq!(outcome.warnings.count(Warning::IntegerAsDouble), 2);
+    let Some(Data::Gauge(gauge)) = &rebuild::points(&batch)[0].item.data else { panic!("{batch:?}") };
+    assert_eq!(gauge.data_points[0].value, Some(number_data_point::Value::AsDouble(1e300)));
+    assert_eq!(gauge.data_points[0].exemplars[0].value, Some(exemplar::Value::AsDouble(-1e300)));
+
+    // The records beside it are stored as if it were not there, and their sender is told.
+    let wire = Wire::start(transport).await;
+    let huge = r#"{"attributes":[{"key":"huge","value":{"intValue":1.7976931348623157e+308}}]}"#;
+    let answer = wire.send(Signal::Logs, logs(&format!("{{}},{huge},{{}}")).as_bytes()).await;
+    assert_eq!(answer.assert_ok().rejected, Some(0), "{answer:?}");
+    assert_eq!(wire.rows(Signal::Logs), 3);
+    // What no double is written as was another number, and so was what stands in quotes.
+    for written in ["18446744073709551615", "9223372036854775808", "\"1e300\"", "1.5", "1e999"] {
+        let text = logs(&format!(r#"{{"body":{{"intValue":{written}}}}}"#));
+        refused(Signal::Logs, &[(text, "resourceLogs[0].scopeLogs[0].logRecords[0].body.intValue")]).await;
+    }
 }
 
 async fn j15(_: Transport) {

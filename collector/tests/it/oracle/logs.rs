@@ -1,13 +1,13 @@
 //! Log records from prost's messages.
 
-use model::{SpanId, TraceId};
+use model::{Signal, SpanId, Timestamp, TraceId};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use store::schema::{LogColumns, LogRow, derived};
 
 use super::attributes::{HeldValue, KeyValues};
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Expansion, Mistakes, Place, correlation, known_time, optional_id};
+use super::{Expansion, Mistakes, Place, correlation, kept_from, known_time, optional_id};
 use collector::convert::Context;
 use collector::{Outcome, Reason};
 use prost::{DecodeError, Message as _};
@@ -20,6 +20,7 @@ pub fn logs(bytes: &[u8], context: &Context<'_>, columns: &mut LogColumns) -> Re
     for (resource_position, of_resource) in request.resource_logs.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
         outcome.begin(resource.service());
+        let kept_from = kept_from(context, Signal::Logs, resource.service());
         for (scope_position, of_scope) in of_resource.scope_logs.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -34,7 +35,7 @@ pub fn logs(bytes: &[u8], context: &Context<'_>, columns: &mut LogColumns) -> Re
                     }
                     .to_string()
                 };
-                match push(record, &envelope, &mut envelope_row, context, &mut expansion, columns) {
+                match push(record, &envelope, &mut envelope_row, kept_from, context, &mut expansion, columns) {
                     Ok(mistakes) => {
                         outcome.accepted += 1;
                         mistakes.note(&mut outcome, place);
@@ -52,6 +53,7 @@ fn push(
     record: &LogRecord,
     envelope: &Envelope<'_>,
     envelope_row: &mut Option<u32>,
+    kept_from: Timestamp,
     context: &Context<'_>,
     expansion: &mut Expansion,
     columns: &mut LogColumns,
@@ -65,10 +67,14 @@ fn push(
     if let Some(reason) = attributes.fault.or(matches!(body, HeldValue::TooDeep).then_some(Reason::Depth)) {
         return Err(reason);
     }
+    let observed_timestamp = observed.unwrap_or(context.received);
+    let timestamp = time.unwrap_or(observed_timestamp);
+    if timestamp < kept_from {
+        return Err(Reason::Expired);
+    }
     expansion.take(envelope.bytes)?;
     mistakes.string_index |= attributes.string_index;
 
-    let observed_timestamp = observed.unwrap_or(context.received);
     let derived_times =
         if time.is_none() { derived::TIMESTAMP } else { 0 } | if observed.is_none() { derived::OBSERVED } else { 0 };
     let pairs = attributes.refs();
@@ -78,7 +84,7 @@ fn push(
     let row = LogRow {
         envelope: *envelope_row
             .get_or_insert_with(|| columns.envelopes.push(&envelope.resource_row(), &envelope.scope_row())),
-        timestamp: time.unwrap_or(observed_timestamp),
+        timestamp,
         observed_timestamp,
         derived_times,
         trace_id: optional_id(&record.trace_id, TraceId::LEN, trace_id, &mut mistakes),

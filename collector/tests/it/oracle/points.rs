@@ -1,6 +1,6 @@
 //! Metric data points from prost's messages.
 
-use model::{SpanId, Timestamp, TraceId};
+use model::{Signal, SpanId, Timestamp, TraceId};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -11,7 +11,7 @@ use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, 
 
 use super::attributes::KeyValues;
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Expansion, Mistakes, Place, correlation, histogram, known_time, optional_id};
+use super::{Expansion, Mistakes, Place, correlation, histogram, kept_from, known_time, optional_id};
 use collector::convert::Context;
 use collector::{Outcome, Reason, Warning};
 use prost::{DecodeError, Message as _};
@@ -24,6 +24,7 @@ pub fn points(bytes: &[u8], context: &Context<'_>, columns: &mut PointColumns) -
     for (resource_position, of_resource) in request.resource_metrics.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
         outcome.begin(resource.service());
+        let kept_from = kept_from(context, Signal::Points, resource.service());
         for (scope_position, of_scope) in of_resource.scope_metrics.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -38,7 +39,7 @@ pub fn points(bytes: &[u8], context: &Context<'_>, columns: &mut PointColumns) -
                     outcome.warnings.note(Warning::MetricWithoutData, 1, || place.to_string());
                     continue;
                 };
-                let held = HeldMetric::new(metric, data, &envelope, context);
+                let held = HeldMetric::new(metric, data, &envelope, kept_from, context);
                 for (position, point) in of_data(data).enumerate() {
                     let place = || Place { point: Some(position), ..place }.to_string();
                     match held.push(point, context, &mut expansion, columns) {
@@ -66,6 +67,7 @@ struct HeldMetric<'a> {
     temporality: Option<i32>,
     monotonic: bool,
     bytes: usize,
+    kept_from: Timestamp,
 }
 
 // A point of any type with what all types have.
@@ -87,7 +89,13 @@ enum Value<'a> {
 }
 
 impl<'a> HeldMetric<'a> {
-    fn new(metric: &'a Metric, data: &'a Data, envelope: &'a Envelope<'a>, context: &Context<'_>) -> Self {
+    fn new(
+        metric: &'a Metric,
+        data: &'a Data,
+        envelope: &'a Envelope<'a>,
+        kept_from: Timestamp,
+        context: &Context<'_>,
+    ) -> Self {
         let (metric_type, temporality, monotonic) = match data {
             Data::Gauge(_) => (metric_type::GAUGE, None, false),
             Data::Sum(sum) => (metric_type::SUM, Some(sum.aggregation_temporality), sum.is_monotonic),
@@ -105,6 +113,7 @@ impl<'a> HeldMetric<'a> {
             metric_type,
             temporality,
             monotonic,
+            kept_from,
             bytes: envelope.bytes + metric.name.len() + metric.description.len() + metric.unit.len() + metadata_bytes,
         }
     }
@@ -166,6 +175,9 @@ impl<'a> HeldMetric<'a> {
             let correlation_id = correlation_ids[position].as_deref().or(inherited);
             let pairs = &exemplar_pairs[position];
             exemplars.push(exemplar_row(exemplar, pairs, timestamp, correlation_id, &mut mistakes)?);
+        }
+        if timestamp < self.kept_from {
+            return Err(Reason::Expired);
         }
         expansion.take(self.bytes)?;
         let series = self.series(&pairs, columns);

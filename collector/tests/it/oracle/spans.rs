@@ -1,6 +1,6 @@
 //! Spans from prost's messages.
 
-use model::{SpanId, TraceId};
+use model::{Signal, SpanId, Timestamp, TraceId};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
@@ -8,7 +8,7 @@ use store::schema::{EventRow, LinkRow, SpanColumns, SpanRow, ValueRef};
 
 use super::attributes::KeyValues;
 use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Expansion, Mistakes, Place, correlation, sent_time};
+use super::{Expansion, Mistakes, Place, correlation, kept_from, sent_time};
 use collector::convert::Context;
 use collector::{Outcome, Reason};
 use prost::{DecodeError, Message as _};
@@ -21,6 +21,7 @@ pub fn spans(bytes: &[u8], context: &Context<'_>, columns: &mut SpanColumns) -> 
     for (resource_position, of_resource) in request.resource_spans.iter().enumerate() {
         let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
         outcome.begin(resource.service());
+        let kept_from = kept_from(context, Signal::Spans, resource.service());
         for (scope_position, of_scope) in of_resource.scope_spans.iter().enumerate() {
             let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
             let envelope = Envelope::new(&resource, &scope, context);
@@ -35,7 +36,7 @@ pub fn spans(bytes: &[u8], context: &Context<'_>, columns: &mut SpanColumns) -> 
                     }
                     .to_string()
                 };
-                match push(span, &envelope, &mut envelope_row, context, &mut expansion, columns) {
+                match push(span, &envelope, &mut envelope_row, kept_from, context, &mut expansion, columns) {
                     Ok(mistakes) => {
                         outcome.accepted += 1;
                         mistakes.note(&mut outcome, place);
@@ -53,6 +54,7 @@ fn push(
     span: &Span,
     envelope: &Envelope<'_>,
     envelope_row: &mut Option<u32>,
+    kept_from: Timestamp,
     context: &Context<'_>,
     expansion: &mut Expansion,
     columns: &mut SpanColumns,
@@ -79,6 +81,9 @@ fn push(
     let events: Vec<EventRow<'_>> = events.collect::<Result<_, Reason>>()?;
     let links: Vec<LinkRow<'_>> =
         span.links.iter().zip(&link_pairs).map(|(link, pairs)| link_row(link, pairs)).collect();
+    if timestamp < kept_from {
+        return Err(Reason::Expired);
+    }
     expansion.take(envelope.bytes)?;
 
     let own_correlation_id = correlation::find(context.correlation_keys, &pairs);

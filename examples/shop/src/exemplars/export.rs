@@ -15,11 +15,12 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::transform::common::tonic::Attributes;
 use tokio::time::MissedTickBehavior;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::correlation::CorrelationId;
 use crate::limits::{EXPORT_TIMEOUT, METRIC_INTERVAL};
-use crate::telemetry;
+use crate::{otlp_headers, telemetry};
 
 use super::reservoir::{DurationHistogram, Point, Seen};
 
@@ -33,6 +34,7 @@ pub(crate) struct Exporter {
     /// The key of the attribute the histogram's points are told apart by.
     attribute: &'static str,
     start_unix_nano: u64,
+    headers: MetadataMap,
 }
 
 impl Exporter {
@@ -55,6 +57,7 @@ impl Exporter {
             description,
             attribute,
             start_unix_nano: now_unix_nano(),
+            headers: otlp_headers::from_environment(),
         })
     }
 
@@ -65,7 +68,9 @@ impl Exporter {
         if points.is_empty() {
             return Vec::new();
         }
-        match self.client.export(self.request(&points, now_unix_nano())).await {
+        let mut request = tonic::Request::new(self.request(&points, now_unix_nano()));
+        request.metadata_mut().clone_from(&self.headers);
+        match self.client.export(request).await {
             Ok(_) => points
                 .into_iter()
                 .flat_map(|(value, point)| point.exemplars.into_iter().flatten().map(move |seen| (value, seen)))

@@ -16,13 +16,14 @@ use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use model::{Labels, TimeRange, Timestamp};
 use store::schema::column;
-use store::{Projection, Snapshot, StoreError};
+use store::{Projection, Snapshot, StoreError, Table};
 
 use super::{MillisRange, Selection, SeriesSource, StoredSeries};
 use crate::promql::error::PromqlError;
 use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::rows::columns::Numbers;
+use crate::search::budget::Partial;
 use decode::{Points, RowRef};
 use translate::Translated;
 
@@ -154,6 +155,10 @@ impl StoreSource {
                 Some(warning) => chosen.warnings.push(warning.clone()),
                 None => chosen.series.push(series),
             }
+        }
+        let missing: u64 = self.snapshot.missing(Table::Points, nanos(range)).map(|part| part.rows).sum();
+        if missing > 0 {
+            chosen.warnings.push(Partial::damaged(missing).reason);
         }
         chosen.warnings.sort();
         chosen.warnings.dedup();

@@ -12,6 +12,7 @@ use super::matcher::{self, Matcher, Operator};
 use super::receiver::{self, HttpConfig, Receiver};
 use super::route::{GroupBy, Route, RouteConfig};
 use super::yaml::{Mapping, Node, Source};
+use crate::small_file;
 
 /// Who is told of what.
 #[derive(Clone, Debug)]
@@ -26,12 +27,7 @@ impl Config {
     /// Reads the file. Receivers whose address stands in it must be public or allowed.
     pub fn load(path: &Path, allowed: &Allowed) -> Result<Config, NotifyError> {
         let read = |source| NotifyError::Read { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(read)?.len();
-        if bytes > CONFIG_BYTES_MAX as u64 {
-            let why = format!("it has {bytes} bytes, more than {CONFIG_BYTES_MAX}");
-            return Err(read(std::io::Error::other(why)));
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = small_file::read_text(path, CONFIG_BYTES_MAX).map_err(read)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Config::parse(&path.display().to_string(), &text, folder, allowed)?)
     }

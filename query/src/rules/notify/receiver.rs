@@ -14,6 +14,7 @@ use super::guard::{Allowed, literal};
 use super::limits::SECRET_BYTES_MAX;
 use super::tls;
 use super::yaml::{Mapping, Node, Source};
+use crate::small_file;
 
 /// Someone who is told. Without webhooks nobody is.
 #[derive(Clone, Debug, Default)]
@@ -79,11 +80,7 @@ impl Secret {
             Secret::File(path) => path,
         };
         let told = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let bytes = std::fs::metadata(path).map_err(told)?.len();
-        if bytes > SECRET_BYTES_MAX as u64 {
-            return Err(told(std::io::Error::other(format!("{bytes} bytes, more than {SECRET_BYTES_MAX}"))));
-        }
-        Ok(std::fs::read_to_string(path).map_err(told)?.trim().to_owned())
+        Ok(small_file::read_text(path, SECRET_BYTES_MAX).map_err(told)?.trim().to_owned())
     }
 }
 

@@ -121,6 +121,11 @@ fn mistakes_are_told_with_line_and_remedy() {
         (receiver("send_resolved: true"), 5, "a webhook without url"),
         (receiver("{url: 'https://x.example.org', url_file: url}"), 5, "at the same time"),
         (receiver("{url_file: missing}"), 5, "webhook_config.url_file cannot be read"),
+        (
+            receiver("{url_file: /dev/zero}"),
+            5,
+            "url_file cannot be read: /dev/zero: it is a device, and must be a regular file",
+        ),
         (receiver("{url: 'ftp://x.example.org/'}"), 5, "neither with http:// nor with https://"),
         (receiver("{url: 'https://u:p@x.example.org/'}"), 5, "a user in it"),
         (
@@ -207,4 +212,11 @@ fn a_file_that_is_not_there_is_named() {
     let error = Config::load(Path::new("/nowhere/am.yml"), &Allowed::default()).expect_err("no file");
     assert!(matches!(error, NotifyError::Read { .. }) && error.to_string().contains("/nowhere/am.yml"));
     assert!(error.hint().contains("rules.alertmanager"));
+}
+
+#[test]
+fn a_device_is_no_file() {
+    let error = Config::load(Path::new("/dev/zero"), &Allowed::default()).expect_err("it has no end");
+    let NotifyError::Read { source, .. } = &error else { panic!("{error}") };
+    assert!(source.to_string().contains("it is a device"), "{source}");
 }

@@ -35,7 +35,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    pub(super) fn error(self) -> io::Error {
+    pub(in crate::disk) fn error(self) -> io::Error {
         io::Error::from(match self {
             FaultKind::Io => Errno::IO,
             FaultKind::NoSpace => Errno::NOSPC,

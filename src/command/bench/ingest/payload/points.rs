@@ -105,7 +105,7 @@ fn histograms(out: &mut Message, pod: u64, scrape: u64) {
         for place in 0..HISTOGRAMS {
             data.message(1, |point| {
                 times(point, pod, scrape);
-                let series = 1 << 20 | pod * HISTOGRAMS + place;
+                let series = (1 << 20) | (pod * HISTOGRAMS + place);
                 let counts: Vec<u64> = (0..=BOUNDS.len() as u64)
                     .map(|bucket| {
                         let rate = Random::new(series << 8 | bucket).below(40);
