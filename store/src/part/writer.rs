@@ -274,7 +274,11 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
         // A page ends where a granule ends, and nowhere else.
         .set_data_page_row_count_limit(limits::GRANULE_ROWS)
         .set_data_page_size_limit(usize::MAX)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        // A column with more distinct values than fit is written as it is from there on: filling a large dictionary in vain
+        // costs more than it saves.
+        .set_dictionary_page_size_limit(limits::DICTIONARY_BYTES_MAX)
+        // Least and greatest values of texts would cost two comparisons a value; nobody prunes by them.
+        .set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields() {
         let name = field.name().as_str();
         let path = || ColumnPath::from(name);
