@@ -289,7 +289,7 @@ impl<'h> HeldMetric<'h> {
         if !context.series.is_none_or(|gate| gate.admits(identity.id())) {
             return Err(Reason::Series);
         }
-        let series = columns.series_known_as(identity, &SeriesRow { attributes: pairs, ..self.series });
+        let series = columns.series_of_stem(&self.stem, identity, &SeriesRow { attributes: pairs, ..self.series });
         let flags = point.flags;
         columns.push(&PointRow { series, timestamp, derived_times, start_timestamp, flags, value }, &exemplars);
         Ok(mistakes)

@@ -1,9 +1,12 @@
 //! The series that points belong to, and the hash of what tells one from another.
 
+use std::collections::HashMap;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, RecordBatch, StringBuilder, UInt8Builder, UInt64Builder};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Int32Builder, RecordBatch, StringBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
+};
 use arrow::datatypes::Field;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
@@ -51,7 +54,9 @@ pub(super) struct SeriesColumns {
     temporality: Int32Builder,
     monotonic: BooleanBuilder,
     attributes: AttributeColumns,
+    envelope: UInt32Builder,
     envelopes: EnvelopeColumns,
+    envelope_rows: HashMap<EnvelopeIdentity, u32>,
     rows: u32,
 }
 
@@ -60,7 +65,7 @@ impl SeriesColumns {
         self.rows
     }
 
-    pub(super) fn push(&mut self, identity: SeriesIdentity, row: &SeriesRow<'_>) {
+    pub(super) fn push(&mut self, stem: &SeriesStem, identity: SeriesIdentity, row: &SeriesRow<'_>) {
         self.rows += 1;
         self.series_id.append_value(identity.id());
         self.series_check.append_value(identity.check());
@@ -77,11 +82,15 @@ impl SeriesColumns {
         for (key, value) in row.metadata.iter().rev() {
             self.attributes.put_overflow(&[column::METADATA_PREFIX, key].concat(), &value.to_otlp_json_text());
         }
-        self.envelopes.push(&row.resource, &row.scope);
+        let envelopes = &mut self.envelopes;
+        let known = self.envelope_rows.entry(stem.envelope);
+        self.envelope.append_value(*known.or_insert_with(|| envelopes.push(&row.resource, &row.scope)));
     }
 
-    pub(super) fn finish(mut self) -> RecordBatch {
-        let fixed: [(&str, ArrayRef); 8] = [
+    /// The series, and the envelopes that they name.
+    pub(super) fn finish(mut self) -> (RecordBatch, RecordBatch) {
+        let fixed: [(&str, ArrayRef); 9] = [
+            (column::ENVELOPE, Arc::new(self.envelope.finish())),
             (column::SERIES_ID, Arc::new(self.series_id.finish())),
             (column::SERIES_CHECK, Arc::new(self.series_check.finish())),
             (column::METRIC, Arc::new(self.metric.finish())),
@@ -93,7 +102,7 @@ impl SeriesColumns {
         ];
         let fixed = fixed.map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array));
         let attributes = self.attributes.finish(column::OVERFLOW);
-        record_batch(fixed.into_iter().chain(self.envelopes.finish_columns()).chain(attributes).collect())
+        (record_batch(fixed.into_iter().chain(attributes).collect()), self.envelopes.finish())
     }
 }
 
@@ -114,8 +123,14 @@ impl SeriesIdentity {
 }
 
 /// The identity of all series of one metric, but for their attributes.
-#[derive(Clone, Debug)]
-pub struct SeriesStem(SipHasher13);
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesStem {
+    hasher: SipHasher13,
+    envelope: EnvelopeIdentity,
+}
+
+// A hash of a resource and a scope, and the one number of theirs that is not in it.
+type EnvelopeIdentity = (u128, u32);
 
 impl SeriesStem {
     /// Everything that the series of a metric share. Attribute lists are hashed in the order of their keys, each text with its
@@ -127,7 +142,11 @@ impl SeriesStem {
         hash_text(&mut hasher, row.resource.entity_refs_json);
         hasher.write_u32(row.resource.dropped_attributes_count);
         hash_attributes(&mut hasher, row.scope.attributes);
-        for text in [row.scope.name, row.scope.version, row.scope.schema_url, row.metric, row.description, row.unit] {
+        for text in [row.scope.name, row.scope.version, row.scope.schema_url] {
+            hash_text(&mut hasher, text);
+        }
+        let envelope = (hasher.finish128().as_u128(), row.scope.dropped_attributes_count);
+        for text in [row.metric, row.description, row.unit] {
             hash_text(&mut hasher, text);
         }
         hasher.write_u32(row.scope.dropped_attributes_count);
@@ -135,12 +154,12 @@ impl SeriesStem {
         hasher.write_u8(row.metric_type);
         hasher.write_i32(row.temporality);
         hasher.write_u8(u8::from(row.monotonic));
-        Self(hasher)
+        Self { hasher, envelope }
     }
 
     /// The identity of the series with these attributes.
     pub fn with(&self, attributes: &[(&str, ValueRef<'_>)]) -> SeriesIdentity {
-        let mut hasher = self.0;
+        let mut hasher = self.hasher;
         hash_attributes(&mut hasher, attributes);
         SeriesIdentity(hasher.finish128().as_u128())
     }
