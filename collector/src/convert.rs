@@ -1,22 +1,26 @@
 //! From the bytes of an OTLP export request to the store's columns. No IO, no clock, no state: the same bytes and
 //! [`Context`] always make the same columns.
 //!
-//! A request that is no message of its kind is refused whole and leaves the columns as they were. Within a decoded request
+//! A request that is no message of its kind is refused whole and leaves the columns empty. Within a sound request
 //! every item is judged alone: what OTLP forbids is left out and counted in the [`Outcome`], everything else is kept as it
-//! was sent. Both encodings become the messages of OTLP first, and one conversion follows; prost's types sit inside and do not
-//! show outside.
+//! was sent. Protobuf is walked where it lies, straight into columns; JSON is written as protobuf first, so that there is one
+//! conversion.
 
-mod attributes;
+mod any;
 mod correlation;
-mod histogram;
 mod json;
 mod logs;
+mod point;
 mod points;
+mod request;
 mod resource;
 mod series;
 mod spans;
 mod weight;
+mod wire;
+mod yardstick;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use model::{Signal, Timestamp};
@@ -26,6 +30,8 @@ pub use self::logs::logs;
 pub use self::points::points;
 pub use self::series::SeriesGate;
 pub use self::spans::spans;
+pub use self::wire::Malformed;
+pub use self::yardstick::yardstick;
 
 use crate::limits;
 use crate::{Config, DecodeError, Outcome, Reason, Warning};
@@ -114,26 +120,22 @@ fn saturated(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-// The message that the bytes are. What JSON said in another way than OTLP wants is warned about in the outcome.
-fn decode<'a, M: prost::Message + Default>(
+// The request as protobuf. What JSON said in another way than OTLP wants is warned about in the outcome.
+fn on_the_wire<'a, M: prost::Message>(
     bytes: &'a [u8],
     encoding: Encoding,
     request: weight::Request,
     json_root: fn(&mut json::Reader<'a>) -> json::Read<M>,
     context: &Context<'_>,
     outcome: &mut Outcome,
-) -> Result<M, DecodeError> {
-    let bytes_max = context.limits.decoded_bytes_max;
-    match encoding {
-        Encoding::Protobuf => {
-            if !weight::fits(request, bytes, bytes_max) {
-                return Err(DecodeError::TooManyParts { bytes_max });
-            }
-            let message = request.message();
-            M::decode(bytes).map_err(|source| DecodeError::Protobuf { message, source })
+) -> Result<Cow<'a, [u8]>, DecodeError> {
+    Ok(match encoding {
+        Encoding::Protobuf => Cow::Borrowed(bytes),
+        Encoding::Json => {
+            let message = json::read(bytes, request, json_root, context.limits.decoded_bytes_max, outcome)?;
+            Cow::Owned(message.encode_to_vec())
         }
-        Encoding::Json => json::read(bytes, request, json_root, bytes_max, outcome),
-    }
+    })
 }
 
 /// A time as sent; `None` for 0, which is OTLP's "unknown".

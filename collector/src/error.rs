@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use store::{ErrorKind, StoreError};
 
+use crate::convert::Malformed;
 use crate::limits;
 
 /// Why bytes are no OTLP request.
@@ -15,9 +16,9 @@ pub enum DecodeError {
     Protobuf {
         /// Name of the message.
         message: &'static str,
-        /// What the decoder said.
+        /// What is wrong, and where.
         #[source]
-        source: prost::DecodeError,
+        source: Malformed,
     },
     /// Not the JSON of a message of this kind.
     #[error("the body is not the message {message} in JSON: {place}, byte {offset}: {what}")]

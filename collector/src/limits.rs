@@ -41,6 +41,9 @@ pub const INLINE_BYTES_MAX: usize = 128 << 10;
 /// that it always goes aside.)
 pub const INLINE_COMPRESSED_BYTES_MAX: usize = 12 << 10;
 
+/// Bytes for which room is made because a sender announces them. Common requests are smaller; a larger one grows as it comes.
+pub const ANNOUNCED_BYTES_MAX: usize = 512 << 10;
+
 /// Bytes that decompression adds at a time, and so the most by which it overshoots before it looks at a bound.
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 

@@ -303,14 +303,14 @@ impl Services {
 
 impl Outcome {
     /// What is noted from here on is `service`'s.
-    pub(crate) fn begin(&mut self, service: &str) {
+    pub fn begin(&mut self, service: &str) {
         self.settle();
         let rejected = self.rejected.iter().map(|(reason, noted)| (reason, noted.count)).collect();
         self.services.open = Some(Open { name: service.to_owned(), accepted: self.accepted, rejected });
     }
 
     /// Nothing more comes.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let Some(open) = self.services.open.take() else { return };
         let of = self.services.by.entry(open.name).or_default();
         of.accepted += self.accepted - open.accepted;

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::quality::FixedState;
 use model::Signal;
 use model::stats::{Counter, Stats};
 
@@ -30,7 +31,7 @@ pub struct Receipts {
     named: Mutex<BTreeSet<String>>,
     stored: Mutex<Stored>,
     // Of its own for each process: nobody can make two requests meet on purpose.
-    keys: RandomState,
+    keys: FixedState,
 }
 
 // Two generations, so that forgetting costs nothing.
@@ -47,7 +48,12 @@ pub struct Fingerprint(u64);
 impl Receipts {
     /// Nothing was sent yet.
     pub fn new(stats: Stats) -> Self {
-        Self { stats, named: Mutex::default(), stored: Mutex::default(), keys: RandomState::new() }
+        Self {
+            stats,
+            named: Mutex::default(),
+            stored: Mutex::default(),
+            keys: FixedState::with_seed(RandomState::new().hash_one(0)),
+        }
     }
 
     /// Of a request as it is after decompression.

@@ -2,6 +2,8 @@
 //! noisy, and what is printed is to be read beside a yardstick of the same minute.
 
 mod background;
+mod ingest;
+mod process;
 mod tui;
 
 use clap::{Args, Subcommand};
@@ -19,11 +21,14 @@ pub struct BenchArgs {
 enum What {
     /// The dashboard: time of a frame on each screen, and time and memory while it follows a flood of log records.
     Tui(tui::TuiArgs),
+    /// The write path: processor time, memory and bytes on disk for each log record, span and point.
+    Ingest(ingest::IngestArgs),
 }
 
 /// Measures.
 pub fn run(args: BenchArgs) -> Outcome {
     match args.what {
         What::Tui(args) => tui::run(&args),
+        What::Ingest(args) => ingest::run(&args),
     }
 }

@@ -1,7 +1,7 @@
 //! Turns chunks of the head into parts: joins them, decides which partition each row belongs to, sorts, writes. Called by
 //! `upkeep`, which publishes what is written here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
@@ -14,7 +14,8 @@ use crate::StoreError;
 use crate::head::Chunk;
 use crate::part::{self, Contents, Part, PartName};
 use crate::partition::{Partition, Partitioner};
-use crate::schema::{Table, column, flat_rows, joined};
+use crate::schema::hash::ByItself;
+use crate::schema::{Table, column, flat_rows, flat_series_rows, joined};
 
 /// Where parts go.
 pub(crate) struct Target<'a> {
@@ -181,15 +182,22 @@ fn id<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().unwrap_or([0; N])
 }
 
-// The series of all chunks, once each, by ascending id.
+// The series of all chunks, once each, by ascending id. (Two series with one id were refused when they were committed.)
 fn all_series(chunks: &[&Chunk]) -> Result<RecordBatch, StoreError> {
-    let tables: Vec<RecordBatch> = chunks.iter().map(|chunk| chunk.batch().shared.clone()).collect();
+    // Requests repeat their series: each is taken once, before its columns are joined with those of others.
+    let mut known: HashSet<u64, ByItself> = HashSet::default();
+    let mut tables = Vec::new();
+    for chunk in chunks {
+        let ids = chunk.batch().shared[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+        let new: Vec<u32> = (0..ids.len() as u32).filter(|row| known.insert(ids[*row as usize])).collect();
+        if !new.is_empty() {
+            tables.push(flat_series_rows(chunk.batch(), &UInt32Array::from(new)).map_err(failed)?);
+        }
+    }
     let all = joined(&tables).map_err(failed)?;
     let ids = all[column::SERIES_ID].as_primitive::<UInt64Type>().values();
     let mut order: Vec<u32> = (0..ids.len() as u32).collect();
     order.sort_by_key(|row| ids[*row as usize]);
-    // Two series with one id were refused when they were committed.
-    order.dedup_by_key(|row| ids[*row as usize]);
     take_record_batch(&all, &UInt32Array::from(order)).map_err(failed)
 }
 

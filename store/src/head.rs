@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use model::Timestamp;
 
 use crate::StoreError;
-use crate::schema::{Batch, Table, column, expanded_rows, expansion_bytes, flat_exemplars};
+use crate::schema::{Batch, Table, column, expanded_rows, expansion_bytes, flat_exemplars, flat_series};
 
 /// The rows that one committed batch adds to one table. Immutable.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Chunk {
     batch: Arc<Batch>,
     // Made at the first query that needs it: most heads are flushed without having been asked.
     expanded: OnceLock<RecordBatch>,
+    // Of points, likewise.
+    series: OnceLock<Arc<RecordBatch>>,
 }
 
 impl Chunk {
@@ -50,6 +52,7 @@ impl Chunk {
             seq_max: seq_base + (rows as u64).saturating_sub(1),
             batch: Arc::clone(&batch),
             expanded: OnceLock::new(),
+            series: OnceLock::new(),
         }];
         if let Some(exemplars) = flat_exemplars(&batch, seq_base).map_err(expand_error)? {
             let seqs = exemplars[column::INGEST_SEQ].as_primitive::<UInt64Type>();
@@ -64,6 +67,7 @@ impl Chunk {
                 seq_max: max(seqs).unwrap_or(seq_base),
                 batch,
                 expanded: exemplars.into(),
+                series: OnceLock::new(),
             });
         }
         Ok(chunks)
@@ -111,6 +115,15 @@ impl Chunk {
         }
         let rows = expanded_rows(&self.batch, self.seq_base).map_err(expand_error)?;
         Ok(self.expanded.get_or_init(|| rows))
+    }
+
+    /// The series of the batch's points as queries see them.
+    pub fn series(&self) -> Result<Arc<RecordBatch>, StoreError> {
+        if let Some(series) = self.series.get() {
+            return Ok(Arc::clone(series));
+        }
+        let series = Arc::new(flat_series(&self.batch).map_err(expand_error)?);
+        Ok(Arc::clone(self.series.get_or_init(|| series)))
     }
 }
 

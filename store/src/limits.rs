@@ -28,6 +28,10 @@ pub const BLOCK_ROWS: usize = 1_024;
 /// Rows of a Parquet row group. The writer keeps one compressed group in memory; a dictionary serves a group.
 pub const ROW_GROUP_ROWS: usize = 16 * GRANULE_ROWS;
 
+/// Bytes of a column's dictionary in a row group. Names of services, routes and hosts take a few KiB; what takes more are ids, whose
+/// every value would be looked up in vain.
+pub const DICTIONARY_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of a column's name in a term of the text index. Names beyond it are cut: columns that share so long a beginning
 /// share their terms, which lets rows through but never hides one. Tantivy's terms end at 64 KiB.
 pub const TERM_COLUMN_BYTES_MAX: usize = 256;

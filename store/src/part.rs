@@ -33,6 +33,8 @@ use crate::schema::Table;
 pub const PARTS_DIR: &str = "parts";
 /// A part's rows.
 pub const ROWS_FILE: &str = "rows.parquet";
+/// What the footer of a part's Parquet file says under this key: of each attribute's column how many values it has, as JSON.
+const VALUES_KEY: &str = "sextant:values";
 /// Of a part of points: its series.
 pub const SERIES_FILE: &str = "series.parquet";
 /// A part's words and id filters.

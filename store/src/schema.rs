@@ -8,6 +8,7 @@
 mod attributes;
 mod envelope;
 mod flat;
+pub(crate) mod hash;
 mod logs;
 mod points;
 mod promote;
@@ -15,9 +16,10 @@ mod spans;
 
 pub use attributes::{AttributeColumns, MapColumn, ValueRef, typed_value};
 pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
+pub(crate) use flat::flat_series_rows;
 pub use flat::{expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
 pub use logs::{LogColumns, LogRow};
-pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesKey, SeriesRow};
+pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesIdentity, SeriesKey, SeriesRow, SeriesStem};
 pub(crate) use promote::{Census, Shape, is_overflow};
 pub use promote::{is_attribute, joined, map_entries};
 pub use spans::{EventRow, LinkRow, SpanColumns, SpanRow};
@@ -36,6 +38,9 @@ pub struct Batch {
     pub rows: RecordBatch,
     /// Envelopes of logs and spans, series of points.
     pub shared: RecordBatch,
+    /// Of points: the envelopes of their series; the column [`column::ENVELOPE`] of `shared` points into it. Without it every
+    /// series carries its own.
+    pub envelopes: Option<RecordBatch>,
     /// Of points: their exemplars; the column [`column::POINT_ROW`] points into `rows`.
     pub exemplars: Option<RecordBatch>,
 }
@@ -53,8 +58,9 @@ impl Batch {
 
     /// Bytes that the columns take in memory.
     pub fn memory_bytes(&self) -> usize {
-        let exemplars = self.exemplars.as_ref().map_or(0, RecordBatch::get_array_memory_size);
-        self.rows.get_array_memory_size() + self.shared.get_array_memory_size() + exemplars
+        let optional = [&self.envelopes, &self.exemplars].into_iter().flatten();
+        let optional: usize = optional.map(RecordBatch::get_array_memory_size).sum();
+        self.rows.get_array_memory_size() + self.shared.get_array_memory_size() + optional
     }
 }
 
@@ -123,6 +129,7 @@ pub mod column {
 
     // Only inside a batch: positions in its other tables.
     pub const SHARED: &str = "shared";
+    pub const ENVELOPE: &str = "envelope";
     pub const POINT_ROW: &str = "point_row";
 
     // Logs.

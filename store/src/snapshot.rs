@@ -111,7 +111,7 @@ impl Snapshot {
     /// Tables of the series that may have points in `range`. One series may stand in several of them.
     pub fn series(&self, range: TimeRange) -> Result<Vec<Arc<RecordBatch>>, StoreError> {
         let head = self.chunks_in(Table::Points, range);
-        let mut tables: Vec<Arc<RecordBatch>> = head.map(|chunk| Arc::new(chunk.batch().shared.clone())).collect();
+        let mut tables: Vec<Arc<RecordBatch>> = head.map(|chunk| chunk.series()).collect::<Result<_, StoreError>>()?;
         for part in self.parts_in(Table::Points, range) {
             tables.push(part.series()?);
         }

@@ -11,6 +11,10 @@ mod writer;
 pub(crate) use reader::Index;
 pub(crate) use writer::IndexBuilder;
 
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
+
 use crate::limits;
 use crate::schema::{column, is_attribute};
 
@@ -70,8 +74,29 @@ fn begin_term(term: &mut Vec<u8>, column: &str) {
 
 /// The hash of a term: SipHash-1-3 with a key of sixteen zero bytes.
 fn term_hash(term: &[u8]) -> u64 {
-    use std::hash::Hasher as _;
-    let mut hasher = siphasher::sip::SipHasher13::new();
-    hasher.write(term);
-    hasher.finish()
+    TermStem::of(term).hash(&[])
+}
+
+impl Default for TermStem {
+    fn default() -> Self {
+        Self::of(&[])
+    }
+}
+
+/// The hash of a term as far as its first bytes go, for all terms that begin alike.
+#[derive(Clone, Copy, Debug)]
+struct TermStem(SipHasher13);
+
+impl TermStem {
+    fn of(beginning: &[u8]) -> Self {
+        let mut hasher = SipHasher13::new();
+        hasher.write(beginning);
+        Self(hasher)
+    }
+
+    fn hash(self, rest: &[u8]) -> u64 {
+        let mut hasher = self.0;
+        hasher.write(rest);
+        hasher.finish()
+    }
 }

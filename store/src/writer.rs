@@ -67,7 +67,7 @@ impl Writer {
             return Ok(Receipt { first_seq: 0, rows: 0 });
         }
         let room = self.queue.room(batch.memory_bytes()).await?;
-        let mut bytes = Vec::with_capacity(batch.memory_bytes() / 2);
+        let mut bytes = Vec::with_capacity(batch.memory_bytes());
         columns::encode(&batch, &mut bytes).map_err(|error| StoreError::Columns {
             operation: "log a batch",
             source: arrow::error::ArrowError::NotYetImplemented(error.to_string()),

@@ -1,24 +1,25 @@
 //! Metric data points to columns. Stateless: the point as it came is what is stored.
 
-use model::{Signal, SpanId, Timestamp, TraceId};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, DataPointFlags, Exemplar, Metric, NumberDataPoint, exemplar, number_data_point,
-};
-use prost::Message as _;
-use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, ValueRef, derived, metric_type};
+use std::borrow::Cow;
 
-use super::attributes::KeyValues;
-use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{
-    Context, Encoding, Expansion, Mistakes, Place, correlation, decode, histogram, json, known_time, optional_id,
-    weight,
-};
+use model::{Signal, SpanId, Timestamp, TraceId};
+use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, SeriesStem, derived};
+
+use super::any::{Attributes, Pair};
+use super::point::{Exemplar, Kind, Number, Point};
+use super::request::{Items, Request, Under};
+use super::resource::Envelope;
+use super::weight::{self, Shape};
+use super::wire::{Fields, Walk};
+use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, json, known_time, on_the_wire, optional_id};
 use crate::{DecodeError, Outcome, Reason, Warning};
 
-/// Adds the data points of an `ExportMetricsServiceRequest` to the columns. On an error the columns are as before.
+const REQUEST: weight::Request = weight::Request::Points;
+
+/// OTLP's `AGGREGATION_TEMPORALITY_UNSPECIFIED`.
+const TEMPORALITY_UNSPECIFIED: i32 = 0;
+
+/// Adds the data points of an `ExportMetricsServiceRequest` to empty columns. After an error they are empty again.
 pub fn points(
     bytes: &[u8],
     encoding: Encoding,
@@ -26,267 +27,311 @@ pub fn points(
     columns: &mut PointColumns,
 ) -> Result<Outcome, DecodeError> {
     let mut outcome = Outcome::default();
-    let request: ExportMetricsServiceRequest =
-        decode(bytes, encoding, weight::Request::Points, json::metrics_request, context, &mut outcome)?;
-    let mut expansion = Expansion::new(context.limits);
-    for (resource_position, of_resource) in request.resource_metrics.iter().enumerate() {
-        let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
-        outcome.begin(resource.service());
-        let kept_from = context.kept_from(Signal::Points, resource.service());
-        for (scope_position, of_scope) in of_resource.scope_metrics.iter().enumerate() {
-            let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
-            let envelope = Envelope::new(&resource, &scope, context);
-            for (position, metric) in of_scope.metrics.iter().enumerate() {
-                let place = Place {
-                    lists: ["resource_metrics", "scope_metrics", "metrics"],
-                    positions: [resource_position, scope_position, position],
-                    point: None,
-                    name: &metric.name,
-                };
-                let Some(data) = &metric.data else {
-                    outcome.warnings.note(Warning::MetricWithoutData, 1, || place.to_string());
-                    continue;
-                };
-                let held = HeldMetric::new(metric, data, &envelope, kept_from, context);
-                for (position, point) in of_data(data).enumerate() {
-                    let place = || Place { point: Some(position), ..place }.to_string();
-                    match held.push(point, context, &mut expansion, columns) {
-                        Ok(mistakes) => {
-                            outcome.accepted += 1;
-                            mistakes.note(&mut outcome, place);
+    let wire = on_the_wire(bytes, encoding, REQUEST, json::metrics_request, context, &mut outcome)?;
+    let mut request = Request::new(context, outcome);
+    context.series.inspect(|gate| gate.turn());
+    let mut metrics = Metrics { columns, point: Point::default() };
+    match request.walk(&wire, &mut metrics) {
+        Ok(()) => Ok(request.outcome),
+        Err(stop) => {
+            metrics.columns.clear();
+            Err(REQUEST.refused(stop, &wire, context))
+        }
+    }
+}
+
+struct Metrics<'c, 'a> {
+    columns: &'c mut PointColumns,
+    // Of the point at hand.
+    point: Point<'a>,
+}
+
+// A `Metric` but for its points.
+#[derive(Debug, Default)]
+struct Metric<'a> {
+    name: &'a str,
+    description: &'a str,
+    unit: &'a str,
+    metadata: Attributes<'a>,
+    metadata_bytes: usize,
+    data: Option<Data<'a>>,
+    temporality: i32,
+    monotonic: bool,
+}
+
+// The points of a metric: mostly one piece. Pieces of another kind that came before count for nothing, but have to be sound.
+#[derive(Debug)]
+struct Data<'a> {
+    kind: Kind,
+    first: Fields<'a>,
+    more: Vec<Fields<'a>>,
+    overruled: Vec<(Kind, Fields<'a>)>,
+}
+
+impl<'a> Data<'a> {
+    fn new(kind: Kind, first: Fields<'a>) -> Self {
+        Self { kind, first, more: Vec::new(), overruled: Vec::new() }
+    }
+
+    fn add(&mut self, kind: Kind, piece: Fields<'a>) {
+        if kind == self.kind {
+            self.more.push(piece);
+            return;
+        }
+        let before = std::mem::replace(self, Data::new(kind, piece));
+        self.overruled = before.overruled;
+        self.overruled.extend([before.first].into_iter().chain(before.more).map(|piece| (before.kind, piece)));
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Fields<'a>> {
+        [self.first].into_iter().chain(self.more.iter().copied())
+    }
+}
+
+impl<'a> Metric<'a> {
+    fn read(mut fields: Fields<'a>, request: &mut Request<'_, 'a>) -> Walk<Self> {
+        let mut metric = Self::default();
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => metric.name = fields.text(key)?,
+                2 => metric.description = fields.text(key)?,
+                3 => metric.unit = fields.text(key)?,
+                12 => {
+                    let entry = fields.message(key)?;
+                    metric.metadata_bytes += entry.rest().len();
+                    metric.metadata.read(entry, &request.context.limits, &mut request.budget)?;
+                }
+                number => match Kind::of_field(number) {
+                    Some(kind) => {
+                        let piece = fields.message(key)?;
+                        match &mut metric.data {
+                            None => metric.data = Some(Data::new(kind, piece)),
+                            Some(data) => data.add(kind, piece),
                         }
-                        Err(reason) => outcome.rejected.note(reason, 1, place),
                     }
+                    None => fields.skip(key)?,
+                },
+            }
+        }
+        Ok(metric)
+    }
+}
+
+impl<'a> Items<'a> for Metrics<'_, 'a> {
+    const SIGNAL: Signal = Signal::Points;
+    const LISTS: [&'static str; 3] = ["resource_metrics", "scope_metrics", "metrics"];
+    const SHAPE: &'static Shape = &weight::METRIC;
+
+    fn item(&mut self, fields: Fields<'a>, under: &mut Under<'_>, request: &mut Request<'_, 'a>) -> Walk<()> {
+        let mut metric = Metric::read(fields, request)?;
+        let place = Place { lists: Self::LISTS, positions: under.positions, point: None, name: metric.name };
+        let Some(data) = metric.data.take() else {
+            request.outcome.warnings.note(Warning::MetricWithoutData, 1, || place.to_string());
+            return Ok(());
+        };
+        for (kind, piece) in &data.overruled {
+            self.each_point(*kind, *piece, request, |_, _| {})?;
+        }
+        for mut piece in data.pieces() {
+            while let Some(key) = piece.key()? {
+                match key.number {
+                    1 => {
+                        request.budget.take(data.kind.shape())?;
+                        piece.bytes(key)?;
+                    }
+                    2 if data.kind.has_temporality() => metric.temporality = piece.i32(key)?,
+                    3 if data.kind == Kind::Sum => metric.monotonic = piece.varint(key)? != 0,
+                    _ => piece.skip(key)?,
                 }
             }
         }
+        let metadata = metric.metadata.to_pairs();
+        let held = HeldMetric::new(&metric, data.kind, &metadata, under, request.context, self.columns);
+        let mut position = 0;
+        for piece in data.pieces() {
+            self.each_point(data.kind, piece, request, |metrics, request| {
+                let kept = held.push(&metrics.point, request.context, &mut request.expansion, metrics.columns);
+                request.count(kept, || Place { point: Some(position), ..place }.to_string());
+                position += 1;
+            })?;
+        }
+        Ok(())
     }
-    outcome.settle();
-    Ok(outcome)
+}
+
+impl<'a> Metrics<'_, 'a> {
+    // Reads one point after the other and hands it over.
+    fn each_point<'c>(
+        &mut self,
+        kind: Kind,
+        mut piece: Fields<'a>,
+        request: &mut Request<'c, 'a>,
+        mut each: impl FnMut(&mut Self, &mut Request<'c, 'a>),
+    ) -> Walk<()> {
+        while let Some(key) = piece.key()? {
+            match key.number {
+                1 => {
+                    let fields = piece.message(key)?;
+                    self.point.read(kind, fields, &request.context.limits, &mut request.budget)?;
+                    each(self, request);
+                }
+                2 if kind.has_temporality() => _ = piece.varint(key)?,
+                3 if kind == Kind::Sum => _ = piece.varint(key)?,
+                _ => piece.skip(key)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 // What the points of one metric share.
-struct HeldMetric<'a> {
-    metric: &'a Metric,
-    envelope: &'a Envelope<'a>,
-    metadata: KeyValues<'a>,
-    metric_type: u8,
-    // `None` where the type has none.
-    temporality: Option<i32>,
-    monotonic: bool,
-    bytes: usize,
+struct HeldMetric<'h> {
+    envelope: &'h Envelope<'h>,
     // Older points are not kept.
     kept_from: Timestamp,
-    // Of what the points' series share; 0 if nobody asks.
-    series_hash: u64,
+    // Without the attributes of a point.
+    series: SeriesRow<'h>,
+    stem: SeriesStem,
+    fault: Option<Reason>,
+    string_index: bool,
+    bytes: usize,
 }
 
-// A point of any type with what all types have.
-#[derive(Clone, Copy)]
-struct AnyPoint<'a> {
-    attributes: &'a [KeyValue],
-    time_unix_nano: u64,
-    start_time_unix_nano: u64,
-    flags: u32,
-    exemplars: &'a [Exemplar],
-    value: Value<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Point(Result<PointValue<'a>, Reason>),
-    // Its quantiles need memory of their own, which is borrowed from where the point is pushed.
-    Summary(&'a opentelemetry_proto::tonic::metrics::v1::SummaryDataPoint),
-}
-
-impl<'a> HeldMetric<'a> {
+impl<'h> HeldMetric<'h> {
     fn new(
-        metric: &'a Metric,
-        data: &'a Data,
-        envelope: &'a Envelope<'a>,
-        kept_from: Timestamp,
+        metric: &'h Metric<'h>,
+        kind: Kind,
+        metadata: &'h [Pair<'h>],
+        under: &Under<'h>,
         context: &Context<'_>,
+        columns: &PointColumns,
     ) -> Self {
-        let (metric_type, temporality, monotonic) = match data {
-            Data::Gauge(_) => (metric_type::GAUGE, None, false),
-            Data::Sum(sum) => (metric_type::SUM, Some(sum.aggregation_temporality), sum.is_monotonic),
-            Data::Histogram(histogram) => (metric_type::HISTOGRAM, Some(histogram.aggregation_temporality), false),
-            Data::ExponentialHistogram(histogram) => {
-                (metric_type::EXPONENTIAL_HISTOGRAM, Some(histogram.aggregation_temporality), false)
-            }
-            Data::Summary(_) => (metric_type::SUMMARY, None, false),
+        let envelope = under.envelope;
+        let series = SeriesRow {
+            resource: envelope.resource_row(),
+            scope: envelope.scope_row(),
+            metric: metric.name,
+            description: metric.description,
+            unit: metric.unit,
+            metadata,
+            metric_type: kind.metric_type(),
+            temporality: metric.temporality,
+            monotonic: metric.monotonic,
+            attributes: &[],
         };
-        let metadata_bytes: usize = metric.metadata.iter().map(KeyValue::encoded_len).sum();
+        let texts = metric.name.len() + metric.description.len() + metric.unit.len();
         Self {
-            metric,
             envelope,
-            metadata: KeyValues::new(&metric.metadata, &context.limits),
-            metric_type,
-            temporality,
-            monotonic,
-            kept_from,
-            series_hash: context.series.map_or(0, |gate| gate.metric(envelope.hash, metric, metric_type)),
-            bytes: envelope.bytes + metric.name.len() + metric.description.len() + metric.unit.len() + metadata_bytes,
+            kept_from: under.kept_from,
+            stem: columns.stem(&series),
+            series,
+            fault: Self::fault(metric, kind, envelope, context),
+            string_index: metric.metadata.string_index || envelope.mistakes().string_index,
+            bytes: envelope.bytes + texts + metric.metadata_bytes,
         }
     }
 
-    fn fault(&self) -> Result<(), Reason> {
-        self.envelope.fault()?;
-        self.metadata.fault.map_or(Ok(()), Err)?;
-        if self.metric.name.is_empty() {
-            return Err(Reason::MetricName);
+    // Why none of its points may be kept.
+    fn fault(metric: &Metric<'_>, kind: Kind, envelope: &Envelope<'_>, context: &Context<'_>) -> Option<Reason> {
+        if let Err(reason) = envelope.fault() {
+            return Some(reason);
         }
-        if self.temporality == Some(AggregationTemporality::Unspecified as i32) {
-            return Err(Reason::Temporality);
-        }
-        Ok(())
+        let unspecified = kind.has_temporality() && metric.temporality == TEMPORALITY_UNSPECIFIED;
+        metric
+            .metadata
+            .fault(&context.limits)
+            .or(metric.name.is_empty().then_some(Reason::MetricName))
+            .or(unspecified.then_some(Reason::Temporality))
     }
 
     fn push(
         &self,
-        point: AnyPoint<'_>,
+        point: &Point<'_>,
         context: &Context<'_>,
         expansion: &mut Expansion,
         columns: &mut PointColumns,
     ) -> Result<Mistakes, Reason> {
-        self.fault()?;
-        let mut mistakes = self.envelope.mistakes();
-        let quantiles;
-        let value = match point.value {
-            Value::Point(value) => value_or_none(value, point.flags)?,
-            Value::Summary(summary) => {
-                quantiles = histogram::quantiles(summary);
-                PointValue::Summary { count: summary.count, sum: summary.sum, quantiles: &quantiles }
-            }
-        };
+        self.fault.map_or(Ok(()), Err)?;
+        let mut mistakes = Mistakes { string_index: self.string_index, ..Mistakes::default() };
+        let value = point.value()?;
         let time = known_time(point.time_unix_nano)?;
         let start_timestamp = known_time(point.start_time_unix_nano)?;
-        let limits = &context.limits;
-        if point.attributes.len() > limits.labels_max {
+        if point.attributes.len() > context.limits.labels_max {
             return Err(Reason::Labels);
         }
-        let attributes = KeyValues::new(point.attributes, limits);
-        let of_exemplars: Vec<KeyValues<'_>> =
-            point.exemplars.iter().map(|e| KeyValues::new(&e.filtered_attributes, limits)).collect();
-        for list in [&attributes].into_iter().chain(&of_exemplars) {
-            list.fault.map_or(Ok(()), Err)?;
+        for list in [&point.attributes].into_iter().chain(point.exemplars.iter().map(|exemplar| &exemplar.attributes)) {
+            list.fault(&context.limits).map_or(Ok(()), Err)?;
             mistakes.string_index |= list.string_index;
         }
-        mistakes.string_index |= self.metadata.string_index;
-
         let timestamp = time.unwrap_or(context.received);
         let derived_times = if time.is_none() { derived::TIMESTAMP } else { 0 };
-        let pairs = attributes.refs();
-        let exemplar_pairs: Vec<Pairs<'_>> = of_exemplars.iter().map(KeyValues::refs).collect();
-        let point_correlation_id = correlation::find(context.correlation_keys, &pairs);
-        let inherited = point_correlation_id.as_deref().or(self.envelope.correlation_id.as_deref());
-        let correlation_ids: Vec<_> =
-            exemplar_pairs.iter().map(|pairs| correlation::find(context.correlation_keys, pairs)).collect();
+        let mut scratch = Vec::new();
+        let pairs = point.attributes.pairs(&mut scratch);
+        let exemplar_pairs: Vec<Vec<Pair<'_>>> =
+            point.exemplars.iter().map(|exemplar| exemplar.attributes.to_pairs()).collect();
+        let correlation_ids = self.correlation_ids(pairs, &exemplar_pairs, context);
         let mut exemplars = Vec::with_capacity(point.exemplars.len());
         for (position, exemplar) in point.exemplars.iter().enumerate() {
-            let correlation_id = correlation_ids[position].as_deref().or(inherited);
-            let pairs = &exemplar_pairs[position];
-            exemplars.push(exemplar_row(exemplar, pairs, timestamp, correlation_id, &mut mistakes)?);
+            let correlation_id = correlation_ids[position].as_deref();
+            exemplars.push(exemplar_row(
+                exemplar,
+                &exemplar_pairs[position],
+                timestamp,
+                correlation_id,
+                &mut mistakes,
+            )?);
         }
         if timestamp < self.kept_from {
             return Err(Reason::Expired);
         }
         expansion.take(self.bytes)?;
-        if !context.series.is_none_or(|gate| gate.admits(self.series_hash, point.attributes)) {
+        let identity = self.stem.with(pairs);
+        if !context.series.is_none_or(|gate| gate.admits(identity.id())) {
             return Err(Reason::Series);
         }
-        let series = self.series(&pairs, columns);
-        columns.push(
-            &PointRow { series, timestamp, derived_times, start_timestamp, flags: point.flags, value },
-            &exemplars,
-        );
+        let series = columns.series_of_stem(&self.stem, identity, &SeriesRow { attributes: pairs, ..self.series });
+        let flags = point.flags;
+        columns.push(&PointRow { series, timestamp, derived_times, start_timestamp, flags, value }, &exemplars);
         Ok(mistakes)
     }
 
-    fn series(&self, attributes: &[(&str, ValueRef<'_>)], columns: &mut PointColumns) -> u32 {
-        columns.series(&SeriesRow {
-            resource: self.envelope.resource_row(),
-            scope: self.envelope.scope_row(),
-            metric: &self.metric.name,
-            description: &self.metric.description,
-            unit: &self.metric.unit,
-            metadata: &self.metadata.refs(),
-            metric_type: self.metric_type,
-            temporality: self.temporality.unwrap_or(0),
-            monotonic: self.monotonic,
-            attributes,
-        })
-    }
-}
-
-type Pairs<'a> = Vec<(&'a str, ValueRef<'a>)>;
-
-fn of_data(data: &Data) -> Box<dyn Iterator<Item = AnyPoint<'_>> + '_> {
-    // A macro, because the three types have equal fields without a common trait.
-    macro_rules! any_point {
-        ($point:expr, $exemplars:expr, $value:expr) => {
-            AnyPoint {
-                attributes: &$point.attributes,
-                time_unix_nano: $point.time_unix_nano,
-                start_time_unix_nano: $point.start_time_unix_nano,
-                flags: $point.flags,
-                exemplars: $exemplars,
-                value: $value,
-            }
-        };
-    }
-    let number = |point| {
-        let point: &NumberDataPoint = point;
-        any_point!(point, &point.exemplars, Value::Point(number_value(point)))
-    };
-    match data {
-        Data::Gauge(gauge) => Box::new(gauge.data_points.iter().map(number)),
-        Data::Sum(sum) => Box::new(sum.data_points.iter().map(number)),
-        Data::Histogram(data) => {
-            Box::new(data.data_points.iter().map(|p| any_point!(p, &p.exemplars, Value::Point(histogram::explicit(p)))))
+    // One for each exemplar: its own, the point's, the resource's.
+    fn correlation_ids<'p>(
+        &'p self,
+        pairs: &[Pair<'p>],
+        exemplar_pairs: &[Vec<Pair<'p>>],
+        context: &Context<'_>,
+    ) -> Vec<Option<Cow<'p, str>>> {
+        if exemplar_pairs.is_empty() {
+            return Vec::new();
         }
-        Data::ExponentialHistogram(data) => Box::new(
-            data.data_points.iter().map(|p| any_point!(p, &p.exemplars, Value::Point(Ok(histogram::exponential(p))))),
-        ),
-        Data::Summary(data) => Box::new(data.data_points.iter().map(|p| any_point!(p, &[], Value::Summary(p)))),
+        let of_point = correlation::find(context.correlation_keys, pairs);
+        let inherited = of_point.as_deref().or(self.envelope.correlation_id.as_deref());
+        let own = exemplar_pairs.iter().map(|pairs| correlation::find(context.correlation_keys, pairs));
+        own.map(|own| own.or_else(|| inherited.map(|id| Cow::Owned(id.to_owned())))).collect()
     }
-}
-
-fn number_value(point: &NumberDataPoint) -> Result<PointValue<'static>, Reason> {
-    match point.value {
-        Some(number_data_point::Value::AsInt(value)) => Ok(PointValue::Int(value)),
-        Some(number_data_point::Value::AsDouble(value)) => Ok(PointValue::Double(value)),
-        None => Err(Reason::NoValue),
-    }
-}
-
-// A point that says it has no value need not have a valid one. If it has one all the same it is kept as it came: whoever
-// reads values looks at the flag first.
-fn value_or_none(value: Result<PointValue<'_>, Reason>, flags: u32) -> Result<PointValue<'_>, Reason> {
-    let no_recorded_value = flags & DataPointFlags::NoRecordedValueMask as u32 != 0;
-    value.or_else(|reason| if no_recorded_value { Ok(PointValue::None) } else { Err(reason) })
 }
 
 fn exemplar_row<'a>(
-    exemplar: &Exemplar,
-    attributes: &'a Pairs<'a>,
+    exemplar: &Exemplar<'_>,
+    attributes: &'a [Pair<'a>],
     of_point: Timestamp,
     correlation_id: Option<&'a str>,
     mistakes: &mut Mistakes,
 ) -> Result<ExemplarRow<'a>, Reason> {
     let time = known_time(exemplar.time_unix_nano)?;
-    let trace_id = TraceId::from_slice(&exemplar.trace_id);
-    let span_id = SpanId::from_slice(&exemplar.span_id);
+    let trace_id = TraceId::from_slice(exemplar.trace_id);
+    let span_id = SpanId::from_slice(exemplar.span_id);
     Ok(ExemplarRow {
         timestamp: time.unwrap_or(of_point),
         derived_times: if time.is_none() { derived::TIMESTAMP } else { 0 },
         value: match exemplar.value {
-            Some(exemplar::Value::AsInt(value)) => PointValue::Int(value),
-            Some(exemplar::Value::AsDouble(value)) => PointValue::Double(value),
+            Some(Number::Int(value)) => PointValue::Int(value),
+            Some(Number::Double(value)) => PointValue::Double(value),
             None => PointValue::None,
         },
-        trace_id: optional_id(&exemplar.trace_id, TraceId::LEN, trace_id, mistakes),
-        span_id: optional_id(&exemplar.span_id, SpanId::LEN, span_id, mistakes),
+        trace_id: optional_id(exemplar.trace_id, TraceId::LEN, trace_id, mistakes),
+        span_id: optional_id(exemplar.span_id, SpanId::LEN, span_id, mistakes),
         correlation_id,
         attributes,
     })

@@ -2,102 +2,147 @@
 
 use std::borrow::Cow;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValueKind;
-use opentelemetry_proto::tonic::common::v1::{EntityRef, InstrumentationScope};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use prost::Message as _;
 use serde_json::{Map, Value, json};
-use store::schema::{ResourceRow, ScopeRow, ValueRef};
+use store::schema::{ResourceRow, ScopeRow};
 
-use super::attributes::KeyValues;
-use super::{Context, Mistakes, correlation};
+use super::any::{Attributes, Pair};
+use super::weight::{self, Budget};
+use super::wire::{Fields, Walk};
+use super::{Context, Limits, Mistakes, correlation};
 use crate::Reason;
 
 /// A resource, or the absence of one, which OTLP does not tell from an empty resource.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HeldResource<'a> {
-    attributes: KeyValues<'a>,
+    attributes: Attributes<'a>,
     dropped_attributes_count: u32,
-    schema_url: &'a str,
+    pub schema_url: &'a str,
+    entity_refs: Vec<EntityRef<'a>>,
     entity_refs_json: String,
-    bytes: usize,
+    pieces: Pieces<'a>,
+    fault: Option<Reason>,
 }
 
 /// A scope, or the absence of one, which OTLP does not tell from an empty scope.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HeldScope<'a> {
-    attributes: KeyValues<'a>,
+    attributes: Attributes<'a>,
     dropped_attributes_count: u32,
     name: &'a str,
     version: &'a str,
-    schema_url: &'a str,
-    bytes: usize,
+    pub schema_url: &'a str,
+    pieces: Pieces<'a>,
+    fault: Option<Reason>,
 }
 
 /// A resource and a scope in the store's words, borrowed from the held ones.
 #[derive(Debug)]
-pub(super) struct Envelope<'a> {
-    resource: &'a HeldResource<'a>,
-    scope: &'a HeldScope<'a>,
-    resource_attributes: Vec<(&'a str, ValueRef<'a>)>,
-    scope_attributes: Vec<(&'a str, ValueRef<'a>)>,
+pub(super) struct Envelope<'h> {
+    resource: &'h HeldResource<'h>,
+    scope: &'h HeldScope<'h>,
+    resource_attributes: Vec<Pair<'h>>,
+    scope_attributes: Vec<Pair<'h>>,
     /// The resource's correlation id, for items without one of their own.
-    pub correlation_id: Option<Cow<'a, str>>,
+    pub correlation_id: Option<Cow<'h, str>>,
     /// Bytes that one copy takes.
     pub bytes: usize,
-    /// Of what tells its series from others'; 0 if nobody asks.
-    pub hash: u64,
 }
 
-impl<'a> HeldResource<'a> {
-    pub(super) fn new(resource: Option<&'a Resource>, schema_url: &'a str, context: &Context<'_>) -> Self {
-        let list = resource.map_or(&[][..], |resource| &resource.attributes);
-        Self {
-            attributes: KeyValues::new(list, &context.limits),
-            dropped_attributes_count: resource.map_or(0, |resource| resource.dropped_attributes_count),
-            schema_url,
-            entity_refs_json: resource.map_or_else(String::new, |resource| entity_refs_json(&resource.entity_refs)),
-            bytes: resource.map_or(0, Resource::encoded_len) + schema_url.len(),
+// The bytes that a message came in: mostly one piece or none.
+#[derive(Debug, Default)]
+struct Pieces<'a> {
+    first: &'a [u8],
+    count: usize,
+    bytes: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn add(&mut self, piece: &'a [u8]) {
+        if self.count == 0 {
+            self.first = piece;
         }
+        self.count += 1;
+        self.bytes += piece.len();
+    }
+
+    fn once(&self) -> Option<&'a [u8]> {
+        (self.count <= 1).then_some(self.first)
     }
 }
 
-impl HeldResource<'_> {
-    /// The service's name; empty if it has none.
-    pub(super) fn service(&self) -> &str {
-        let named = self.attributes.list().iter().rev().find(|entry| entry.key == "service.name");
-        match named.and_then(|entry| entry.value.as_ref()?.value.as_ref()) {
-            Some(AnyValueKind::StringValue(name)) => name,
-            _ => "",
+impl<'a> HeldResource<'a> {
+    /// Reads a `Resource` into this one.
+    pub(super) fn merge(&mut self, mut fields: Fields<'a>, limits: &Limits, budget: &mut Budget) -> Walk<()> {
+        self.pieces.add(fields.rest());
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => self.attributes.read(fields.message(key)?, limits, budget)?,
+                2 => self.dropped_attributes_count = fields.u32(key)?,
+                3 => self.entity_refs.push(EntityRef::read(fields.message(key)?, budget)?),
+                _ => fields.skip(key)?,
+            }
         }
+        Ok(())
+    }
+
+    /// All of it is read.
+    pub(super) fn settle(&mut self, limits: &Limits) {
+        self.fault = self.attributes.fault(limits);
+        if !self.entity_refs.is_empty() {
+            self.entity_refs_json = Value::Array(self.entity_refs.iter().map(EntityRef::to_json).collect()).to_string();
+        }
+    }
+
+    /// The service's name; empty if it has none.
+    pub(super) fn service(&self) -> &'a str {
+        self.attributes.text("service.name").unwrap_or_default()
+    }
+
+    /// The bytes it came in, unless they were several pieces.
+    pub(super) fn bytes_once(&self) -> Option<&'a [u8]> {
+        self.pieces.once()
     }
 }
 
 impl<'a> HeldScope<'a> {
-    pub(super) fn new(scope: Option<&'a InstrumentationScope>, schema_url: &'a str, context: &Context<'_>) -> Self {
-        let list = scope.map_or(&[][..], |scope| &scope.attributes);
-        Self {
-            attributes: KeyValues::new(list, &context.limits),
-            dropped_attributes_count: scope.map_or(0, |scope| scope.dropped_attributes_count),
-            name: scope.map_or("", |scope| &scope.name),
-            version: scope.map_or("", |scope| &scope.version),
-            schema_url,
-            bytes: scope.map_or(0, InstrumentationScope::encoded_len) + schema_url.len(),
+    /// Reads an `InstrumentationScope` into this one.
+    pub(super) fn merge(&mut self, mut fields: Fields<'a>, limits: &Limits, budget: &mut Budget) -> Walk<()> {
+        self.pieces.add(fields.rest());
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => self.name = fields.text(key)?,
+                2 => self.version = fields.text(key)?,
+                3 => self.attributes.read(fields.message(key)?, limits, budget)?,
+                4 => self.dropped_attributes_count = fields.u32(key)?,
+                _ => fields.skip(key)?,
+            }
         }
+        Ok(())
+    }
+
+    /// All of it is read.
+    pub(super) fn settle(&mut self, limits: &Limits) {
+        self.fault = self.attributes.fault(limits);
+    }
+
+    /// The bytes it came in, unless they were several pieces.
+    pub(super) fn bytes_once(&self) -> Option<&'a [u8]> {
+        self.pieces.once()
     }
 }
 
-impl<'a> Envelope<'a> {
-    pub(super) fn new(resource: &'a HeldResource<'a>, scope: &'a HeldScope<'a>, context: &Context<'_>) -> Self {
-        let resource_attributes = resource.attributes.refs();
+impl<'h> Envelope<'h> {
+    pub(super) fn new(resource: &'h HeldResource<'h>, scope: &'h HeldScope<'h>, context: &Context<'_>) -> Self {
+        let pairs = |attributes: &'h Attributes<'h>, fault: Option<Reason>| match fault {
+            Some(_) => Vec::new(),
+            None => attributes.to_pairs(),
+        };
+        let resource_attributes = pairs(&resource.attributes, resource.fault);
         Self {
             correlation_id: correlation::find(context.correlation_keys, &resource_attributes),
             resource_attributes,
-            scope_attributes: scope.attributes.refs(),
-            bytes: resource.bytes + scope.bytes,
-            hash: context
-                .series
-                .map_or(0, |gate| gate.envelope(resource.attributes.list(), scope.name, scope.attributes.list())),
+            scope_attributes: pairs(&scope.attributes, scope.fault),
+            bytes: resource.pieces.bytes + resource.schema_url.len() + scope.pieces.bytes + scope.schema_url.len(),
             resource,
             scope,
         }
@@ -105,7 +150,7 @@ impl<'a> Envelope<'a> {
 
     /// Why no item may be kept below it.
     pub(super) fn fault(&self) -> Result<(), Reason> {
-        self.resource.attributes.fault.or(self.scope.attributes.fault).map_or(Ok(()), Err)
+        self.resource.fault.or(self.scope.fault).map_or(Ok(()), Err)
     }
 
     /// What is to be warned about with every item below it.
@@ -134,26 +179,48 @@ impl<'a> Envelope<'a> {
     }
 }
 
-// OTLP/JSON, which leaves fields of no content out.
-fn entity_refs_json(refs: &[EntityRef]) -> String {
-    if refs.is_empty() {
-        return String::new();
+#[derive(Debug, Default)]
+struct EntityRef<'a> {
+    schema_url: &'a str,
+    kind: &'a str,
+    id_keys: Vec<&'a str>,
+    description_keys: Vec<&'a str>,
+}
+
+impl<'a> EntityRef<'a> {
+    fn read(mut fields: Fields<'a>, budget: &mut Budget) -> Walk<Self> {
+        budget.take(&weight::ENTITY_REF)?;
+        let mut entity = Self::default();
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => entity.schema_url = fields.text(key)?,
+                2 => entity.kind = fields.text(key)?,
+                3 | 4 => {
+                    budget.take(&weight::TEXT)?;
+                    let keys = if key.number == 3 { &mut entity.id_keys } else { &mut entity.description_keys };
+                    keys.push(fields.text(key)?);
+                }
+                _ => fields.skip(key)?,
+            }
+        }
+        Ok(entity)
     }
-    let refs = refs.iter().map(|entity| {
+
+    // OTLP/JSON, which leaves fields of no content out.
+    fn to_json(&self) -> Value {
         let mut object = Map::new();
-        if !entity.schema_url.is_empty() {
-            object.insert("schemaUrl".to_owned(), json!(entity.schema_url));
+        if !self.schema_url.is_empty() {
+            object.insert("schemaUrl".to_owned(), json!(self.schema_url));
         }
-        if !entity.r#type.is_empty() {
-            object.insert("type".to_owned(), json!(entity.r#type));
+        if !self.kind.is_empty() {
+            object.insert("type".to_owned(), json!(self.kind));
         }
-        if !entity.id_keys.is_empty() {
-            object.insert("idKeys".to_owned(), json!(entity.id_keys));
+        if !self.id_keys.is_empty() {
+            object.insert("idKeys".to_owned(), json!(self.id_keys));
         }
-        if !entity.description_keys.is_empty() {
-            object.insert("descriptionKeys".to_owned(), json!(entity.description_keys));
+        if !self.description_keys.is_empty() {
+            object.insert("descriptionKeys".to_owned(), json!(self.description_keys));
         }
         Value::Object(object)
-    });
-    Value::Array(refs.collect()).to_string()
+    }
 }

@@ -1,17 +1,18 @@
 //! Spans to columns.
 
-use model::{Signal, SpanId, Timestamp, TraceId};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::trace::v1::Span;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use store::schema::{EventRow, LinkRow, SpanColumns, SpanRow, ValueRef};
+use model::{Signal, SpanId, TraceId};
+use store::schema::{EventRow, LinkRow, SpanColumns, SpanRow};
 
-use super::attributes::KeyValues;
-use super::resource::{Envelope, HeldResource, HeldScope};
-use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, decode, json, sent_time, weight};
+use super::any::{Attributes, Pair};
+use super::request::{Items, Request, Under};
+use super::weight::{self, Budget, Shape};
+use super::wire::{Fields, Walk};
+use super::{Context, Encoding, Limits, Mistakes, Place, correlation, json, on_the_wire, sent_time};
 use crate::{DecodeError, Outcome, Reason};
 
-/// Adds the spans of an `ExportTraceServiceRequest` to the columns. On an error the columns are as before.
+const REQUEST: weight::Request = weight::Request::Spans;
+
+/// Adds the spans of an `ExportTraceServiceRequest` to empty columns. After an error they are empty again.
 pub fn spans(
     bytes: &[u8],
     encoding: Encoding,
@@ -19,103 +20,232 @@ pub fn spans(
     columns: &mut SpanColumns,
 ) -> Result<Outcome, DecodeError> {
     let mut outcome = Outcome::default();
-    let request: ExportTraceServiceRequest =
-        decode(bytes, encoding, weight::Request::Spans, json::traces_request, context, &mut outcome)?;
-    let mut expansion = Expansion::new(context.limits);
-    for (resource_position, of_resource) in request.resource_spans.iter().enumerate() {
-        let resource = HeldResource::new(of_resource.resource.as_ref(), &of_resource.schema_url, context);
-        outcome.begin(resource.service());
-        let kept_from = context.kept_from(Signal::Spans, resource.service());
-        for (scope_position, of_scope) in of_resource.scope_spans.iter().enumerate() {
-            let scope = HeldScope::new(of_scope.scope.as_ref(), &of_scope.schema_url, context);
-            let envelope = Envelope::new(&resource, &scope, context);
-            let mut envelope_row = None;
-            for (position, span) in of_scope.spans.iter().enumerate() {
-                let place = || {
-                    Place {
-                        lists: ["resource_spans", "scope_spans", "spans"],
-                        positions: [resource_position, scope_position, position],
-                        point: None,
-                        name: &span.name,
-                    }
-                    .to_string()
-                };
-                match push(span, &envelope, &mut envelope_row, kept_from, context, &mut expansion, columns) {
-                    Ok(mistakes) => {
-                        outcome.accepted += 1;
-                        mistakes.note(&mut outcome, place);
-                    }
-                    Err(reason) => outcome.rejected.note(reason, 1, place),
-                }
-            }
+    let wire = on_the_wire(bytes, encoding, REQUEST, json::traces_request, context, &mut outcome)?;
+    let mut request = Request::new(context, outcome);
+    let mut spans = Spans { columns, attributes: Attributes::default(), events: Vec::new(), links: Vec::new() };
+    match request.walk(&wire, &mut spans) {
+        Ok(()) => Ok(request.outcome),
+        Err(stop) => {
+            *spans.columns = SpanColumns::default();
+            Err(REQUEST.refused(stop, &wire, context))
         }
     }
-    outcome.settle();
-    Ok(outcome)
 }
 
-fn push(
-    span: &Span,
-    envelope: &Envelope<'_>,
-    envelope_row: &mut Option<u32>,
-    kept_from: Timestamp,
-    context: &Context<'_>,
-    expansion: &mut Expansion,
-    columns: &mut SpanColumns,
-) -> Result<Mistakes, Reason> {
-    envelope.fault()?;
-    let mut mistakes = envelope.mistakes();
-    let trace_id = TraceId::from_slice(&span.trace_id).ok_or(Reason::TraceId)?;
-    let span_id = SpanId::from_slice(&span.span_id).ok_or(Reason::SpanId)?;
-    let parent_span_id = parent(&span.parent_span_id)?;
-    let timestamp = sent_time(span.start_time_unix_nano)?;
-    let end_timestamp = sent_time(span.end_time_unix_nano)?;
-    let limits = &context.limits;
-    let attributes = KeyValues::new(&span.attributes, limits);
-    let of_events: Vec<KeyValues<'_>> = span.events.iter().map(|e| KeyValues::new(&e.attributes, limits)).collect();
-    let of_links: Vec<KeyValues<'_>> = span.links.iter().map(|l| KeyValues::new(&l.attributes, limits)).collect();
-    for list in [&attributes].into_iter().chain(&of_events).chain(&of_links) {
-        list.fault.map_or(Ok(()), Err)?;
-        mistakes.string_index |= list.string_index;
-    }
-    let pairs = attributes.refs();
-    let event_pairs: Vec<Pairs<'_>> = of_events.iter().map(KeyValues::refs).collect();
-    let link_pairs: Vec<Pairs<'_>> = of_links.iter().map(KeyValues::refs).collect();
-    let events = span.events.iter().zip(&event_pairs).map(|(event, pairs)| event_row(event, pairs));
-    let events: Vec<EventRow<'_>> = events.collect::<Result<_, Reason>>()?;
-    let links: Vec<LinkRow<'_>> =
-        span.links.iter().zip(&link_pairs).map(|(link, pairs)| link_row(link, pairs)).collect();
-    if timestamp < kept_from {
-        return Err(Reason::Expired);
-    }
-    expansion.take(envelope.bytes)?;
-
-    let own_correlation_id = correlation::find(context.correlation_keys, &pairs);
-    let status = span.status.as_ref();
-    let row = SpanRow {
-        envelope: *envelope_row
-            .get_or_insert_with(|| columns.envelopes.push(&envelope.resource_row(), &envelope.scope_row())),
-        timestamp,
-        end_timestamp,
-        trace_id,
-        span_id,
-        parent_span_id,
-        correlation_id: own_correlation_id.as_deref().or(envelope.correlation_id.as_deref()),
-        name: &span.name,
-        kind: span.kind,
-        trace_state: &span.trace_state,
-        status_code: status.map_or(0, |status| status.code),
-        status_message: status.map_or("", |status| &status.message),
-        flags: span.flags,
-        dropped_attributes_count: span.dropped_attributes_count,
-        dropped_events_count: span.dropped_events_count,
-        dropped_links_count: span.dropped_links_count,
-    };
-    columns.push(&row, &pairs, &events, &links);
-    Ok(mistakes)
+struct Spans<'c, 'a> {
+    columns: &'c mut SpanColumns,
+    // Of the span at hand.
+    attributes: Attributes<'a>,
+    events: Vec<Event<'a>>,
+    links: Vec<Link<'a>>,
 }
 
-type Pairs<'a> = Vec<(&'a str, ValueRef<'a>)>;
+// A `Span` but for its lists.
+#[derive(Debug, Default)]
+struct Span<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    trace_state: &'a str,
+    parent_span_id: &'a [u8],
+    flags: u32,
+    name: &'a str,
+    kind: i32,
+    start_time_unix_nano: u64,
+    end_time_unix_nano: u64,
+    dropped_attributes_count: u32,
+    dropped_events_count: u32,
+    dropped_links_count: u32,
+    status_message: &'a str,
+    status_code: i32,
+}
+
+#[derive(Debug, Default)]
+struct Event<'a> {
+    time_unix_nano: u64,
+    name: &'a str,
+    attributes: Attributes<'a>,
+    dropped_attributes_count: u32,
+}
+
+#[derive(Debug, Default)]
+struct Link<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    trace_state: &'a str,
+    attributes: Attributes<'a>,
+    dropped_attributes_count: u32,
+    flags: u32,
+}
+
+impl<'a> Items<'a> for Spans<'_, 'a> {
+    const SIGNAL: Signal = Signal::Spans;
+    const LISTS: [&'static str; 3] = ["resource_spans", "scope_spans", "spans"];
+    const SHAPE: &'static Shape = &weight::SPAN;
+
+    fn item(&mut self, mut fields: Fields<'a>, under: &mut Under<'_>, request: &mut Request<'_, 'a>) -> Walk<()> {
+        self.attributes.clear();
+        self.events.clear();
+        self.links.clear();
+        let (limits, budget) = (&request.context.limits, &mut request.budget);
+        let mut span = Span::default();
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => span.trace_id = fields.bytes(key)?,
+                2 => span.span_id = fields.bytes(key)?,
+                3 => span.trace_state = fields.text(key)?,
+                4 => span.parent_span_id = fields.bytes(key)?,
+                5 => span.name = fields.text(key)?,
+                6 => span.kind = fields.i32(key)?,
+                7 => span.start_time_unix_nano = fields.fixed64(key)?,
+                8 => span.end_time_unix_nano = fields.fixed64(key)?,
+                9 => self.attributes.read(fields.message(key)?, limits, budget)?,
+                10 => span.dropped_attributes_count = fields.u32(key)?,
+                11 => self.events.push(Event::read(fields.message(key)?, limits, budget)?),
+                12 => span.dropped_events_count = fields.u32(key)?,
+                13 => self.links.push(Link::read(fields.message(key)?, limits, budget)?),
+                14 => span.dropped_links_count = fields.u32(key)?,
+                15 => span.read_status(fields.message(key)?)?,
+                16 => span.flags = fields.fixed32(key)?,
+                _ => fields.skip(key)?,
+            }
+        }
+        let kept = self.push(&span, under, request);
+        let place = || {
+            let Under { positions, .. } = *under;
+            Place { lists: Self::LISTS, positions, point: None, name: span.name }.to_string()
+        };
+        request.count(kept, place);
+        Ok(())
+    }
+}
+
+impl<'a> Span<'a> {
+    fn read_status(&mut self, mut fields: Fields<'a>) -> Walk<()> {
+        while let Some(key) = fields.key()? {
+            match key.number {
+                2 => self.status_message = fields.text(key)?,
+                3 => self.status_code = fields.i32(key)?,
+                _ => fields.skip(key)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Event<'a> {
+    fn read(mut fields: Fields<'a>, limits: &Limits, budget: &mut Budget) -> Walk<Self> {
+        budget.take(&weight::EVENT)?;
+        let mut event = Self::default();
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => event.time_unix_nano = fields.fixed64(key)?,
+                2 => event.name = fields.text(key)?,
+                3 => event.attributes.read(fields.message(key)?, limits, budget)?,
+                4 => event.dropped_attributes_count = fields.u32(key)?,
+                _ => fields.skip(key)?,
+            }
+        }
+        Ok(event)
+    }
+
+    fn row<'r>(&'r self, pairs: &'r [Pair<'r>]) -> Result<EventRow<'r>, Reason> {
+        Ok(EventRow {
+            timestamp: sent_time(self.time_unix_nano)?,
+            name: self.name,
+            attributes: pairs,
+            dropped_attributes_count: self.dropped_attributes_count,
+        })
+    }
+}
+
+impl<'a> Link<'a> {
+    fn read(mut fields: Fields<'a>, limits: &Limits, budget: &mut Budget) -> Walk<Self> {
+        budget.take(&weight::LINK)?;
+        let mut link = Self::default();
+        while let Some(key) = fields.key()? {
+            match key.number {
+                1 => link.trace_id = fields.bytes(key)?,
+                2 => link.span_id = fields.bytes(key)?,
+                3 => link.trace_state = fields.text(key)?,
+                4 => link.attributes.read(fields.message(key)?, limits, budget)?,
+                5 => link.dropped_attributes_count = fields.u32(key)?,
+                6 => link.flags = fields.fixed32(key)?,
+                _ => fields.skip(key)?,
+            }
+        }
+        Ok(link)
+    }
+
+    fn row<'r>(&'r self, pairs: &'r [Pair<'r>]) -> LinkRow<'r> {
+        LinkRow {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            trace_state: self.trace_state,
+            attributes: pairs,
+            dropped_attributes_count: self.dropped_attributes_count,
+            flags: self.flags,
+        }
+    }
+}
+
+impl<'a> Spans<'_, 'a> {
+    fn push(
+        &mut self,
+        span: &Span<'a>,
+        under: &mut Under<'_>,
+        request: &mut Request<'_, 'a>,
+    ) -> Result<Mistakes, Reason> {
+        let (context, envelope) = (request.context, under.envelope);
+        envelope.fault()?;
+        let mut mistakes = envelope.mistakes();
+        let trace_id = TraceId::from_slice(span.trace_id).ok_or(Reason::TraceId)?;
+        let span_id = SpanId::from_slice(span.span_id).ok_or(Reason::SpanId)?;
+        let parent_span_id = parent(span.parent_span_id)?;
+        let timestamp = sent_time(span.start_time_unix_nano)?;
+        let end_timestamp = sent_time(span.end_time_unix_nano)?;
+        let of_events = self.events.iter().map(|event| &event.attributes);
+        let of_links = self.links.iter().map(|link| &link.attributes);
+        for list in [&self.attributes].into_iter().chain(of_events).chain(of_links) {
+            list.fault(&context.limits).map_or(Ok(()), Err)?;
+            mistakes.string_index |= list.string_index;
+        }
+        let event_pairs: Vec<Vec<Pair<'_>>> = self.events.iter().map(|event| event.attributes.to_pairs()).collect();
+        let link_pairs: Vec<Vec<Pair<'_>>> = self.links.iter().map(|link| link.attributes.to_pairs()).collect();
+        let events = self.events.iter().zip(&event_pairs).map(|(event, pairs)| event.row(pairs));
+        let events: Vec<EventRow<'_>> = events.collect::<Result<_, Reason>>()?;
+        let links: Vec<LinkRow<'_>> = self.links.iter().zip(&link_pairs).map(|(link, pairs)| link.row(pairs)).collect();
+        if timestamp < under.kept_from {
+            return Err(Reason::Expired);
+        }
+        request.expansion.take(envelope.bytes)?;
+
+        let mut scratch = Vec::new();
+        let pairs = self.attributes.pairs(&mut scratch);
+        let own_correlation_id = correlation::find(context.correlation_keys, pairs);
+        let row = SpanRow {
+            envelope: *under
+                .row
+                .get_or_insert_with(|| self.columns.envelopes.push(&envelope.resource_row(), &envelope.scope_row())),
+            timestamp,
+            end_timestamp,
+            trace_id,
+            span_id,
+            parent_span_id,
+            correlation_id: own_correlation_id.as_deref().or(envelope.correlation_id.as_deref()),
+            name: span.name,
+            kind: span.kind,
+            trace_state: span.trace_state,
+            status_code: span.status_code,
+            status_message: span.status_message,
+            flags: span.flags,
+            dropped_attributes_count: span.dropped_attributes_count,
+            dropped_events_count: span.dropped_events_count,
+            dropped_links_count: span.dropped_links_count,
+        };
+        self.columns.push(&row, pairs, &events, &links);
+        Ok(mistakes)
+    }
+}
 
 // No bytes and eight zeros both say "no parent". Anything else that is no id is refused: kept as a root, the span would
 // change the shape of its trace, and nobody could tell.
@@ -124,24 +254,4 @@ fn parent(bytes: &[u8]) -> Result<Option<SpanId>, Reason> {
         return Ok(SpanId::from_slice(bytes));
     }
     Err(Reason::ParentSpanId)
-}
-
-fn event_row<'a>(event: &'a Event, pairs: &'a Pairs<'a>) -> Result<EventRow<'a>, Reason> {
-    Ok(EventRow {
-        timestamp: sent_time(event.time_unix_nano)?,
-        name: &event.name,
-        attributes: pairs,
-        dropped_attributes_count: event.dropped_attributes_count,
-    })
-}
-
-fn link_row<'a>(link: &'a Link, pairs: &'a Pairs<'a>) -> LinkRow<'a> {
-    LinkRow {
-        trace_id: &link.trace_id,
-        span_id: &link.span_id,
-        trace_state: &link.trace_state,
-        attributes: pairs,
-        dropped_attributes_count: link.dropped_attributes_count,
-        flags: link.flags,
-    }
 }

@@ -1,8 +1,12 @@
-//! How much memory a request will take once it is decoded, told before any of it is taken.
+//! How much memory a request takes once it is columns.
 //!
 //! Two bytes on the wire can stand for a whole empty record, so a limit on the size of a request alone would let 64 MiB of
-//! them grow to gigabytes. The walk follows the nesting of the messages and nothing else: it copies nothing, and what it
-//! cannot read it leaves to the decoder to refuse. `json/weigh.rs` does the same for the other encoding.
+//! them grow to gigabytes. The walkers count what they meet, and stop where it is too much. For JSON `json/weigh.rs` counts
+//! beforehand, because there messages are made in between.
+
+use super::Context;
+use super::wire::{Stop, Walk};
+use crate::DecodeError;
 
 /// A kind of message: what one takes, and which of its fields hold messages (or texts that are counted alone).
 pub(super) struct Shape {
@@ -37,6 +41,14 @@ impl Request {
         }
     }
 
+    /// Why a walk over a request of this kind ended early, as its sender is told.
+    pub(super) fn refused(self, stop: Stop, bytes: &[u8], context: &Context<'_>) -> DecodeError {
+        match stop {
+            Stop::Malformed(source) => DecodeError::Protobuf { message: self.message(), source: source.within(bytes) },
+            Stop::TooManyParts => DecodeError::TooManyParts { bytes_max: context.limits.decoded_bytes_max },
+        }
+    }
+
     /// What it is made of.
     pub(super) fn shape(self) -> &'static Shape {
         match self {
@@ -47,37 +59,41 @@ impl Request {
     }
 }
 
-static TEXT: Shape = Shape { bytes: Shape::TEXT_BYTES, fields: &[] };
-static ANY_VALUE: Shape =
+pub(super) static TEXT: Shape = Shape { bytes: Shape::TEXT_BYTES, fields: &[] };
+pub(super) static ANY_VALUE: Shape =
     Shape { bytes: 160, fields: &[(5, "arrayValue", &ARRAY_VALUE), (6, "kvlistValue", &KEY_VALUE_LIST)] };
 static ARRAY_VALUE: Shape = Shape { bytes: 0, fields: &[(1, "values", &ANY_VALUE)] };
 static KEY_VALUE_LIST: Shape = Shape { bytes: 0, fields: &[(1, "values", &KEY_VALUE)] };
-static KEY_VALUE: Shape = Shape { bytes: 64, fields: &[(2, "value", &ANY_VALUE)] };
-static ENTITY_REF: Shape = Shape { bytes: 256, fields: &[(3, "idKeys", &TEXT), (4, "descriptionKeys", &TEXT)] };
-static RESOURCE: Shape = Shape { bytes: 256, fields: &[(1, "attributes", &KEY_VALUE), (3, "entityRefs", &ENTITY_REF)] };
-static SCOPE: Shape = Shape { bytes: 256, fields: &[(3, "attributes", &KEY_VALUE)] };
+pub(super) static KEY_VALUE: Shape = Shape { bytes: 64, fields: &[(2, "value", &ANY_VALUE)] };
+pub(super) static ENTITY_REF: Shape =
+    Shape { bytes: 256, fields: &[(3, "idKeys", &TEXT), (4, "descriptionKeys", &TEXT)] };
+pub(super) static RESOURCE: Shape =
+    Shape { bytes: 256, fields: &[(1, "attributes", &KEY_VALUE), (3, "entityRefs", &ENTITY_REF)] };
+pub(super) static SCOPE: Shape = Shape { bytes: 256, fields: &[(3, "attributes", &KEY_VALUE)] };
 
 static LOGS: Shape = Shape { bytes: 0, fields: &[(1, "resourceLogs", &RESOURCE_LOGS)] };
-static RESOURCE_LOGS: Shape =
+pub(super) static RESOURCE_LOGS: Shape =
     Shape { bytes: 256, fields: &[(1, "resource", &RESOURCE), (2, "scopeLogs", &SCOPE_LOGS)] };
-static SCOPE_LOGS: Shape = Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "logRecords", &LOG_RECORD)] };
-static LOG_RECORD: Shape = Shape { bytes: 512, fields: &[(5, "body", &ANY_VALUE), (6, "attributes", &KEY_VALUE)] };
+pub(super) static SCOPE_LOGS: Shape =
+    Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "logRecords", &LOG_RECORD)] };
+pub(super) static LOG_RECORD: Shape =
+    Shape { bytes: 512, fields: &[(5, "body", &ANY_VALUE), (6, "attributes", &KEY_VALUE)] };
 
 static SPANS: Shape = Shape { bytes: 0, fields: &[(1, "resourceSpans", &RESOURCE_SPANS)] };
 static RESOURCE_SPANS: Shape =
     Shape { bytes: 256, fields: &[(1, "resource", &RESOURCE), (2, "scopeSpans", &SCOPE_SPANS)] };
 static SCOPE_SPANS: Shape = Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "spans", &SPAN)] };
-static SPAN: Shape =
+pub(super) static SPAN: Shape =
     Shape { bytes: 768, fields: &[(9, "attributes", &KEY_VALUE), (11, "events", &EVENT), (13, "links", &LINK)] };
-static EVENT: Shape = Shape { bytes: 256, fields: &[(3, "attributes", &KEY_VALUE)] };
-static LINK: Shape = Shape { bytes: 384, fields: &[(4, "attributes", &KEY_VALUE)] };
+pub(super) static EVENT: Shape = Shape { bytes: 256, fields: &[(3, "attributes", &KEY_VALUE)] };
+pub(super) static LINK: Shape = Shape { bytes: 384, fields: &[(4, "attributes", &KEY_VALUE)] };
 
 static POINTS: Shape = Shape { bytes: 0, fields: &[(1, "resourceMetrics", &RESOURCE_METRICS)] };
 static RESOURCE_METRICS: Shape =
     Shape { bytes: 256, fields: &[(1, "resource", &RESOURCE), (2, "scopeMetrics", &SCOPE_METRICS)] };
 static SCOPE_METRICS: Shape = Shape { bytes: 256, fields: &[(1, "scope", &SCOPE), (2, "metrics", &METRIC)] };
 // Every kind of data has its points in field 1, and every kind of point but the summary's its exemplars in a field of its own.
-static METRIC: Shape = Shape {
+pub(super) static METRIC: Shape = Shape {
     bytes: 384,
     fields: &[
         (5, "gauge", &NUMBERS),
@@ -89,76 +105,47 @@ static METRIC: Shape = Shape {
     ],
 };
 static NUMBERS: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &NUMBER_POINT)] };
-static NUMBER_POINT: Shape =
+pub(super) static NUMBER_POINT: Shape =
     Shape { bytes: 640, fields: &[(5, "exemplars", &EXEMPLAR), (7, "attributes", &KEY_VALUE)] };
 static HISTOGRAMS: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &HISTOGRAM_POINT)] };
-static HISTOGRAM_POINT: Shape =
+pub(super) static HISTOGRAM_POINT: Shape =
     Shape { bytes: 768, fields: &[(8, "exemplars", &EXEMPLAR), (9, "attributes", &KEY_VALUE)] };
 static EXPONENTIAL_HISTOGRAMS: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &EXPONENTIAL_POINT)] };
-static EXPONENTIAL_POINT: Shape =
+pub(super) static EXPONENTIAL_POINT: Shape =
     Shape { bytes: 768, fields: &[(1, "attributes", &KEY_VALUE), (11, "exemplars", &EXEMPLAR)] };
 static SUMMARIES: Shape = Shape { bytes: 0, fields: &[(1, "dataPoints", &SUMMARY_POINT)] };
-static SUMMARY_POINT: Shape =
+pub(super) static SUMMARY_POINT: Shape =
     Shape { bytes: 640, fields: &[(6, "quantileValues", &QUANTILE), (7, "attributes", &KEY_VALUE)] };
-static QUANTILE: Shape = Shape { bytes: 48, fields: &[] };
-static EXEMPLAR: Shape = Shape { bytes: 384, fields: &[(7, "filteredAttributes", &KEY_VALUE)] };
+pub(super) static QUANTILE: Shape = Shape { bytes: 48, fields: &[] };
+pub(super) static EXEMPLAR: Shape = Shape { bytes: 384, fields: &[(7, "filteredAttributes", &KEY_VALUE)] };
 
-// Deeper than the decoder goes; what is there will be refused anyway.
-const DEPTH_MAX: usize = 100;
-
-/// Whether the request will take at most `bytes_max` bytes, as far as it can be read.
-pub(super) fn fits(request: Request, bytes: &[u8], bytes_max: u64) -> bool {
-    let mut left = bytes_max;
-    walk(bytes, request.shape(), DEPTH_MAX, &mut left).is_some()
+/// Counts down what the parts of one request may take.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: u64,
 }
 
-// `None` when nothing is left.
-fn walk(mut bytes: &[u8], shape: &Shape, depth: usize, left: &mut u64) -> Option<()> {
-    while let Some((field, content, rest)) = next_field(bytes) {
-        bytes = rest;
-        let Some((.., child)) = shape.fields.iter().find(|(number, ..)| *number == field) else { continue };
-        *left = left.checked_sub(child.bytes)?;
-        if depth > 0 && !child.fields.is_empty() {
-            walk(content, child, depth - 1, left)?;
-        }
+impl Budget {
+    /// All parts together may take so many bytes.
+    pub(super) fn new(bytes_max: u64) -> Self {
+        Self { left: bytes_max }
     }
-    Some(())
-}
 
-// The number of the first field, its content if it is length-delimited, and what follows it. `None` at the end, and where
-// the bytes are no protobuf.
-fn next_field(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
-    let (tag, rest) = varint(bytes)?;
-    let field = u32::try_from(tag >> 3).ok()?;
-    let (content, rest): (&[u8], &[u8]) = match tag & 7 {
-        0 => (&[], varint(rest)?.1),
-        1 => (&[], rest.get(8..)?),
-        2 => {
-            let (length, rest) = varint(rest)?;
-            rest.split_at_checked(usize::try_from(length).ok()?)?
-        }
-        // Groups are flattened: their start and end have no content.
-        3 | 4 => (&[], rest),
-        5 => (&[], rest.get(4..)?),
-        _ => return None,
-    };
-    Some((field, content, rest))
-}
-
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0u64;
-    for (position, byte) in bytes.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * position);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[position + 1..]));
-        }
+    /// One more message of this shape.
+    #[inline]
+    pub(super) fn take(&mut self, shape: &Shape) -> Walk<()> {
+        self.left = self.left.checked_sub(shape.bytes).ok_or(Stop::TooManyParts)?;
+        Ok(())
     }
-    None
 }
 
 #[cfg(test)]
 mod tests {
+    use model::Timestamp;
+    use store::schema::{LogColumns, PointColumns, SpanColumns};
+
     use super::*;
+    use crate::convert::{self, Context, Encoding, Limits};
 
     // A field with content of any length.
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -170,6 +157,19 @@ mod tests {
         }
         bytes.push(length as u8);
         [bytes, content.to_vec()].concat()
+    }
+
+    fn fits(request: Request, bytes: &[u8], decoded_bytes_max: u64) -> bool {
+        let limits = Limits { decoded_bytes_max, ..Limits::default() };
+        let context =
+            Context { received: Timestamp::default(), correlation_keys: &[], limits, series: None, retention: None };
+        let protobuf = Encoding::Protobuf;
+        let converted = match request {
+            Request::Logs => convert::logs(bytes, protobuf, &context, &mut LogColumns::default()),
+            Request::Spans => convert::spans(bytes, protobuf, &context, &mut SpanColumns::default()),
+            Request::Points => convert::points(bytes, protobuf, &context, &mut PointColumns::new([0; 16])),
+        };
+        !matches!(converted, Err(DecodeError::TooManyParts { .. }))
     }
 
     #[test]
@@ -190,16 +190,6 @@ mod tests {
         ] {
             assert!(fits(request, &bytes, weight), "{name} takes more");
             assert!(weight == 0 || !fits(request, &bytes, weight - 1), "{name} takes less");
-        }
-    }
-
-    #[test]
-    fn what_is_no_protobuf_is_left_to_the_decoder() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        for _ in 0..10_000 {
-            let bytes: Vec<u8> = (0..rng.usize(..40)).map(|_| rng.u8(..)).collect();
-            // It ends, without a panic, and so little cannot weigh much.
-            assert!(fits(Request::Points, &bytes, 40 * 1024), "{bytes:?}");
         }
     }
 }

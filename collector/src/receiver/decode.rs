@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use http_body_util::BodyExt as _;
@@ -74,7 +75,9 @@ async fn gather_all(
     reservation: &mut Reservation,
     pace: &Pace,
 ) -> Result<Vec<u8>, Refusal> {
-    let mut bytes: Vec<u8> = Vec::new();
+    // What is announced is not there yet: only so much is believed.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut bytes: Vec<u8> = Vec::with_capacity(announced.min(limits::ANNOUNCED_BYTES_MAX));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal::Broken { what: format!("it ended early ({error})") })?;
         let Some(data) = frame.data_ref() else {

@@ -248,6 +248,7 @@ mod tests {
 
     use super::*;
     use crate::DecodeError;
+    use crate::convert::Malformed;
     use crate::receiver::status::code;
 
     // What clients retry: over HTTP four statuses, over gRPC, of those used here, one code.
@@ -259,9 +260,7 @@ mod tests {
         let io = || io::Error::other("full");
         let disk = StoreError::Disk { operation: "sync", path: PathBuf::new(), source: io() };
         let damaged = StoreError::Damaged { path: PathBuf::new(), what: text() };
-        // Cut short after its tag.
-        let source = <() as prost::Message>::decode(&[0x0a][..]).expect_err("it is no message");
-        let protobuf = DecodeError::Protobuf { message: "Message", source };
+        let protobuf = DecodeError::Protobuf { message: "Message", source: Malformed::default() };
         let json = DecodeError::Json { message: "Message", place: text(), offset: 1, what: text() };
         for (refusal, status, code) in [
             (Refusal::Undecodable(protobuf), 400, code::INVALID_ARGUMENT),

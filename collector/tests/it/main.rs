@@ -10,11 +10,14 @@ mod generate;
 mod grpc;
 mod http;
 mod json;
+mod odd;
+mod oracle;
 mod rebuild;
 mod reference;
 mod retention;
 mod roundtrip;
 mod support;
+mod walker;
 
 // Written for libFuzzer, replayed here.
 #[path = "../../../tests/fuzz/src/otlp.rs"]

@@ -23,7 +23,7 @@ const DOORS: [&str; 3] = ["otlp_grpc", "otlp_http", "http"];
 
 /// A server process. Ended when it is dropped.
 pub struct Background {
-    _child: Child,
+    child: Child,
     _directory: TempDir,
     doors: BTreeMap<String, SocketAddr>,
 }
@@ -31,6 +31,11 @@ pub struct Background {
 impl Background {
     /// Starts one and waits until it is ready.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these settings in its environment.
+    pub async fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("sextant-bench-").tempdir();
         let directory = directory.context("cannot make a directory for the server's data")?;
         let program = std::env::current_exe().context("cannot find this program")?;
@@ -39,11 +44,12 @@ impl Background {
         for door in DOORS {
             command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
         }
+        command.envs(settings.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = child.context("cannot start a server")?;
         let stdout = child.stdout.take().context("the server has no stdout")?;
         let doors = announced(BufReader::new(stdout)).await?;
-        let background = Self { _child: child, _directory: directory, doors };
+        let background = Self { child, _directory: directory, doors };
         let client = background.client()?;
         let ready = async {
             while !client.fetch("/readyz", &Params::new()).await.is_ok_and(|answer| answer.status == 200) {
@@ -59,7 +65,13 @@ impl Background {
         self.client_of("http")
     }
 
-    fn client_of(&self, door: &str) -> anyhow::Result<Client> {
+    /// The process.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
+    /// A client of a door: `otlp_http` or `http`.
+    pub fn client_of(&self, door: &str) -> anyhow::Result<Client> {
         let address = self.doors.get(door).with_context(|| format!("the server has no door {door}"))?;
         Ok(Client::new(&format!("http://{address}"), Settings::default())?)
     }

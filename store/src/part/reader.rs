@@ -1,5 +1,6 @@
 //! Reads rows of a part, a granule at a time. Called by granules of snapshots.
 
+use std::collections::HashMap;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::sums::{Checked, Sums};
-use super::{INDEX_FILE, META_FILE, Part, ROWS_FILE, SERIES_FILE, SUMS_FILE};
+use super::{INDEX_FILE, META_FILE, Part, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY};
 use crate::disk::{Disk, ReadFile, read_file};
 use crate::schema::column;
 use crate::text::Index;
@@ -173,8 +174,14 @@ impl Part {
     pub(crate) fn columns(&self) -> Result<Vec<(FieldRef, Option<u64>)>, StoreError> {
         let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
         let metadata = footer.metadata();
-        // Of a column that is no group of others: the one leaf of that name.
+        let known = metadata.file_metadata().key_value_metadata();
+        let known = known.and_then(|pairs| pairs.iter().find(|pair| pair.key == VALUES_KEY)?.value.as_deref());
+        let known: HashMap<String, u64> = known.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        // Of parts of an older Sextant, from statistics. Of a column that is no group of others: the one leaf of that name.
         let values = |name: &str| -> Option<u64> {
+            if let Some(values) = known.get(name) {
+                return Some(*values);
+            }
             let leaves = metadata.file_metadata().schema_descr().columns();
             let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name])?;
             let nulls = metadata.row_groups().iter().map(|group| group.column(leaf).statistics()?.null_count_opt());

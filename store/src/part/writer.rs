@@ -8,21 +8,22 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{max, min, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::meta::{FORMAT, FileMeta, GranuleMeta, Meta};
 use super::sums::{Builder, Sums};
-use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE};
+use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY};
 use crate::disk::{AppendFile, Disk};
-use crate::schema::{Table, column};
+use crate::schema::{Table, column, is_attribute};
 use crate::text::IndexBuilder;
 use crate::{StoreError, limits};
 
@@ -238,6 +239,8 @@ impl Index {
 struct ParquetFile {
     path: PathBuf,
     writer: ArrowWriter<Sink>,
+    // Of each attribute's column, how many there are.
+    values: BTreeMap<String, u64>,
 }
 
 impl ParquetFile {
@@ -245,14 +248,25 @@ impl ParquetFile {
         let sink = Sink::create(disk, &path)?;
         let properties = properties(&schema);
         let writer = ArrowWriter::try_new(sink, schema, Some(properties)).map_err(parquet_failed(&path))?;
-        Ok(Self { path, writer })
+        Ok(Self { path, writer, values: BTreeMap::new() })
     }
 
     fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
+        for (field, array) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+            if is_attribute(field.name()) {
+                let values = (array.len() - array.null_count()) as u64;
+                match self.values.get_mut(field.name()) {
+                    Some(known) => *known += values,
+                    None => _ = self.values.insert(field.name().clone(), values),
+                }
+            }
+        }
         self.writer.write(rows).map_err(parquet_failed(&self.path))
     }
 
-    fn finish(self) -> Result<Written, StoreError> {
+    fn finish(mut self) -> Result<Written, StoreError> {
+        let values = serde_json::to_string(&self.values).expect("texts and numbers can always be written as JSON");
+        self.writer.append_key_value_metadata(KeyValue::new(VALUES_KEY.to_owned(), values));
         let sink = self.writer.into_inner().map_err(parquet_failed(&self.path))?;
         sink.finish().map_err(StoreError::disk("sync", &self.path))
     }
@@ -328,7 +342,11 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
         // A page ends where a granule ends, and nowhere else.
         .set_data_page_row_count_limit(limits::GRANULE_ROWS)
         .set_data_page_size_limit(usize::MAX)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        // A column with more distinct values than fit is written as it is from there on: filling a large dictionary in vain
+        // costs more than it saves.
+        .set_dictionary_page_size_limit(limits::DICTIONARY_BYTES_MAX)
+        // Least and greatest values of texts would cost two comparisons a value; nobody prunes by them.
+        .set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields() {
         let name = field.name().as_str();
         let path = || ColumnPath::from(name);
@@ -343,7 +361,7 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
             }
-            DataType::Float64 if name != column::ZERO_THRESHOLD && !crate::schema::is_attribute(name) => {
+            DataType::Float64 if name != column::ZERO_THRESHOLD && !is_attribute(name) => {
                 builder = builder
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Encoding::BYTE_STREAM_SPLIT);

@@ -14,6 +14,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use model::attributes::AttributeValue;
 
+use super::hash::{ByItself, text_hash};
 use super::map_fields;
 use crate::limits;
 
@@ -62,7 +63,19 @@ impl ValueRef<'_> {
 
     /// OTLP/JSON text, the form of the overflow maps.
     pub fn to_otlp_json_text(self) -> String {
-        self.to_owned().to_otlp_json().to_string()
+        match self {
+            ValueRef::String(text) => {
+                let mut json = String::with_capacity(text.len() + 20);
+                json.push_str(r#"{"stringValue":"#);
+                // A text can always be written as JSON.
+                json.push_str(&serde_json::to_string(text).unwrap_or_default());
+                json.push('}');
+                json
+            }
+            ValueRef::Bool(value) => format!(r#"{{"boolValue":{value}}}"#),
+            ValueRef::Int(value) => format!(r#"{{"intValue":"{value}"}}"#),
+            other => other.to_owned().to_otlp_json().to_string(),
+        }
     }
 }
 
@@ -70,7 +83,9 @@ impl ValueRef<'_> {
 #[derive(Debug, Default)]
 pub struct AttributeColumns {
     rows: usize,
-    by_name: HashMap<Box<str>, usize>,
+    // The columns by the hashes of their names. Names with one hash, which a stranger can make, are looked for among all: there
+    // are few.
+    by_hash: HashMap<u64, usize, ByItself>,
     columns: Vec<(Box<str>, TypedColumn)>,
     overflow: MapColumn,
 }
@@ -86,12 +101,11 @@ impl AttributeColumns {
     /// callers that mean the last one put in reverse.
     pub fn put(&mut self, prefix: &str, key: &str, value: ValueRef<'_>) {
         let row = self.rows - 1;
-        let name = [prefix, key].concat();
-        if self.overflow.row_has(&name) {
+        if !self.overflow.row_is_empty() && self.overflow.row_has(&[prefix, key].concat()) {
             return;
         }
-        let Some(slot) = self.slot(&name, value) else {
-            self.overflow.put(&name, &value.to_otlp_json_text());
+        let Some(slot) = self.slot(prefix, key, value) else {
+            self.overflow.put(&[prefix, key].concat(), &value.to_otlp_json_text());
             return;
         };
         let column = &mut self.columns[slot].1;
@@ -99,7 +113,7 @@ impl AttributeColumns {
             return;
         }
         if !column.put(row, value) {
-            self.overflow.put(&name, &value.to_otlp_json_text());
+            self.overflow.put(&[prefix, key].concat(), &value.to_otlp_json_text());
         }
     }
 
@@ -122,16 +136,23 @@ impl AttributeColumns {
     }
 
     // The column of this name, made if there is room and the value's type can have one.
-    fn slot(&mut self, name: &str, value: ValueRef<'_>) -> Option<usize> {
-        if let Some(slot) = self.by_name.get(name) {
-            return Some(*slot);
+    fn slot(&mut self, prefix: &str, key: &str, value: ValueRef<'_>) -> Option<usize> {
+        let is_it = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest == key);
+        let hash = text_hash(text_hash(0, prefix.as_bytes()), key.as_bytes());
+        if let Some(slot) = self.by_hash.get(&hash) {
+            if is_it(&self.columns[*slot].0) {
+                return Some(*slot);
+            }
+            if let Some(slot) = self.columns.iter().position(|(name, _)| is_it(name)) {
+                return Some(slot);
+            }
         }
         if self.columns.len() >= limits::ATTRIBUTE_COLUMNS_MAX {
             return None;
         }
         let column = TypedColumn::for_value(value)?;
-        self.columns.push((name.into(), column));
-        self.by_name.insert(name.into(), self.columns.len() - 1);
+        self.columns.push(([prefix, key].concat().into(), column));
+        self.by_hash.entry(hash).or_insert(self.columns.len() - 1);
         Some(self.columns.len() - 1)
     }
 }
@@ -282,6 +303,10 @@ impl MapColumn {
                 }
             }
         }
+    }
+
+    fn row_is_empty(&self) -> bool {
+        self.keys.len() == self.row_start()
     }
 
     fn row_has(&self, key: &str) -> bool {

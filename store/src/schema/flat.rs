@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array, UInt64Array};
-use arrow::compute::take;
+use arrow::compute::{take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
 use arrow::error::ArrowError;
 use model::Signal;
@@ -26,7 +26,10 @@ fn rows_with(batch: &Batch, seq_base: u64, wanted: impl Fn(&str) -> bool) -> Res
     let seqs = UInt64Array::from_iter_values((seq_base..).take(batch.len()));
     let mut columns = vec![named(column::INGEST_SEQ, Arc::new(seqs))];
     columns.extend(columns_except(&batch.rows, &[column::SHARED]));
-    columns.extend(taken(&batch.shared, &shared_row, wanted)?);
+    match &batch.envelopes {
+        Some(_) if wanted(column::SERVICE) => columns.extend(taken(&flat_series(batch)?, &shared_row, wanted)?),
+        _ => columns.extend(taken(&batch.shared, &shared_row, wanted)?),
+    }
     to_record_batch(columns)
 }
 
@@ -42,16 +45,28 @@ pub fn flat_exemplars(batch: &Batch, seq_base: u64) -> Result<Option<RecordBatch
     let mut columns = vec![named(column::INGEST_SEQ, Arc::new(seqs))];
     columns.extend(columns_except(exemplars, &[column::SHARED, column::POINT_ROW]));
     let wanted = |name: &str| [column::SERIES_ID, column::METRIC, column::SERVICE].contains(&name);
-    columns.extend(taken(&batch.shared, &shared_row, wanted)?);
+    columns.extend(taken(&flat_series(batch)?, &shared_row, wanted)?);
     to_record_batch(columns).map(Some)
 }
 
-/// The series that the batch's points name, one row each. Empty for logs and spans.
-pub fn flat_series(batch: &Batch) -> RecordBatch {
+/// The series that the batch's points name, one row each, with their envelopes. Empty for logs and spans.
+pub fn flat_series(batch: &Batch) -> Result<RecordBatch, ArrowError> {
     match batch.signal {
-        Signal::Points => batch.shared.clone(),
-        Signal::Logs | Signal::Spans => RecordBatch::new_empty(Arc::new(Schema::empty())),
+        Signal::Points => with_envelopes(batch, &batch.shared),
+        Signal::Logs | Signal::Spans => Ok(RecordBatch::new_empty(Arc::new(Schema::empty()))),
     }
+}
+
+/// The same of these rows of the table of series alone.
+pub(crate) fn flat_series_rows(batch: &Batch, rows: &UInt32Array) -> Result<RecordBatch, ArrowError> {
+    with_envelopes(batch, &take_record_batch(&batch.shared, rows)?)
+}
+
+fn with_envelopes(batch: &Batch, series: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let Some(envelopes) = &batch.envelopes else { return Ok(series.clone()) };
+    let mut columns = columns_except(series, &[column::ENVELOPE]);
+    columns.extend(taken(envelopes, &index_column(series, column::ENVELOPE)?, |_| true)?);
+    to_record_batch(columns)
 }
 
 /// Bytes that the texts and maps of a batch's envelopes take once they are expanded into its rows, as [`flat_rows`] does. A

@@ -152,7 +152,13 @@ impl LogColumns {
         ];
         let fixed = fixed.map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array));
         let columns = fixed.into_iter().chain(self.attributes.finish(column::OVERFLOW)).collect();
-        Batch { signal: Signal::Logs, rows: record_batch(columns), shared: self.envelopes.finish(), exemplars: None }
+        Batch {
+            signal: Signal::Logs,
+            rows: record_batch(columns),
+            shared: self.envelopes.finish(),
+            envelopes: None,
+            exemplars: None,
+        }
     }
 }
 

@@ -18,12 +18,13 @@ use arrow::datatypes::{Field, Float64Type, UInt64Type};
 use model::{Signal, Timestamp};
 
 pub use exemplars::ExemplarRow;
-pub use series::{SeriesKey, SeriesRow};
+pub use series::{SeriesIdentity, SeriesKey, SeriesRow, SeriesStem};
 
 use self::exemplars::ExemplarColumns;
 use self::lists::{NumberLists, QuantileColumns};
-use self::series::{SeriesColumns, identity};
+use self::series::SeriesColumns;
 use super::envelope::record_batch;
+use super::hash::ByItself;
 use super::{Batch, column, timestamp_type};
 
 /// A data point but for its series.
@@ -83,7 +84,7 @@ pub enum PointValue<'a> {
 pub struct PointColumns {
     key: SeriesKey,
     rows: u32,
-    series_rows: HashMap<u128, u32>,
+    series_rows: HashMap<SeriesIdentity, u32, ByItself>,
     series: SeriesColumns,
     exemplars: ExemplarColumns,
     shared: UInt32Builder,
@@ -116,7 +117,7 @@ impl PointColumns {
         Self {
             key,
             rows: 0,
-            series_rows: HashMap::new(),
+            series_rows: HashMap::default(),
             series: SeriesColumns::default(),
             exemplars: ExemplarColumns::default(),
             shared: UInt32Builder::new(),
@@ -154,12 +155,27 @@ impl PointColumns {
         self.rows == 0
     }
 
+    /// Forgets all points.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.key);
+    }
+
+    /// What the identities of all series like this one have in common, whatever their attributes.
+    pub fn stem(&self, row: &SeriesRow<'_>) -> SeriesStem {
+        SeriesStem::new(&self.key, row)
+    }
+
     /// The row of this series, added if it is new in the batch.
     pub fn series(&mut self, row: &SeriesRow<'_>) -> u32 {
-        let identity = identity(&self.key, row);
+        let stem = self.stem(row);
+        self.series_of_stem(&stem, stem.with(row.attributes), row)
+    }
+
+    /// The same where its identity is known already, with the stem that it was made from.
+    pub fn series_of_stem(&mut self, stem: &SeriesStem, identity: SeriesIdentity, row: &SeriesRow<'_>) -> u32 {
         let next = self.series.rows();
         *self.series_rows.entry(identity).or_insert_with(|| {
-            self.series.push(identity, row);
+            self.series.push(stem, identity, row);
             next
         })
     }
@@ -255,10 +271,12 @@ impl PointColumns {
             (column::EXEMPLAR_COUNT, Arc::new(self.exemplar_count.finish())),
         ];
         let rows = fixed.map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array));
+        let (shared, envelopes) = self.series.finish();
         Batch {
             signal: Signal::Points,
             rows: record_batch(rows.into_iter().collect()),
-            shared: self.series.finish(),
+            shared,
+            envelopes: Some(envelopes),
             exemplars: self.exemplars.finish(),
         }
     }

@@ -210,7 +210,13 @@ impl SpanColumns {
         ];
         let fixed = fixed.map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array));
         let columns = fixed.into_iter().chain(self.attributes.finish(column::OVERFLOW)).collect();
-        Batch { signal: Signal::Spans, rows: record_batch(columns), shared: self.envelopes.finish(), exemplars: None }
+        Batch {
+            signal: Signal::Spans,
+            rows: record_batch(columns),
+            shared: self.envelopes.finish(),
+            envelopes: None,
+            exemplars: None,
+        }
     }
 }
 

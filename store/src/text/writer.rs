@@ -18,8 +18,9 @@ use tantivy::schema::{BytesOptions, Field, Schema};
 use tantivy::{IndexSettings, SingleSegmentIndexWriter, TantivyDocument};
 
 use super::packed::{damaged, pack};
-use super::{Home, begin_term, filter, home, home_of_text, term_hash, tokenizer};
+use super::{Home, TermStem, begin_term, filter, home, home_of_text, tokenizer};
 use crate::limits;
+use crate::schema::hash::Quick;
 use crate::schema::{ValueRef, column, is_attribute, typed_value};
 
 /// Name of the field whose terms are the words.
@@ -119,8 +120,10 @@ struct Terms {
     known: HashMap<u64, (u32, u32), BuildHasherDefault<HashIsKey>>,
     ends: Vec<u32>,
     ids: Vec<u64>,
-    // Overwritten by each use; kept to save their allocation.
+    // The column whose texts are at hand, as the beginning of its terms, and its share of their hashes.
     term: Vec<u8>,
+    stem: TermStem,
+    // Overwritten by each use; kept to save their allocation.
     text: String,
     lower: String,
 }
@@ -130,6 +133,12 @@ impl Terms {
         self.bytes.clear();
         self.known.clear();
         self.ends.clear();
+    }
+
+    // From here on texts are of this column.
+    fn begin(&mut self, column: &str) {
+        begin_term(&mut self.term, column);
+        self.stem = TermStem::of(&self.term);
     }
 
     fn block_terms(&self) -> impl Iterator<Item = &[u8]> {
@@ -153,13 +162,13 @@ impl Terms {
         let array = array.as_fixed_size_binary();
         let mut term = std::mem::take(&mut self.term);
         begin_term(&mut term, name);
-        let start = term.len();
+        let stem = TermStem::of(&term);
         let mut previous: &[u8] = &[];
         for id in array.iter().flatten() {
             if id != previous {
-                term.truncate(start);
+                term.clear();
                 term.extend(id.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
-                self.ids.push(term_hash(&term));
+                self.ids.push(stem.hash(&term));
                 previous = id;
             }
         }
@@ -169,9 +178,13 @@ impl Terms {
     fn add_texts(&mut self, name: &str, array: &StringArray) {
         let all_ids = home(name, "") == Home::Ids;
         // Bodies hardly ever repeat; looking each up would only cost.
-        let mut values: Option<HashSet<&str>> = (name != column::BODY).then(HashSet::new);
-        begin_term(&mut self.term, name);
+        let mut values: Option<HashSet<&str, Quick>> = (name != column::BODY).then(HashSet::default);
+        self.begin(name);
+        let mut previous = None;
         for text in array.iter().flatten() {
+            if previous.replace(text) == Some(text) {
+                continue;
+            }
             if values.as_mut().is_none_or(|values| values.insert(text)) {
                 self.add_text(text, all_ids);
             }
@@ -179,9 +192,9 @@ impl Terms {
     }
 
     fn add_typed(&mut self, name: &str, array: &ArrayRef) {
-        begin_term(&mut self.term, name);
+        self.begin(name);
         let mut text = std::mem::take(&mut self.text);
-        let mut known: HashSet<u64> = HashSet::new();
+        let mut known: HashSet<u64, Quick> = HashSet::default();
         for row in 0..array.len() {
             let Some(value) = typed_value(array, row) else { continue };
             let bits = match value {
@@ -207,7 +220,8 @@ impl Terms {
     fn add_map(&mut self, prefix: &str, maps: &MapArray) {
         let (keys, values): (&StringArray, &StringArray) = (maps.keys().as_string(), maps.values().as_string());
         let ends = maps.value_offsets();
-        // Rows of one resource repeat its entries.
+        // Rows of one resource repeat its entries. A sender decides how many there are and what they say: these alone are
+        // hashed with a key.
         let mut known: HashSet<(&str, &str)> = HashSet::new();
         for entry in ends[0] as usize..ends[ends.len() - 1] as usize {
             if !known.insert((keys.value(entry), values.value(entry))) {
@@ -218,7 +232,7 @@ impl Terms {
             if let Some(value) =
                 json.ok().filter(|_| is_attribute(&key)).and_then(|json| AttributeValue::from_otlp_json(&json))
             {
-                begin_term(&mut self.term, &key);
+                self.begin(&key);
                 self.add_text(&value.to_text(), false);
             }
         }
@@ -226,17 +240,17 @@ impl Terms {
 
     // Adds the tokens of a text to the column that the term begins with.
     fn add_text(&mut self, text: &str, all_ids: bool) {
-        let Terms { bytes, known, ends, ids, term, lower, .. } = self;
+        let Terms { bytes, known, ends, ids, term, stem, lower, .. } = self;
         let start = term.len();
         tokenizer::each_token(text, lower, |token| {
             let token = tokenizer::indexed(token);
-            term.truncate(start);
-            term.extend_from_slice(token.as_bytes());
-            let hash = term_hash(term);
+            let hash = stem.hash(token.as_bytes());
             if all_ids || home_of_text(token) == Home::Ids {
                 ids.push(hash);
                 return;
             }
+            term.truncate(start);
+            term.extend_from_slice(token.as_bytes());
             let known = known.entry(hash).or_insert((u32::MAX, u32::MAX));
             // Of two terms with one hash the second is handed to tantivy each time, which knows what to do with it.
             if known.0 == u32::MAX || bytes[known.0 as usize..known.1 as usize] != **term {

@@ -24,6 +24,10 @@ const DEPTH_MAX: usize = 8;
 // cannot ask for much memory.
 const ABSENT_BYTES_MAX: usize = 256 << 20;
 
+// Bits that say which tables follow the first two.
+const HAS_EXEMPLARS: u8 = 1;
+const HAS_ENVELOPES: u8 = 2;
+
 const NO_NULLS: u8 = 0;
 const SOME_NULLS: u8 = 1;
 const ALL_NULL: u8 = 2;
@@ -57,8 +61,9 @@ pub(crate) fn encode(batch: &Batch, out: &mut Vec<u8>) -> Result<(), Malformed> 
     let mut encoder = Encoder { out, absent_bytes: 0 };
     encoder.table(&batch.rows)?;
     encoder.table(&batch.shared)?;
-    encoder.out.push(u8::from(batch.exemplars.is_some()));
-    batch.exemplars.iter().try_for_each(|exemplars| encoder.table(exemplars))
+    let envelopes = if batch.envelopes.is_some() { HAS_ENVELOPES } else { 0 };
+    encoder.out.push(u8::from(batch.exemplars.is_some()) | envelopes);
+    batch.exemplars.iter().chain(&batch.envelopes).try_for_each(|table| encoder.table(table))
 }
 
 /// The batch whose columns were encoded.
@@ -66,15 +71,16 @@ pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> Result<Batch, Malformed> {
     let mut decoder = Decoder { input: Input::new(bytes), absent_bytes: 0 };
     let rows = decoder.table()?;
     let shared = decoder.table()?;
-    let exemplars = match decoder.input.byte()? {
-        0 => None,
-        1 => Some(decoder.table()?),
-        _ => return Err(Malformed("it is unclear whether there are exemplars")),
-    };
+    let tables = decoder.input.byte()?;
+    if tables & !(HAS_EXEMPLARS | HAS_ENVELOPES) != 0 {
+        return Err(Malformed("it is unclear which tables there are"));
+    }
+    let mut table = |flag: u8| if tables & flag == 0 { Ok(None) } else { decoder.table().map(Some) };
+    let (exemplars, envelopes) = (table(HAS_EXEMPLARS)?, table(HAS_ENVELOPES)?);
     if !decoder.input.is_empty() {
         return Err(Malformed("bytes are left over"));
     }
-    Ok(Batch { signal, rows, shared, exemplars })
+    Ok(Batch { signal, rows, shared, envelopes, exemplars })
 }
 
 struct Encoder<'a> {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::{Content, Pending, Queue, Receipt, Room, series_of};
 use crate::head::Chunk;
 use crate::schema::column;
+use crate::schema::hash::ByItself;
 use crate::state::StateChange;
 use crate::store::Core;
 use crate::upkeep::{Upkeep, flush_bytes};
@@ -34,7 +35,7 @@ pub(crate) struct Committer {
     // The series seen since the store was opened, and those of its log: id to check. One that is only in parts is not known
     // after a restart; with 64 bits and a secret key that is a risk of 3 in 10^8 for a million series, and what it costs
     // is two series shown as one.
-    series: HashMap<u64, u64>,
+    series: HashMap<u64, u64, ByItself>,
     // When what was committed without fsync is to be synced; only if durability is `interval`.
     sync_at: Option<Duration>,
     head_is_full: bool,
@@ -112,7 +113,7 @@ impl Committer {
             log,
             next_seq,
             next_state_seq,
-            series: HashMap::new(),
+            series: HashMap::default(),
             sync_at: None,
             head_is_full: false,
             head_is_over: false,

@@ -1,9 +1,12 @@
 //! The series that points belong to, and the hash of what tells one from another.
 
+use std::collections::HashMap;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, RecordBatch, StringBuilder, UInt8Builder, UInt64Builder};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Int32Builder, RecordBatch, StringBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
+};
 use arrow::datatypes::Field;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
@@ -51,7 +54,9 @@ pub(super) struct SeriesColumns {
     temporality: Int32Builder,
     monotonic: BooleanBuilder,
     attributes: AttributeColumns,
+    envelope: UInt32Builder,
     envelopes: EnvelopeColumns,
+    envelope_rows: HashMap<EnvelopeIdentity, u32>,
     rows: u32,
 }
 
@@ -60,11 +65,10 @@ impl SeriesColumns {
         self.rows
     }
 
-    pub(super) fn push(&mut self, identity: u128, row: &SeriesRow<'_>) {
+    pub(super) fn push(&mut self, stem: &SeriesStem, identity: SeriesIdentity, row: &SeriesRow<'_>) {
         self.rows += 1;
-        let [id, check] = [(identity >> 64) as u64, identity as u64];
-        self.series_id.append_value(id);
-        self.series_check.append_value(check);
+        self.series_id.append_value(identity.id());
+        self.series_check.append_value(identity.check());
         self.metric.append_value(row.metric);
         self.description.append_value(row.description);
         self.unit.append_value(row.unit);
@@ -78,11 +82,15 @@ impl SeriesColumns {
         for (key, value) in row.metadata.iter().rev() {
             self.attributes.put_overflow(&[column::METADATA_PREFIX, key].concat(), &value.to_otlp_json_text());
         }
-        self.envelopes.push(&row.resource, &row.scope);
+        let envelopes = &mut self.envelopes;
+        let known = self.envelope_rows.entry(stem.envelope);
+        self.envelope.append_value(*known.or_insert_with(|| envelopes.push(&row.resource, &row.scope)));
     }
 
-    pub(super) fn finish(mut self) -> RecordBatch {
-        let fixed: [(&str, ArrayRef); 8] = [
+    /// The series, and the envelopes that they name.
+    pub(super) fn finish(mut self) -> (RecordBatch, RecordBatch) {
+        let fixed: [(&str, ArrayRef); 9] = [
+            (column::ENVELOPE, Arc::new(self.envelope.finish())),
             (column::SERIES_ID, Arc::new(self.series_id.finish())),
             (column::SERIES_CHECK, Arc::new(self.series_check.finish())),
             (column::METRIC, Arc::new(self.metric.finish())),
@@ -94,29 +102,67 @@ impl SeriesColumns {
         ];
         let fixed = fixed.map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array));
         let attributes = self.attributes.finish(column::OVERFLOW);
-        record_batch(fixed.into_iter().chain(self.envelopes.finish_columns()).chain(attributes).collect())
+        (record_batch(fixed.into_iter().chain(attributes).collect()), self.envelopes.finish())
     }
 }
 
-/// Everything that tells one series from another, hashed. Attribute lists are hashed in the order of their keys, each text
-/// with its length, so that no two identities share a byte string.
-pub(super) fn identity(key: &SeriesKey, row: &SeriesRow<'_>) -> u128 {
-    let mut hasher = SipHasher13::new_with_key(key);
-    hash_attributes(&mut hasher, row.resource.attributes);
-    hash_text(&mut hasher, row.resource.schema_url);
-    hash_text(&mut hasher, row.resource.entity_refs_json);
-    hasher.write_u32(row.resource.dropped_attributes_count);
-    hash_attributes(&mut hasher, row.scope.attributes);
-    for text in [row.scope.name, row.scope.version, row.scope.schema_url, row.metric, row.description, row.unit] {
-        hash_text(&mut hasher, text);
+/// What tells one series from another, hashed: the first half is its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesIdentity(u128);
+
+impl SeriesIdentity {
+    /// The id of the series.
+    pub fn id(self) -> u64 {
+        (self.0 >> 64) as u64
     }
-    hasher.write_u32(row.scope.dropped_attributes_count);
-    hash_attributes(&mut hasher, row.metadata);
-    hasher.write_u8(row.metric_type);
-    hasher.write_i32(row.temporality);
-    hasher.write_u8(u8::from(row.monotonic));
-    hash_attributes(&mut hasher, row.attributes);
-    hasher.finish128().as_u128()
+
+    /// Tells a collision of ids from a repetition.
+    pub(super) fn check(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// The identity of all series of one metric, but for their attributes.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesStem {
+    hasher: SipHasher13,
+    envelope: EnvelopeIdentity,
+}
+
+// A hash of a resource and a scope, and the one number of theirs that is not in it.
+type EnvelopeIdentity = (u128, u32);
+
+impl SeriesStem {
+    /// Everything that the series of a metric share. Attribute lists are hashed in the order of their keys, each text with its
+    /// length, so that no two identities share a byte string.
+    pub(super) fn new(key: &SeriesKey, row: &SeriesRow<'_>) -> Self {
+        let mut hasher = SipHasher13::new_with_key(key);
+        hash_attributes(&mut hasher, row.resource.attributes);
+        hash_text(&mut hasher, row.resource.schema_url);
+        hash_text(&mut hasher, row.resource.entity_refs_json);
+        hasher.write_u32(row.resource.dropped_attributes_count);
+        hash_attributes(&mut hasher, row.scope.attributes);
+        for text in [row.scope.name, row.scope.version, row.scope.schema_url] {
+            hash_text(&mut hasher, text);
+        }
+        let envelope = (hasher.finish128().as_u128(), row.scope.dropped_attributes_count);
+        for text in [row.metric, row.description, row.unit] {
+            hash_text(&mut hasher, text);
+        }
+        hasher.write_u32(row.scope.dropped_attributes_count);
+        hash_attributes(&mut hasher, row.metadata);
+        hasher.write_u8(row.metric_type);
+        hasher.write_i32(row.temporality);
+        hasher.write_u8(u8::from(row.monotonic));
+        Self { hasher, envelope }
+    }
+
+    /// The identity of the series with these attributes.
+    pub fn with(&self, attributes: &[(&str, ValueRef<'_>)]) -> SeriesIdentity {
+        let mut hasher = self.hasher;
+        hash_attributes(&mut hasher, attributes);
+        SeriesIdentity(hasher.finish128().as_u128())
+    }
 }
 
 fn hash_attributes(hasher: &mut SipHasher13, attributes: &[(&str, ValueRef<'_>)]) {

@@ -17,6 +17,7 @@ fn round_trip(batch: &Batch, context: &str) {
     let decoded = decode(batch.signal, &bytes).expect(context);
     assert_eq!(decoded.rows, batch.rows, "{context}");
     assert_eq!(decoded.shared, batch.shared, "{context}");
+    assert_eq!(decoded.envelopes, batch.envelopes, "{context}");
     assert_eq!(decoded.exemplars, batch.exemplars, "{context}");
     for table in [Some(&decoded.rows), Some(&decoded.shared), decoded.exemplars.as_ref()].into_iter().flatten() {
         for column in table.columns() {
@@ -135,7 +136,8 @@ fn tables_of_all_types_read_back() {
     for seed in 0..150 {
         let rng = &mut Rng::with_seed(seed);
         let exemplars = rng.bool().then(|| any_table(rng));
-        let batch = Batch { signal: Signal::Points, rows: any_table(rng), shared: any_table(rng), exemplars };
+        let (signal, envelopes) = (Signal::Points, rng.bool().then(|| any_table(rng)));
+        let batch = Batch { signal, rows: any_table(rng), shared: any_table(rng), envelopes, exemplars };
         round_trip(&batch, &format!("seed {seed}"));
     }
 }
@@ -161,7 +163,7 @@ fn columns_without_a_value_take_no_room() {
     let absent = new_null_array(&Int64Type::DATA_TYPE, rows);
     let table = RecordBatch::try_from_iter([("absent", absent)]).expect("one column");
     let empty = RecordBatch::new_empty(Arc::new(Schema::empty()));
-    let batch = Batch { signal: Signal::Logs, rows: table, shared: empty, exemplars: None };
+    let batch = Batch { signal: Signal::Logs, rows: table, shared: empty, envelopes: None, exemplars: None };
     let mut bytes = Vec::new();
     encode(&batch, &mut bytes).expect("it is encoded");
     assert!(bytes.len() < 30, "{}", bytes.len());

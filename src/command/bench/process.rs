@@ -1,0 +1,51 @@
+//! What a process has used, as the kernel counts it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// Processor time of a process with all its threads, those that ended included.
+pub fn processor_time(id: u32) -> anyhow::Result<Duration> {
+    read(&format!("/proc/{id}/stat"))
+}
+
+/// Processor time of the calling thread.
+pub fn own_thread_time() -> anyhow::Result<Duration> {
+    read("/proc/thread-self/stat")
+}
+
+/// The most memory that a process has held, in KiB.
+pub fn peak_memory_kib(id: u32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{id}/status");
+    let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    number.with_context(|| format!("{path} does not say VmHWM"))
+}
+
+fn read(path: &str) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let ticks = ticks(&stat).with_context(|| format!("{path} is not understood"))?;
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+// User and system time, the fields 14 and 15. The name in front of them may hold spaces and brackets.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_what_this_process_used() {
+        assert_eq!(ticks("1 (a ) b) S 1 2 3 4 5 6 7 8 9 10 70 8 0 0"), Some(78));
+        let id = std::process::id();
+        assert!(processor_time(id).is_ok_and(|time| time < Duration::from_secs(100_000)));
+        assert!(own_thread_time().is_ok());
+        assert!(peak_memory_kib(id).is_ok_and(|kib| kib > 0));
+    }
+}
