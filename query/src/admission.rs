@@ -53,16 +53,12 @@ pub struct Permit {
     _permit: OwnedSemaphorePermit,
     _stream: Option<OwnedSemaphorePermit>,
     slow: Arc<Semaphore>,
-    memory: Option<Memory>,
 }
 
 impl Permit {
     /// Gives the permit back for a place among those whose clients are slow: there are more of these, but not many. `None`
-    /// if all are taken, or if memory is short: what waits for a slow client then would keep requests out.
+    /// if all are taken.
     pub fn into_slow(self) -> Option<OwnedSemaphorePermit> {
-        if self.memory.as_ref().is_some_and(Memory::is_short) {
-            return None;
-        }
         Arc::clone(&self.slow).try_acquire_owned().ok()
     }
 }
@@ -167,7 +163,7 @@ impl Admission {
             Extent::Stream => Some(self.streams.enter().await?),
         };
         let permit = self.all.enter().await?;
-        Ok(Permit { _permit: permit, _stream: stream, slow: Arc::clone(&self.slow), memory: self.memory.clone() })
+        Ok(Permit { _permit: permit, _stream: stream, slow: Arc::clone(&self.slow) })
     }
 }
 

@@ -93,5 +93,5 @@ pub const ID_BYTES_MAX: usize = 1_024;
 pub const SLOW_CLIENT_S: u64 = 300;
 
 /// Answers whose clients are slower than the disk, at a time. Each holds a blocking thread, its rows and some chunks, of large answers
-/// some ten MiB; further ones are cut, and so are all new ones while memory is short.
+/// some ten MiB; further ones are cut.
 pub const SLOW_CLIENTS_MAX: usize = 16;
