@@ -44,6 +44,8 @@ pub struct Config {
     pub log: String,
     /// Seconds between two looks at its own counters that are stored; 0 to store none.
     pub own_metrics_interval_s: u64,
+    /// From which level on its own log records and spans are stored, or "off".
+    pub own_records: String,
     /// How long requests in flight may take once the server stops.
     pub drain_timeout_ms: u64,
     /// Receiving.
@@ -70,6 +72,7 @@ impl Default for Config {
             connections_per_peer_max: 2048,
             log: "info".to_owned(),
             own_metrics_interval_s: 15,
+            own_records: "info".to_owned(),
             drain_timeout_ms: 10_000,
             collector: collector::Config::default(),
             store: store::Config::default(),

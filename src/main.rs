@@ -8,6 +8,7 @@ mod gate;
 mod in_flight;
 mod memory;
 mod own_metrics;
+mod own_records;
 #[cfg(test)]
 mod reference;
 mod report;

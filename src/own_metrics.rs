@@ -33,7 +33,7 @@ impl OwnMetrics {
         loop {
             self.gauge().await;
             if let Some(intake) = &self.intake
-                && let Err(refusal) = intake.accept_own(&self.myself, &self.stats.readings()).await
+                && let Err(refusal) = intake.accept_own_metrics(&self.myself, &self.stats.readings()).await
             {
                 tracing::warn!("own metrics are not stored: {refusal}");
             }

@@ -28,6 +28,7 @@ use crate::gate::Gate;
 use crate::in_flight::InFlight;
 use crate::memory;
 use crate::own_metrics::OwnMetrics;
+use crate::own_records::{Own, Recorded};
 use crate::report::Failure;
 use crate::shutdown::Stop;
 
@@ -71,6 +72,7 @@ impl Server {
     pub async fn start(
         config: &Config,
         disk: Arc<dyn Disk>,
+        recorded: Recorded,
         announce: impl FnOnce(&Doors) -> std::io::Result<()>,
     ) -> Result<Self, Failure> {
         let token = open_token(config)?;
@@ -103,7 +105,9 @@ impl Server {
         let store = open_store(config, disk, &clock, &stats).await?;
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
         intake.open(store.writer());
-        server.watch_itself(config, &memory, &store, &intake, &clock, &stats);
+        let own =
+            Own { intake: intake.clone(), myself: server.myself(), clock: Arc::clone(&clock), stats: stats.clone() };
+        server.watch_itself(config, own, recorded, &memory, &store);
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
         gate.open(query::api::router(
             state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory),
@@ -227,31 +231,28 @@ impl Server {
         }
     }
 
-    fn watch_itself(
-        &mut self,
-        config: &Config,
-        memory: &Memory,
-        store: &Store,
-        intake: &Intake,
-        clock: &Arc<dyn Clock>,
-        stats: &Stats,
-    ) {
-        let instance = self.door("http").or_else(|| self.doors.first().map(|(_, address)| *address));
+    fn watch_itself(&mut self, config: &Config, own: Own, recorded: Recorded, memory: &Memory, store: &Store) {
         let stored = config.own_metrics_interval_s > 0;
-        let own = OwnMetrics {
+        let metrics = OwnMetrics {
             store: store.clone(),
-            intake: stored.then(|| intake.clone()),
-            clock: Arc::clone(clock),
-            stats: stats.clone(),
-            myself: Myself {
-                version: self.api.version.clone(),
-                instance: instance.map(|address| address.to_string()).unwrap_or_default(),
-                started: self.api.started,
-            },
+            intake: stored.then(|| own.intake.clone()),
+            clock: Arc::clone(&own.clock),
+            stats: own.stats.clone(),
+            myself: own.myself.clone(),
             interval: if stored { Duration::from_secs(config.own_metrics_interval_s) } else { GAUGES_INTERVAL },
         };
-        self.working.spawn(own.run(self.stop.said()));
+        self.working.spawn(metrics.run(self.stop.said()));
+        self.working.spawn(recorded.run(own, self.stop.said()));
         self.working.spawn(memory::spare(memory.clone(), store.clone(), self.stop.said()));
+    }
+
+    fn myself(&self) -> Myself {
+        let instance = self.door("http").or_else(|| self.doors.first().map(|(_, address)| *address));
+        Myself {
+            version: self.api.version.clone(),
+            instance: instance.map(|address| address.to_string()).unwrap_or_default(),
+            started: self.api.started,
+        }
     }
 
     fn serve(&mut self, name: &'static str, listener: TcpListener, router: Router) {

@@ -19,7 +19,7 @@ pub use config::{Config, ConfigError};
 pub use error::{DecodeError, Refusal, RefusalKind};
 pub use intake::Intake;
 pub use outcome::{OfService, Outcome, Reason, Services, Tally, Warning};
-pub use own::Myself;
+pub use own::{Myself, OwnEvent, OwnRecord, OwnSpan, OwnValue, Within};
 pub use receiver::Door;
 pub use receiver::either::either;
 pub use receiver::grpc::{ServeError, grpc_router, serve_grpc};

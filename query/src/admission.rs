@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::memory::Memory;
-use model::stats::{Counter, Stats};
+use model::stats::{Counter, Gauge, Stats};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::Config;
@@ -109,9 +109,14 @@ impl Admission {
         let refused =
             stats.counter("sextant_query_refused_total", "Queries refused because too many were waiting.", &[]);
         let (permits, waiting_max) = (config.concurrent_queries, config.waiting_queries);
+        let queue = |extent, permits, waiting_max| {
+            let help = "Queries that wait for a thread: all of them, and of these answers without a limit.";
+            let waiting = stats.gauge("sextant_query_waiting", help, &[("extent", extent)]);
+            Arc::new(Queue::new(permits, waiting_max, waiting))
+        };
         Self {
-            all: Arc::new(Queue::new(permits, waiting_max)),
-            streams: Arc::new(Queue::new(permits / 2, waiting_max / 2)),
+            all: queue("all", permits, waiting_max),
+            streams: queue("stream", permits / 2, waiting_max / 2),
             refused,
             memory: None,
             slow: Arc::new(Semaphore::new(SLOW_CLIENTS_MAX)),
@@ -173,12 +178,13 @@ struct Queue {
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
+    gauge: Gauge,
 }
 
 impl Queue {
-    fn new(permits: usize, waiting_max: usize) -> Self {
+    fn new(permits: usize, waiting_max: usize, gauge: Gauge) -> Self {
         let permits = Arc::new(Semaphore::new(permits.max(1)));
-        Self { permits, waiting: AtomicUsize::new(0), waiting_max: waiting_max.max(1) }
+        Self { permits, waiting: AtomicUsize::new(0), waiting_max: waiting_max.max(1), gauge }
     }
 
     async fn enter(&self) -> Result<OwnedSemaphorePermit, Refused> {
@@ -189,11 +195,12 @@ impl Queue {
 }
 
 // A place in the queue, given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
+struct Place<'a>(&'a Queue);
 
 impl<'a> Place<'a> {
     fn take(queue: &'a Queue) -> Result<Self, Refused> {
-        let place = Place(&queue.waiting);
+        let place = Place(queue);
+        queue.gauge.add(1);
         if queue.waiting.fetch_add(1, Ordering::AcqRel) >= queue.waiting_max {
             return Err(Refused::Busy);
         }
@@ -203,7 +210,8 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.gauge.sub(1);
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -227,7 +235,8 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(admission.run(|_| ()).await, Err(Refused::Busy));
-        assert_eq!(stats.values()[0].2, 1);
+        let refused = stats.values().into_iter().find(|value| value.0 == "sextant_query_refused_total");
+        assert_eq!(refused.map(|value| value.2), Some(1));
         drop(finish);
         assert_eq!(waits.await.expect("joined"), Ok(false));
         running.release();

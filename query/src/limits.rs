@@ -43,6 +43,9 @@ pub const SERVICES_NAMES_BYTES_MAX: usize = 1 << 20;
 /// Steps of the rates of each service; see [`SERVICES_MAX`].
 pub const SERVICES_STEPS_MAX: usize = 240;
 
+/// A query that takes longer is logged: whoever waited for it may ask why.
+pub const SLOW_QUERY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Rows of one page. A page is found with one bounded heap and may be put together in memory (format otlp); whoever wants
 /// more takes the next page or a stream.
 pub const PAGE_ROWS_MAX: usize = 10_000;

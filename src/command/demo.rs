@@ -23,6 +23,7 @@ use tui::client::Settings;
 
 use super::serve::{DoorArgs, announce};
 use crate::config::{self, Config};
+use crate::own_records::Recorded;
 use crate::report::{Exit, Failure, Outcome};
 use crate::server::Server;
 use crate::shutdown::Signals;
@@ -73,19 +74,19 @@ pub fn run(args: DemoArgs) -> Outcome {
             Some(directory)
         }
     };
-    telemetry::start(&config.log)?;
+    let recorded = telemetry::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(demo(config, args.fault, args.webhooks.as_deref()));
+    let outcome = runtime.block_on(demo(config, recorded, args.fault, args.webhooks.as_deref()));
     runtime.shutdown_background();
     drop(temporary);
     outcome
 }
 
-async fn demo(mut config: Config, fault: Option<Fault>, webhooks: Option<&Path>) -> Outcome {
+async fn demo(mut config: Config, recorded: Recorded, fault: Option<Fault>, webhooks: Option<&Path>) -> Outcome {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let alarm = Alarm::set_up(&mut config, webhooks).await?;
-    let server = Server::start(&config, Arc::new(RealDisk), announce).await?;
+    let server = Server::start(&config, Arc::new(RealDisk), recorded, announce).await?;
     // The server has read it as well, and would not have started without.
     let token_file = Some(config.token_file.as_path()).filter(|file| !file.as_os_str().is_empty());
     let token = token_file.map(super::token).transpose()?;

@@ -9,6 +9,7 @@ use clap::Args;
 use store::disk::{Disk, FaultyDisk, PlannedFault, RealDisk};
 
 use crate::config::{self, Config, Door};
+use crate::own_records::Recorded;
 use crate::report::{Exit, Failure, Outcome};
 use crate::server::{Doors, Server};
 use crate::shutdown::Signals;
@@ -70,10 +71,10 @@ pub fn run(args: ServeArgs) -> Outcome {
     args.doors.apply(&mut config);
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
     let disk = disk(&config.data_dir, args.disk_fault);
-    telemetry::start(&config.log)?;
+    let recorded = telemetry::start(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(serve(&config, disk));
+    let outcome = runtime.block_on(serve(&config, disk, recorded));
     // A start that was interrupted may still be replaying; nobody waits for that.
     runtime.shutdown_background();
     outcome
@@ -84,10 +85,10 @@ fn disk(data_dir: &Path, faults: Vec<PlannedFault>) -> Arc<dyn Disk> {
     if faults.is_empty() { real } else { Arc::new(FaultyDisk::new(real, data_dir, faults)) }
 }
 
-async fn serve(config: &Config, disk: Arc<dyn Disk>) -> Outcome {
+async fn serve(config: &Config, disk: Arc<dyn Disk>, recorded: Recorded) -> Outcome {
     let mut signals = Signals::catch().context("cannot catch signals")?;
     let server = tokio::select! {
-        server = Server::start(config, disk, announce) => server?,
+        server = Server::start(config, disk, recorded, announce) => server?,
         () = signals.received() => return Ok(Exit::Done),
     };
     tracing::info!(data_dir = %config.data_dir.display(), "ready");

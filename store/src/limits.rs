@@ -69,3 +69,7 @@ pub const MERGED_BYTES_MAX: u64 = 1 << 30;
 /// Of five bytes that may stay in memory of the files of parts, so many are of Parquet footers, of word indexes, and of the checksums of
 /// blocks (a thousandth of their parts). Beyond it those that were not asked for the longest are read again when they are needed.
 pub const CACHE_SHARES: [usize; 3] = [2, 2, 1];
+
+/// Rows from which on a flush or merge is a span. Spans may be stored in this very store: below it, the span of one flush would be the row for which there is
+/// the next, for ever.
+pub const SPAN_ROWS_MIN: usize = 1_000;

@@ -203,6 +203,8 @@ impl Worker {
     fn flush_round(&mut self, place: usize, round: &Round) -> Result<(), StoreError> {
         let started = self.clock.monotonic();
         let signal = self.signals[place].signal;
+        let rows: usize = round.chunks.iter().map(|chunk| chunk.rows()).sum();
+        let _span = span_of(rows, || tracing::info_span!("flush", %signal, rows)).entered();
         // A defect that one head's rows bring to light must not end the flushing of the others, nor that of this one for good:
         // nothing is left half changed, a part that is not published is removed at the next start.
         let attempt = AssertUnwindSafe(|| self.write_and_publish(signal, &round.chunks, round.up_to_seq));
@@ -241,6 +243,11 @@ impl Worker {
         self.store.publish(signal, parts.clone(), up_to_seq)?;
         Ok(parts)
     }
+}
+
+/// The span of work on so many rows; none for a few. Where spans are stored in this very store, those few may be the last such span.
+pub(crate) fn span_of(rows: usize, span: impl FnOnce() -> tracing::Span) -> tracing::Span {
+    if rows < limits::SPAN_ROWS_MIN { tracing::Span::none() } else { span() }
 }
 
 /// Whether a head is to be flushed.

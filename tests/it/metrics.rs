@@ -10,6 +10,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
+use tui::client::Params;
+
 use crate::harness::{Place, until};
 
 /// A counter that grows by `step` a second, sampled every second of the last minute.
@@ -114,4 +116,32 @@ async fn the_servers_own_counters_are_metrics_like_any_other() {
         let value: i64 = found["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a number");
         assert!(value >= at_least, "{query}: {found}");
     }
+}
+
+#[tokio::test]
+async fn what_the_server_did_and_logged_is_found_like_anything_else() {
+    let place = Place::watching_itself();
+    let server = place.serve().await;
+    let client = server.client();
+    let ask = async |path: &str, query: &str| {
+        let params = Params::new().with("query", query);
+        let answer = client.fetch(path, &params).await.expect("an answer");
+        let page: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        page["rows"].as_array().cloned().unwrap_or_default()
+    };
+    let [replay] = until("span of the start", std::time::Duration::from_secs(30), async || {
+        <[serde_json::Value; 1]>::try_from(ask("/api/v1/spans", "service:sextant").await).ok()
+    })
+    .await;
+    assert_eq!(
+        (replay["name"].as_str(), replay["scope"]["name"].as_str()),
+        (Some("replay"), Some("store::store::core")),
+        "{replay}"
+    );
+    let said = ask("/api/v1/logs", "service:sextant \"memory limit\"").await;
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said[0]["severity"].as_str(), Some("INFO"), "{said:?}");
+    // Nobody sent them: they are on no receipt, and in no count but the store's.
+    let status = client.status().await.expect("a status");
+    assert!(status.receipts.iter().all(|receipt| receipt.accepted == 0), "{:?}", status.receipts);
 }

@@ -7,6 +7,7 @@ use model::Clock;
 
 use crate::Config;
 use crate::admission::Cancel;
+use crate::limits::SLOW_QUERY;
 use crate::stats::QueryStats;
 
 /// What is left to one query.
@@ -113,8 +114,13 @@ impl Budget {
 impl Drop for Budget {
     fn drop(&mut self) {
         if let Some(stats) = &self.stats {
-            stats.seconds.observe(self.clock.monotonic().saturating_sub(self.started));
+            let took = self.clock.monotonic().saturating_sub(self.started);
+            stats.seconds.observe(took);
             stats.scanned_rows.add(self.rows);
+            if took >= SLOW_QUERY {
+                let took_ms = took.as_millis() as u64;
+                tracing::info!(kind = stats.kind, took_ms, rows = self.rows, bytes = self.bytes, "a query took long");
+            }
         }
     }
 }

@@ -65,9 +65,12 @@ impl Core {
         visible.expired_rows = manifest.expired_rows.clone();
         let now = setup.clock.monotonic();
         let replay = Replay { disk, directory, directory_id: manifest.directory_id, first: manifest.wal_first };
-        let Replayed { end, next_seq, damaged, torn_bytes } =
-            replay.run(&mut |header, payload| apply(&mut visible, &mut state, &flushed, header, payload, now))?;
+        let Replayed { end, next_seq, damaged, torn_bytes } = tracing::info_span!("replay").in_scope(|| {
+            replay.run(&mut |header, payload| apply(&mut visible, &mut state, &flushed, header, payload, now))
+        })?;
         let stats = &setup.stats;
+        let took = setup.clock.monotonic().saturating_sub(now);
+        stats.seconds("sextant_wal_replay_seconds", "Time it took at start to read the WAL.", &[]).observe(took);
         stats.counter("sextant_wal_damaged_total", "Pieces of the WAL that could not be read.", &[]).add(damaged);
         stats.counter("sextant_wal_torn_bytes_total", "Bytes cut off the WAL's end at start.", &[]).add(torn_bytes);
         let next_seq = next_seq.max(visible.last_seq + 1);

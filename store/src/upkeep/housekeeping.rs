@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::expiry::Expiry;
 use super::scrub::{Damage, Scrub, damage};
 use super::space::{Space, Step};
-use super::{BACKOFF_MAX, BACKOFF_MIN, Flushable as _, LOOK_EVERY};
+use super::{BACKOFF_MAX, BACKOFF_MIN, Flushable as _, LOOK_EVERY, span_of};
 use crate::StoreError;
 use crate::merge::{Candidate, Choice, Job, Keep, Merged, choose, merge};
 use crate::part::{Part, PartName, Place};
@@ -311,6 +311,9 @@ impl Worker {
     ) -> Result<Option<Merged>, StoreError> {
         let clock = Arc::clone(&self.core.setup().clock);
         let (table, started) = (parts[0].table(), clock.monotonic());
+        let rows: u64 = parts.iter().map(|part| part.rows()).sum();
+        let merge = || tracing::info_span!("merge", table = table.as_str(), parts = parts.len(), rows);
+        let _span = span_of(usize::try_from(rows).unwrap_or(usize::MAX), merge).entered();
         self.gauges.running.set(1);
         // As with a flush: a defect that some rows bring to light must not end the rest.
         let attempt = AssertUnwindSafe(|| self.merge_and_publish(sources, parts, keep));

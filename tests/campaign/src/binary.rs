@@ -127,6 +127,9 @@ impl Setup {
         }
         // What a test stores is all there is, unless it asks for more.
         command.env("SEXTANT_OWN_METRICS_INTERVAL_S", self.own_metrics_interval_s.to_string());
+        if self.own_metrics_interval_s == 0 {
+            command.env("SEXTANT_OWN_RECORDS", "off");
+        }
         let log = self.directory.join("stderr.log");
         let log: File = OpenOptions::new().create(true).append(true).open(log).context("cannot open stderr.log")?;
         let mut child = command.stderr(log).stdout(Stdio::piped()).spawn().context("cannot start the binary")?;
