@@ -16,6 +16,10 @@ pub const QUERY_REGEXES_MAX: usize = 32;
 /// Compiled size of one regular expression, in bytes. Raised, a repetition such as `.{9999}` takes the memory of many rows.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
 
+/// Groups, repetitions and the like within each other in one regular expression. The compiler recurses this deep, over frames of some KiB each
+/// where nothing is optimised; people nest three or four.
+pub const REGEX_DEPTH_MAX: u32 = 64;
+
 /// Granules in which a field that no row had is looked for before the asker is warned. More would make a typing error as dear
 /// as a scan; fewer would warn of fields that are only rare.
 pub const FIELD_LOOKUP_GRANULES_MAX: usize = 32;

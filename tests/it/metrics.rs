@@ -124,7 +124,7 @@ async fn what_the_server_did_and_logged_is_found_like_anything_else() {
     let server = place.serve().await;
     let client = server.client();
     let ask = async |path: &str, query: &str| {
-        let params = Params::new().with("query", query);
+        let params = Params::new().with("query", query).with("format", "json");
         let answer = client.fetch(path, &params).await.expect("an answer");
         let page: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
         page["rows"].as_array().cloned().unwrap_or_default()
@@ -140,7 +140,7 @@ async fn what_the_server_did_and_logged_is_found_like_anything_else() {
     );
     let said = ask("/api/v1/logs", "service:sextant \"memory limit\"").await;
     assert_eq!(said.len(), 1, "{said:?}");
-    assert_eq!(said[0]["severity"].as_str(), Some("INFO"), "{said:?}");
+    assert_eq!(said[0]["severity"].as_str(), Some("info"), "{said:?}");
     // Nobody sent them: they are on no receipt, and in no count but the store's.
     let status = client.status().await.expect("a status");
     assert!(status.receipts.iter().all(|receipt| receipt.accepted == 0), "{:?}", status.receipts);

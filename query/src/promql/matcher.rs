@@ -4,6 +4,7 @@ use model::Labels;
 use regex::{Regex, RegexBuilder};
 
 use super::limits;
+use crate::limits::REGEX_DEPTH_MAX;
 
 /// One condition on one label.
 #[derive(Clone, Debug)]
@@ -59,8 +60,10 @@ pub fn only_name(matchers: &[Matcher]) -> Option<&str> {
 
 /// Compiles a matcher's expression: anchored, and `.` matches line feeds too, as in Prometheus.
 pub(super) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    let build =
-        |pattern: &str| RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(limits::REGEX_BYTES_MAX).build();
+    let build = |pattern: &str| {
+        let mut builder = RegexBuilder::new(&format!("^(?s:{pattern})$"));
+        builder.size_limit(limits::REGEX_BYTES_MAX).nest_limit(REGEX_DEPTH_MAX).build()
+    };
     // RE2, Prometheus's dialect, reads a brace that starts no repetition as itself; this crate refuses it.
     build(pattern).or_else(|error| build(&escape_lone_braces(pattern)).map_err(|_| error))
 }

@@ -7,7 +7,7 @@ use store::Table;
 use store::text::tokenizer::{is_token_char, tokens};
 
 use crate::error::QueryError;
-use crate::limits::REGEX_BYTES_MAX;
+use crate::limits::{REGEX_BYTES_MAX, REGEX_DEPTH_MAX};
 use crate::search::fields::{self, Column, Kind};
 use crate::search::grammar::{Comparison, FieldName, Filter, Matcher, Namespace, Term, Value};
 use crate::search::number::Number;
@@ -200,8 +200,9 @@ impl Meaning<'_> {
     }
 
     fn regex(&self, pattern: &str) -> Result<Pattern, QueryError> {
-        let compiled = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
-        compiled.map(Pattern).map_err(|error| {
+        let mut builder = RegexBuilder::new(pattern);
+        builder.size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).nest_limit(REGEX_DEPTH_MAX);
+        builder.build().map(Pattern).map_err(|error| {
             let (reason, hint) = match &error {
                 regex::Error::CompiledTooBig(_) => ("it is too large".to_owned(), "make its repetitions smaller"),
                 _ => {

@@ -95,3 +95,15 @@ fn check(cases: &str, parse: fn(&str, Table) -> Result<String, QueryError>) -> (
 fn now() -> Timestamp {
     Timestamp::parse("2026-01-31T12:00:00Z", Timestamp::default()).expect("a time")
 }
+
+#[test]
+fn the_deepest_regular_expressions_need_little_stack() {
+    // Each repetition of a repetition is a level.
+    for (pattern, depth) in [("(?:", 31), ("", 62)] {
+        let text = format!("/{}a{}/", pattern.repeat(depth), if pattern.is_empty() { "*" } else { ")*" }.repeat(depth));
+        let parse = move || search::parse(&text, Table::Logs, now()).map(drop).map_err(|error| error.to_string());
+        let thread = std::thread::Builder::new().stack_size(3 << 19).spawn(parse).expect("a thread");
+        assert_eq!(thread.join().expect("it ends"), Ok(()), "{pattern}");
+    }
+    assert!(search::parse(&format!("/a{}/", "*".repeat(65)), Table::Logs, now()).is_err());
+}

@@ -6,7 +6,7 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::limits::REGEX_BYTES_MAX;
+use crate::limits::{REGEX_BYTES_MAX, REGEX_DEPTH_MAX};
 
 /// One condition on one label. A label that is missing counts as empty.
 #[derive(Clone, Debug)]
@@ -53,8 +53,9 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match operator {
             Operator::Match | Operator::NotMatch => {
-                let built = RegexBuilder::new(&format!("^(?:{value})$")).size_limit(REGEX_BYTES_MAX).build();
-                Some(built.map_err(|error| {
+                let mut builder = RegexBuilder::new(&format!("^(?:{value})$"));
+                builder.size_limit(REGEX_BYTES_MAX).nest_limit(REGEX_DEPTH_MAX);
+                Some(builder.build().map_err(|error| {
                     let reason = error.to_string();
                     format!("the regular expression {value:?} does not work: {}", last_line(&reason))
                 })?)

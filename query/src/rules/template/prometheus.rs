@@ -11,6 +11,7 @@ use super::number::parse_float;
 use super::print::sprintf;
 use super::quote::quote;
 use super::value::{Args, Sample, Value};
+use crate::limits::REGEX_DEPTH_MAX;
 
 type Returned = Result<Value, String>;
 
@@ -93,8 +94,9 @@ fn regex(pattern: &str) -> Result<regex::Regex, String> {
     if let Some(part) = nested_repetition(pattern) {
         return Err(format!("error parsing regexp: invalid nested repetition operator: `{part}`"));
     }
-    let built = regex::RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|error| format!("error parsing regexp: {}", regex_complaint(pattern, &error.to_string())))
+    let mut builder = regex::RegexBuilder::new(pattern);
+    builder.size_limit(REGEX_BYTES_MAX).nest_limit(REGEX_DEPTH_MAX);
+    builder.build().map_err(|error| format!("error parsing regexp: {}", regex_complaint(pattern, &error.to_string())))
 }
 
 // `a**` or `a{2}{3}`: RE2 has no use for it, while the library takes it.
