@@ -6,6 +6,7 @@
 //! when a batch is made flat; series stay a table of their own, joined by `series_id`.
 
 mod attributes;
+mod coded;
 mod envelope;
 mod flat;
 pub(crate) mod hash;
@@ -13,8 +14,10 @@ mod logs;
 mod points;
 mod promote;
 mod spans;
+pub(crate) mod texts;
 
 pub use attributes::{AttributeColumns, MapColumn, ValueRef, typed_value};
+pub(crate) use coded::{Coded, coded, is_never_coded};
 pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
 pub(crate) use flat::flat_series_rows;
 pub use flat::{expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
@@ -165,6 +168,9 @@ pub mod column {
     pub const START_TIMESTAMP: &str = "start_timestamp";
     pub const VALUE_INT: &str = "value_int";
     pub const VALUE_DOUBLE: &str = "value_double";
+    /// In files alone: doubles that are decimal numbers.
+    pub(crate) const VALUE_UNITS: &str = "value_units";
+    pub(crate) const VALUE_SCALE: &str = "value_scale";
     pub const COUNT: &str = "count";
     pub const SUM: &str = "sum";
     pub const MIN: &str = "min";

@@ -17,7 +17,7 @@ use crate::part::{Opened, PARTS_DIR, Part, PartName, discard};
 use crate::retention::{Cutoffs, Retention};
 use crate::schema::Table;
 use crate::state::{self, State, StateChange};
-use crate::upkeep::{Flushable, HeadState};
+use crate::upkeep::{self, Flushable, HeadState};
 use crate::visible::Visible;
 use crate::wal::record::{Header, Kind};
 use crate::wal::replay::{Replay, Replayed};
@@ -136,9 +136,9 @@ impl Core {
         self.visible.read().unwrap_or_else(PoisonError::into_inner).chunks_of(signal)
     }
 
-    /// Bytes of a signal's head.
-    pub(crate) fn head_bytes(&self, signal: Signal) -> u64 {
-        self.head(signal).bytes
+    /// Whether a signal's head is to be flushed because of its size.
+    pub(crate) fn head_is_full(&self, signal: Signal) -> bool {
+        upkeep::is_full(self.head(signal), &self.setup().config)
     }
 
     /// All parts that are live.
@@ -371,7 +371,12 @@ impl Flushable for Core {
     fn head(&self, signal: Signal) -> HeadState {
         let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
         let tables = Table::ALL.into_iter().filter(|table| table.signal() == signal);
-        HeadState { bytes: tables.map(|table| visible.size(table).bytes).sum(), oldest: visible.since(signal) }
+        let sizes: Vec<_> = tables.map(|table| visible.size(table)).collect();
+        HeadState {
+            bytes: sizes.iter().map(|size| size.bytes).sum(),
+            bytes_to_write: sizes.iter().map(|size| size.bytes_to_write).sum(),
+            oldest: visible.since(signal),
+        }
     }
 
     fn seal(&self, signal: Signal) -> (Vec<Arc<Chunk>>, u64) {
