@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
@@ -126,8 +126,15 @@ fn rows_of(table: Table, chunks: &[&Chunk]) -> Result<Coded, StoreError> {
             flat.collect::<Result<Vec<_>, _>>().map_err(failed)?
         }
     };
-    let rows = joined(&flat).map_err(failed)?;
+    let rows = joined(&flat).and_then(|rows| if table == Table::Points { without_absent(&rows) } else { Ok(rows) });
+    let rows = rows.map_err(failed)?;
     Ok(Coded { schema: rows.schema(), rows, texts: Texts::default(), same: BTreeMap::new() })
+}
+
+// Points of one kind have nothing in most of the columns of the others; readers know which there could be.
+fn without_absent(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let there = |place: &usize| rows.column(*place).null_count() < rows.num_rows();
+    rows.project(&(0..rows.num_columns()).filter(there).collect::<Vec<usize>>())
 }
 
 fn partitioned(rows: &RecordBatch, now: Timestamp) -> BTreeMap<Partition, Vec<u32>> {

@@ -22,6 +22,7 @@ pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
 pub(crate) use flat::flat_series_rows;
 pub use flat::{expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
 pub use logs::{LogColumns, LogRow};
+pub(crate) use points::point_fields;
 pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesIdentity, SeriesKey, SeriesRow, SeriesStem};
 pub(crate) use promote::{Census, Shape, is_overflow};
 pub use promote::{is_attribute, joined, map_entries};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchReader as _, UInt32Array};
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchReader as _, UInt32Array, new_null_array};
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, UInt64Type};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use super::decimals;
 use super::sums::{Checked, Sums};
 use super::{INDEX_FILE, META_FILE, Part, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY};
 use crate::disk::{Disk, ReadFile, read_file};
-use crate::schema::column;
+use crate::schema::{Table, column, point_fields};
 use crate::text::Index;
 use crate::{Projection, StoreError};
 
@@ -100,8 +100,12 @@ impl Part {
 
     // The columns as they were given to the writer.
     fn as_given(&self, rows: RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
-        if rows.column_by_name(column::VALUE_UNITS).is_none() {
+        if self.table() != Table::Points {
             return self.with_same(rows, projection);
+        }
+        let rows = with_absent(&rows, projection)?;
+        if rows.column_by_name(column::VALUE_UNITS).is_none() {
+            return Ok(rows);
         }
         let damaged = || self.damaged(ROWS_FILE, ParquetError::General("its decimals are none".to_owned()));
         let doubles = decimals::joined(&rows).ok_or_else(damaged)?;
@@ -431,6 +435,22 @@ impl Part {
 // Whether such an error tells of the file rather than of the disk.
 fn is_damage(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+// Points with those wanted columns that are not written because no point of the part has a value there.
+fn with_absent(rows: &RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
+    let decimals = rows.column_by_name(column::VALUE_UNITS).is_some();
+    let is_wanted = |name: &str| projection.wants(name) || (decimals && name == column::VALUE_DOUBLE);
+    let is_absent = |field: &&FieldRef| is_wanted(field.name()) && rows.column_by_name(field.name()).is_none();
+    let mut fields: Vec<FieldRef> = rows.schema_ref().fields().to_vec();
+    let mut arrays = rows.columns().to_vec();
+    for field in point_fields().fields().iter().filter(is_absent) {
+        arrays.push(new_null_array(field.data_type(), rows.num_rows()));
+        fields.push(Arc::clone(field));
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|source| StoreError::Columns { operation: "add columns without a value", source })
 }
 
 /// Rows of points with the columns of their series beside theirs.

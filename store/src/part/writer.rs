@@ -155,7 +155,7 @@ impl PartWriter {
         series: Option<&RecordBatch>,
         texts: &Texts,
     ) -> Result<Arc<Part>, StoreError> {
-        let PartWriter { files: mut unfinished, mut rows, granules, same, scale, index } = self;
+        let PartWriter { files: mut unfinished, mut rows, granules, same, index, .. } = self;
         for (name, written) in &same {
             let values = rows.values.get(written).copied().unwrap_or(0);
             rows.values.insert(name.clone(), values);
@@ -175,7 +175,8 @@ impl PartWriter {
         let sums = written.into_iter().map(|(name, file)| (name.to_owned(), file.sums)).collect();
         let sums = write_whole(disk.as_ref(), &directory.join(SUMS_FILE), &Sums::new(sums).to_bytes())?;
         files.insert(SUMS_FILE.to_owned(), sums.meta);
-        let is_plain = same.is_empty() && scale.is_none();
+        // Of points, columns without a value are left out.
+        let is_plain = same.is_empty() && unfinished.name.table != Table::Points;
         let format = if is_plain { FORMAT_OF_ALL_COLUMNS } else { FORMAT };
         let meta = Meta { format, same, ..summary(sorted_by, granules, files) };
         let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
