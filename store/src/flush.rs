@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, AsArray as _, FixedSizeBinaryArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
@@ -15,7 +15,8 @@ use crate::head::Chunk;
 use crate::part::{self, Contents, Part, PartName};
 use crate::partition::{Partition, Partitioner};
 use crate::schema::hash::ByItself;
-use crate::schema::{Table, column, flat_rows, flat_series_rows, joined};
+use crate::schema::texts::Texts;
+use crate::schema::{Batch, Coded, Table, coded, column, flat_rows, flat_series_rows, joined};
 
 /// Where parts go.
 pub(crate) struct Target<'a> {
@@ -61,7 +62,7 @@ pub(crate) struct Round {
 /// torn. Writing one takes several times its bytes; who publishes it and lets it go before the next is written holds no more
 /// than that, however large the head has grown.
 pub(crate) fn rounds(chunks: Vec<Arc<Chunk>>, up_to_seq: u64, bytes_max: usize) -> Vec<Round> {
-    let total: usize = chunks.iter().map(|chunk| chunk.bytes()).sum();
+    let total: usize = chunks.iter().map(|chunk| chunk.bytes_to_write()).sum();
     let enough = total.div_ceil(total.div_ceil(bytes_max.max(1)).max(1));
     let mut rounds: Vec<Round> = Vec::new();
     let (mut bytes, mut batch) = (0, None);
@@ -70,12 +71,12 @@ pub(crate) fn rounds(chunks: Vec<Arc<Chunk>>, up_to_seq: u64, bytes_max: usize) 
         let is_next = batch.replace(chunk.seq_base()) != Some(chunk.seq_base());
         match rounds.last_mut() {
             Some(round) if !is_next || bytes < enough => {
-                bytes += chunk.bytes();
+                bytes += chunk.bytes_to_write();
                 round.up_to_seq = round.up_to_seq.max(chunk.seq_bounds().1);
                 round.chunks.push(chunk);
             }
             _ => {
-                bytes = chunk.bytes();
+                bytes = chunk.bytes_to_write();
                 rounds.push(Round { up_to_seq: chunk.seq_bounds().1, chunks: vec![chunk] });
             }
         }
@@ -92,15 +93,7 @@ fn write_table(
     chunks: &[&Chunk],
     parts: &mut Vec<Arc<Part>>,
 ) -> Result<(), StoreError> {
-    let mut flat = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        flat.push(match table {
-            Table::Exemplars => chunk.expanded()?.clone(),
-            _ => flat_rows(chunk.batch(), chunk.seq_base()).map_err(failed)?,
-        });
-    }
-    let rows = joined(&flat).map_err(failed)?;
-    drop(flat);
+    let Coded { schema, rows, texts, same } = rows_of(table, chunks)?;
     let series = match table {
         Table::Points => Some(all_series(chunks)?),
         _ => None,
@@ -108,11 +101,40 @@ fn write_table(
     for (partition, mut order) in partitioned(&rows, target.now) {
         sort(table, &rows, &mut order);
         let series = series.as_ref().map(|all| series_of(all, &rows, &order)).transpose()?;
-        let contents = Contents { rows: &rows, order: &order, sorted_by: sorted_by(table), series: series.as_ref() };
+        let contents = Contents {
+            schema: &schema,
+            same: &same,
+            rows: &rows,
+            texts: &texts,
+            order: &order,
+            sorted_by: sorted_by(table),
+            series: series.as_ref(),
+        };
         let name = PartName { table, partition, number: (target.next_number)() };
         parts.push(part::write(&target.place, name, &contents)?);
     }
     Ok(())
+}
+
+fn rows_of(table: Table, chunks: &[&Chunk]) -> Result<Coded, StoreError> {
+    let batches: Vec<(&Batch, u64)> = chunks.iter().map(|chunk| (chunk.batch(), chunk.seq_base())).collect();
+    let flat = match table {
+        Table::Logs | Table::Spans => return coded(&batches).map_err(failed),
+        Table::Exemplars => chunks.iter().map(|chunk| chunk.expanded().cloned()).collect::<Result<Vec<_>, _>>()?,
+        Table::Points => {
+            let flat = batches.iter().map(|(batch, seq_base)| flat_rows(batch, *seq_base));
+            flat.collect::<Result<Vec<_>, _>>().map_err(failed)?
+        }
+    };
+    let rows = joined(&flat).and_then(|rows| if table == Table::Points { without_absent(&rows) } else { Ok(rows) });
+    let rows = rows.map_err(failed)?;
+    Ok(Coded { schema: rows.schema(), rows, texts: Texts::default(), same: BTreeMap::new() })
+}
+
+// Points of one kind have nothing in most of the columns of the others; readers know which there could be.
+fn without_absent(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let there = |place: &usize| rows.column(*place).null_count() < rows.num_rows();
+    rows.project(&(0..rows.num_columns()).filter(there).collect::<Vec<usize>>())
 }
 
 fn partitioned(rows: &RecordBatch, now: Timestamp) -> BTreeMap<Partition, Vec<u32>> {
@@ -187,8 +209,13 @@ fn all_series(chunks: &[&Chunk]) -> Result<RecordBatch, StoreError> {
     // Requests repeat their series: each is taken once, before its columns are joined with those of others.
     let mut known: HashSet<u64, ByItself> = HashSet::default();
     let mut tables = Vec::new();
+    // Tables that chunks share, by where their ids are: all of them live as long as the chunks.
+    let mut seen: HashSet<*const u64> = HashSet::new();
     for chunk in chunks {
         let ids = chunk.batch().shared[column::SERIES_ID].as_primitive::<UInt64Type>().values();
+        if !seen.insert(ids.as_ptr()) {
+            continue;
+        }
         let new: Vec<u32> = (0..ids.len() as u32).filter(|row| known.insert(ids[*row as usize])).collect();
         if !new.is_empty() {
             tables.push(flat_series_rows(chunk.batch(), &UInt32Array::from(new)).map_err(failed)?);
@@ -231,7 +258,8 @@ mod tests {
         let large = "x".repeat(1 << 20);
         let chunk = |seq_base: u64| {
             let mut columns = LogColumns::default();
-            let attributes = [("large", ValueRef::String(&large))];
+            // A text would be written once.
+            let attributes = [("large", ValueRef::Bytes(large.as_bytes()))];
             let resource = ResourceRow { attributes: &attributes, ..ResourceRow::default() };
             let envelope = columns.envelopes.push(&resource, &ScopeRow::default());
             (0..200).for_each(|_| columns.push(&LogRow { envelope, ..LogRow::default() }, &[]));
@@ -284,7 +312,7 @@ mod tests {
         let chunks: Vec<Arc<Chunk>> =
             (1..=4).flat_map(|seq| Chunk::of_batch(batch(), seq).expect("the batch is whole")).map(Arc::new).collect();
         assert_eq!(chunks.len(), 8);
-        let all: usize = chunks.iter().map(|chunk| chunk.bytes()).sum();
+        let all: usize = chunks.iter().map(|chunk| chunk.bytes_to_write()).sum();
         for (bytes_max, expected) in
             [(1, vec![2, 2, 2, 2]), (all / 2, vec![4, 4]), (all - 1, vec![4, 4]), (all, vec![8])]
         {

@@ -1,14 +1,18 @@
 //! The newest rows, in memory: one chunk per committed batch and table, queryable from the moment it is committed until
 //! the part that holds its rows is published.
 
+mod tables;
+
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
+use arrow::datatypes::{DataType, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 use model::Timestamp;
 
+use self::tables::table_bytes;
+pub(crate) use self::tables::{Expanded, SeriesTables};
 use crate::StoreError;
 use crate::schema::{Batch, Table, column, expanded_rows, expansion_bytes, flat_exemplars, flat_series};
 
@@ -19,6 +23,7 @@ pub struct Chunk {
     seq_base: u64,
     rows: usize,
     bytes: usize,
+    bytes_to_write: usize,
     time_min: Timestamp,
     time_max: Timestamp,
     seq_min: u64,
@@ -26,14 +31,19 @@ pub struct Chunk {
     batch: Arc<Batch>,
     // Made at the first query that needs it: most heads are flushed without having been asked.
     expanded: OnceLock<RecordBatch>,
-    // Of points, likewise.
-    series: OnceLock<Arc<RecordBatch>>,
+    // Of points, likewise, and for all chunks that share a table of series.
+    series: Expanded,
 }
 
 impl Chunk {
     /// The chunks of a batch that was committed with numbers from `seq_base` on: one for its items, one more for its
     /// exemplars if it has any.
     pub fn of_batch(batch: Batch, seq_base: u64) -> Result<Vec<Chunk>, StoreError> {
+        Self::with_series(batch, seq_base, None)
+    }
+
+    /// The same of points whose table of series is another chunk's.
+    pub(crate) fn with_series(batch: Batch, seq_base: u64, shared: Option<Expanded>) -> Result<Vec<Chunk>, StoreError> {
         let table = match batch.signal {
             model::Signal::Logs => Table::Logs,
             model::Signal::Spans => Table::Spans,
@@ -41,18 +51,23 @@ impl Chunk {
         };
         let batch = Arc::new(batch);
         let rows = batch.len();
+        // What is another chunk's is counted there.
+        let own_bytes = batch.memory_bytes() - shared.as_ref().map_or(0, |_| table_bytes(&batch));
+        let series = shared.unwrap_or_default();
+        let not_coded = expansion_bytes(&batch, |data_type| *data_type != DataType::Utf8).map_err(expand_error)?;
         let mut chunks = vec![Chunk {
             table,
             seq_base,
             rows,
-            bytes: batch.memory_bytes().saturating_add(expansion_bytes(&batch).map_err(expand_error)?),
+            bytes: own_bytes.saturating_add(expansion_bytes(&batch, |_| true).map_err(expand_error)?),
+            bytes_to_write: own_bytes.saturating_add(not_coded),
             time_min: time_bound(&batch.rows, min)?,
             time_max: time_bound(&batch.rows, max)?,
             seq_min: seq_base,
             seq_max: seq_base + (rows as u64).saturating_sub(1),
             batch: Arc::clone(&batch),
             expanded: OnceLock::new(),
-            series: OnceLock::new(),
+            series: Arc::clone(&series),
         }];
         if let Some(exemplars) = flat_exemplars(&batch, seq_base).map_err(expand_error)? {
             let seqs = exemplars[column::INGEST_SEQ].as_primitive::<UInt64Type>();
@@ -61,13 +76,14 @@ impl Chunk {
                 seq_base,
                 rows: exemplars.num_rows(),
                 bytes: exemplars.get_array_memory_size(),
+                bytes_to_write: exemplars.get_array_memory_size(),
                 time_min: time_bound(&exemplars, min)?,
                 time_max: time_bound(&exemplars, max)?,
                 seq_min: min(seqs).unwrap_or(seq_base),
                 seq_max: max(seqs).unwrap_or(seq_base),
                 batch,
                 expanded: exemplars.into(),
-                series: OnceLock::new(),
+                series,
             });
         }
         Ok(chunks)
@@ -83,9 +99,14 @@ impl Chunk {
         self.rows
     }
 
-    /// Bytes that the rows take in memory, roughly, once a flush or a query has expanded their envelopes.
+    /// Bytes that the rows take in memory, roughly, once a query has expanded their envelopes.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The same for a flush, which expands no texts of envelopes.
+    pub fn bytes_to_write(&self) -> usize {
+        self.bytes_to_write
     }
 
     /// Least and greatest `timestamp`.
@@ -115,6 +136,11 @@ impl Chunk {
         }
         let rows = expanded_rows(&self.batch, self.seq_base).map_err(expand_error)?;
         Ok(self.expanded.get_or_init(|| rows))
+    }
+
+    /// What is made of the series when a query asks for them: the same for all chunks that share a table.
+    pub(crate) fn expanded_series(&self) -> &Expanded {
+        &self.series
     }
 
     /// The series of the batch's points as queries see them.

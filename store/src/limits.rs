@@ -51,8 +51,20 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// the overflow map: a sender that invents a key for each record must not make the census larger than the rows.
 pub const COUNTED_KEYS_MAX: usize = 100_000;
 
+/// Bytes of tables of series that are remembered, so that batches with the same series share one. Beyond it all are forgotten: those
+/// that are still sent come back with their next batch.
+pub const SERIES_TABLES_BYTES_MAX: usize = 16 << 20;
+
 /// Parts that one merge reads. Each may hold a decoded granule in memory.
 pub const MERGE_PARTS_MAX: usize = 12;
+
+/// Bytes of the dictionaries that a merge keeps of all columns together. A column whose texts take more than its share is merged as
+/// texts.
+pub const MERGE_DICTIONARIES_BYTES_MAX: usize = 32 << 20;
+
+/// The most that one column's share may be: what has so many different texts would make a row group's dictionary a burden for who
+/// reads a few rows.
+pub const MERGE_DICTIONARY_BYTES_MAX: usize = 1 << 20;
 
 /// Decoded granules that a merge keeps. One for each part it reads, and some for traces whose spans lie elsewhere in another
 /// part: without them a granule would be decoded again for each such trace.

@@ -5,6 +5,8 @@
 //! refers to them.
 
 mod cache;
+mod chunk;
+mod decimals;
 mod meta;
 mod reader;
 mod sums;
@@ -20,8 +22,9 @@ use arrow::array::RecordBatch;
 use model::Timestamp;
 
 pub(crate) use cache::Opened;
+use meta::FORMAT_OF_ALL_COLUMNS;
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
-pub(crate) use reader::with_series;
+pub(crate) use reader::{Footer, Stream, with_series};
 pub(crate) use writer::{Contents, PartWriter, Place, discard, write};
 
 use crate::StoreError;
@@ -119,7 +122,7 @@ impl Part {
         }
         let meta: Meta =
             serde_json::from_slice(&bytes).map_err(|error| damaged(format!("it is no part's meta: {error}")))?;
-        if meta.format != FORMAT {
+        if !(FORMAT_OF_ALL_COLUMNS..=FORMAT).contains(&meta.format) {
             return Err(StoreError::Version { path, found: meta.format, read: FORMAT });
         }
         Ok(Arc::new(Part {
@@ -167,6 +170,11 @@ impl Part {
     /// What is known of it without reading rows.
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// The column that a column's values are written in.
+    pub(crate) fn written_as<'c>(&'c self, column: &'c str) -> &'c str {
+        self.meta.same.get(column).map_or(column, String::as_str)
     }
 
     /// CRC-32 (IEEE) of `meta.json`.

@@ -6,6 +6,7 @@
 //! when a batch is made flat; series stay a table of their own, joined by `series_id`.
 
 mod attributes;
+mod coded;
 mod envelope;
 mod flat;
 pub(crate) mod hash;
@@ -13,12 +14,15 @@ mod logs;
 mod points;
 mod promote;
 mod spans;
+pub(crate) mod texts;
 
 pub use attributes::{AttributeColumns, MapColumn, ValueRef, typed_value};
+pub(crate) use coded::{Coded, coded, is_never_coded};
 pub use envelope::{EnvelopeColumns, ResourceRow, ScopeRow};
 pub(crate) use flat::flat_series_rows;
 pub use flat::{expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
 pub use logs::{LogColumns, LogRow};
+pub(crate) use points::point_fields;
 pub use points::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesIdentity, SeriesKey, SeriesRow, SeriesStem};
 pub(crate) use promote::{Census, Shape, is_overflow};
 pub use promote::{is_attribute, joined, map_entries};
@@ -165,6 +169,9 @@ pub mod column {
     pub const START_TIMESTAMP: &str = "start_timestamp";
     pub const VALUE_INT: &str = "value_int";
     pub const VALUE_DOUBLE: &str = "value_double";
+    /// In files alone: doubles that are decimal numbers.
+    pub(crate) const VALUE_UNITS: &str = "value_units";
+    pub(crate) const VALUE_SCALE: &str = "value_scale";
     pub const COUNT: &str = "count";
     pub const SUM: &str = "sum";
     pub const MIN: &str = "min";

@@ -111,7 +111,13 @@ impl Snapshot {
     /// Tables of the series that may have points in `range`. One series may stand in several of them.
     pub fn series(&self, range: TimeRange) -> Result<Vec<Arc<RecordBatch>>, StoreError> {
         let head = self.chunks_in(Table::Points, range);
-        let mut tables: Vec<Arc<RecordBatch>> = head.map(|chunk| chunk.series()).collect::<Result<_, StoreError>>()?;
+        let mut tables: Vec<Arc<RecordBatch>> = Vec::new();
+        let mut seen = HashSet::new();
+        for chunk in head {
+            if seen.insert(Arc::as_ptr(chunk.expanded_series())) {
+                tables.push(chunk.series()?);
+            }
+        }
         for part in self.parts_in(Table::Points, range) {
             tables.push(part.series()?);
         }

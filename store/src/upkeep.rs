@@ -56,8 +56,10 @@ pub(crate) trait Flushable: Send + Sync + 'static {
 /// Size and age of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadState {
-    /// Bytes in memory.
+    /// Bytes in memory, once queries have expanded what they want.
     pub(crate) bytes: u64,
+    /// Bytes that a flush has to write.
+    pub(crate) bytes_to_write: u64,
     /// When the oldest chunk was committed, on the clock's monotonic time. `None` if there is none.
     pub(crate) oldest: Option<Duration>,
 }
@@ -192,7 +194,7 @@ impl Worker {
     fn flush(&mut self, place: usize) -> Result<(), StoreError> {
         let (chunks, up_to_seq) = self.store.seal(self.signals[place].signal);
         // A head that is due has a little more than what makes it due.
-        let due = flush_bytes(&self.config);
+        let due = self.config.flush_bytes.min(self.config.head_bytes_max / 4);
         let bytes_max =
             usize::try_from(due.saturating_add(due / 4)).unwrap_or(usize::MAX).min(limits::FLUSH_ROUND_BYTES);
         // A round is published, and its chunks given back, before the next is written.
@@ -253,12 +255,13 @@ pub(crate) fn span_of(rows: usize, span: impl FnOnce() -> tracing::Span) -> trac
 /// Whether a head is to be flushed.
 fn is_due(head: HeadState, config: &Config, now: Duration) -> bool {
     let age = head.oldest.map(|oldest| now.saturating_sub(oldest));
-    head.bytes >= flush_bytes(config) || age.is_some_and(|age| age >= Duration::from_secs(config.flush_interval_s))
+    is_full(head, config) || age.is_some_and(|age| age >= Duration::from_secs(config.flush_interval_s))
 }
 
-/// Bytes at which a head is full: as configured, but early enough that three heads stay within what all may have.
-pub(crate) fn flush_bytes(config: &Config) -> u64 {
-    config.flush_bytes.min(config.head_bytes_max / 4)
+/// Whether a head has as many bytes as are to be written at a time, or so many in memory that three of them would soon have more than
+/// all may have.
+pub(crate) fn is_full(head: HeadState, config: &Config) -> bool {
+    head.bytes_to_write >= config.flush_bytes || head.bytes >= config.head_bytes_max / 4
 }
 
 struct Counters {
@@ -336,7 +339,8 @@ mod tests {
     impl Flushable for OneChunk {
         fn head(&self, signal: Signal) -> HeadState {
             let holds = signal == Signal::Logs && self.chunk.lock().expect("no test panics").is_some();
-            HeadState { bytes: u64::from(holds), oldest: holds.then_some(Duration::ZERO) }
+            let bytes = u64::from(holds);
+            HeadState { bytes, bytes_to_write: bytes, oldest: holds.then_some(Duration::ZERO) }
         }
 
         fn seal(&self, signal: Signal) -> (Vec<Arc<Chunk>>, u64) {
@@ -427,13 +431,18 @@ mod tests {
 
     #[test]
     fn a_head_is_due_when_it_is_large_or_old() {
-        let config = Config { flush_bytes: 100, flush_interval_s: 10, ..Config::default() };
-        let head = |bytes, oldest_s: Option<u64>| HeadState { bytes, oldest: oldest_s.map(Duration::from_secs) };
+        let config = Config { flush_bytes: 100, head_bytes_max: 1_000, flush_interval_s: 10, ..Config::default() };
+        let head = |bytes_to_write, oldest_s: Option<u64>| HeadState {
+            bytes: 249,
+            bytes_to_write,
+            oldest: oldest_s.map(Duration::from_secs),
+        };
         for (head, due) in [
             (head(0, None), false),
             (head(99, Some(11)), false),
             (head(99, Some(10)), true),
             (head(100, Some(20)), true),
+            (HeadState { bytes: 250, ..head(1, Some(20)) }, true),
         ] {
             assert_eq!(is_due(head, &config, Duration::from_secs(20)), due, "{head:?}");
         }

@@ -50,6 +50,7 @@ impl FromIterator<Arc<Chunk>> for Chunks {
 pub(crate) struct HeadSize {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    pub(crate) bytes_to_write: u64,
 }
 
 /// One version of the head and the parts, and what is counted about the head.
@@ -125,5 +126,6 @@ impl Visible {
         let size = &mut self.sizes[chunk.table() as usize];
         size.rows += chunk.rows() as u64;
         size.bytes += chunk.bytes() as u64;
+        size.bytes_to_write += chunk.bytes_to_write() as u64;
     }
 }

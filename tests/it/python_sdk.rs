@@ -210,11 +210,16 @@ fn comparable(value: &Value) -> String {
 }
 
 fn compare_values(place: &Place, points: &[PointRow]) {
-    let found = read(place, "points", &["ingest_seq", "value_int", "value_double", "sum"]);
+    let columns = ["ingest_seq", "value_int", "value_double", "value_units", "value_scale", "sum"];
+    let found = read(place, "points", &columns);
     let by_seq: BTreeMap<u64, &PointRow> = points.iter().map(|row| (row.ingest_seq, row)).collect();
     for stored in found {
         let row = by_seq[&stored["ingest_seq"].as_u64().expect("a number")];
-        let value = if stored["value_int"].is_null() { &stored["value_double"] } else { &stored["value_int"] };
+        let decimal = stored["value_units"].as_f64().zip(stored["value_scale"].as_i64());
+        let decimal = decimal.map_or(Value::Null, |(units, scale)| (units / 10f64.powi(scale as i32)).into());
+        let value =
+            [&stored["value_int"], &stored["value_double"], &decimal].into_iter().find(|value| !value.is_null());
+        let value = value.unwrap_or(&Value::Null);
         for (stored, answered) in [(value, row.value.as_ref()), (&stored["sum"], row.sum.as_ref())] {
             let answered = answered.unwrap_or(&Value::Null);
             assert_eq!(number(stored), number(answered), "{row:?}");

@@ -6,18 +6,19 @@
 //! machine, at any moment.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{interleave_record_batch, take_record_batch};
-use arrow::datatypes::{FieldRef, Schema, TimestampNanosecondType, UInt64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 
 use super::keep::Keep;
 use super::runs::{Run, Traces, whole_parts};
-use crate::part::{Part, PartName, PartWriter, Place, ROWS_FILE, SERIES_FILE};
-use crate::schema::{Census, Shape, Table, column, is_overflow, joined};
+use crate::part::{Footer, Part, PartName, PartWriter, Place, ROWS_FILE, SERIES_FILE, Stream};
+use crate::schema::texts::Texts;
+use crate::schema::{Census, Shape, Table, column, is_never_coded, is_overflow, joined};
 use crate::{Projection, StoreError, flush, limits};
 
 /// What is to be merged.
@@ -53,18 +54,89 @@ pub(crate) fn merge(job: &Job<'_>) -> Result<Merged, StoreError> {
         part.verify_file(SERIES_FILE)?;
     }
     let shape = shape(job)?;
-    let mut source = Source { job, shape: &shape, loaded: HashMap::new(), uses: 0 };
-    let mut output = Output::new(job, &shape);
+    // Columns that have too many texts for a dictionary, in one part or, as it turns out, in all of them together.
+    let mut plain: HashSet<String> = HashSet::new();
+    for part in job.parts {
+        let columns = part.text_columns()?.into_iter();
+        plain.extend(columns.filter(|(_, has_dictionary)| !has_dictionary).map(|(name, _)| name));
+    }
+    loop {
+        let columns = Columns::new(job, &shape, &plain);
+        let mut source = Source::new(job, &columns)?;
+        match merge_with(job, &columns, &mut source) {
+            // Begun anew: what was written has numbers.
+            Err(_) if source.too_many.is_some() => plain.extend(source.too_many.take()),
+            merged => return merged,
+        }
+    }
+}
+
+fn merge_with(job: &Job<'_>, columns: &Columns, source: &mut Source<'_>) -> Result<Merged, StoreError> {
+    let mut output = Output::new(job, columns);
     match job.name.table {
         Table::Spans => {
             let traces = Traces::read(job.parts, job.goes_on)?;
             for runs in traces.groups() {
-                write_runs(&mut source, &mut output, &runs)?;
+                write_runs(source, &mut output, &runs)?;
             }
         }
-        _ => write_runs(&mut source, &mut output, &whole_parts(job.parts))?,
+        _ => write_runs(source, &mut output, &whole_parts(job.parts))?,
     }
-    output.finish()
+    output.finish(&source.texts)
+}
+
+// The columns of the new part, and how they get there.
+struct Columns {
+    schema: SchemaRef,
+    // Columns that are not written, because every row has the same in another.
+    same: BTreeMap<String, String>,
+    // The same with numbers for texts that have a dictionary.
+    coded_schema: SchemaRef,
+    // Of the columns that come as they are.
+    rest: Shape,
+    coded: HashSet<String>,
+    // Bytes of texts that each of these may have.
+    bytes_max: usize,
+}
+
+impl Columns {
+    fn new(job: &Job<'_>, shape: &Shape, plain: &HashSet<String>) -> Self {
+        let are_coded = matches!(job.name.table, Table::Logs | Table::Spans);
+        let is_coded = |field: &Field| {
+            let name = field.name();
+            let is_text = are_coded && field.data_type() == &DataType::Utf8 && !is_never_coded(name);
+            is_text && !shape.takes_from_map(name) && !plain.contains(name)
+        };
+        let is_same = |(name, written): &(&String, &String)| {
+            let is_column = shape.schema().field_with_name(name).is_ok() && !shape.takes_from_map(name);
+            is_column && job.parts.iter().all(|part| part.meta().same.get(*name) == Some(*written))
+        };
+        let same: BTreeMap<String, String> = job.parts[0]
+            .meta()
+            .same
+            .iter()
+            .filter(is_same)
+            .map(|(name, written)| (name.clone(), written.clone()))
+            .collect();
+        let fields: Vec<FieldRef> =
+            shape.schema().fields().iter().filter(|field| !same.contains_key(field.name())).cloned().collect();
+        let coded: HashSet<String> =
+            fields.iter().filter(|field| is_coded(field)).map(|field| field.name().clone()).collect();
+        let with_numbers = |field: &FieldRef| match coded.contains(field.name()) {
+            true => Arc::new(Field::new(field.name(), DataType::UInt32, true)),
+            false => Arc::clone(field),
+        };
+        let coded_schema = Arc::new(Schema::new(fields.iter().map(with_numbers).collect::<Vec<FieldRef>>()));
+        let share = limits::MERGE_DICTIONARIES_BYTES_MAX / coded.len().max(1);
+        Columns {
+            rest: shape.only(|name| !coded.contains(name) && !same.contains_key(name)),
+            same,
+            schema: Arc::new(Schema::new(fields)),
+            coded_schema,
+            bytes_max: share.min(limits::MERGE_DICTIONARY_BYTES_MAX),
+            coded,
+        }
+    }
 }
 
 // Chooses the columns of the new part: which attributes have the most values in all of the old ones.
@@ -85,7 +157,7 @@ fn shape(job: &Job<'_>) -> Result<Shape, StoreError> {
         for granule in 0..part.meta().granules.len() {
             (job.goes_on)()?;
             let rows = part.read_granule(granule, &wanted)?;
-            rows.columns().iter().for_each(|map| census.add_overflow(map));
+            rows.columns().iter().for_each(|map| census.add_overflow(map, |_| 1));
         }
     }
     Ok(census.shape())
@@ -104,12 +176,61 @@ struct Loaded {
 // Reads granules, and keeps some.
 struct Source<'a> {
     job: &'a Job<'a>,
-    shape: &'a Shape,
+    columns: &'a Columns,
+    // Of each part, if its texts come in dictionaries.
+    footers: Vec<Footer>,
+    // Of each part, once its first granule was read.
+    streams: Vec<Option<Stream>>,
+    texts: Texts,
+    // A column that has more texts than a dictionary may.
+    too_many: Option<String>,
     loaded: HashMap<(usize, u64), (Arc<Loaded>, u64)>,
     uses: u64,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn new(job: &'a Job<'a>, columns: &'a Columns) -> Result<Self, StoreError> {
+        // What is kept may depend on the service, which is read as it is.
+        let wanted = |name: &str| columns.coded.contains(name) && name != column::SERVICE;
+        let footers = job.parts.iter().map(|part| part.coded_footer(wanted)).collect::<Result<Vec<Footer>, _>>()?;
+        let (loaded, texts) = (HashMap::new(), Texts::default());
+        let streams = job.parts.iter().map(|_| None).collect();
+        Ok(Self { job, columns, footers, streams, texts, too_many: None, loaded, uses: 0 })
+    }
+
+    // Rows of a part in the new part's columns.
+    fn shaped(&mut self, rows: &RecordBatch) -> Result<RecordBatch, StoreError> {
+        let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Dictionary(..));
+        let mut numbers: HashMap<&str, ArrayRef> = HashMap::new();
+        let mut rest = Vec::new();
+        for (place, field) in rows.schema_ref().fields().iter().enumerate() {
+            let Some(name) = self.columns.coded.get(field.name()).filter(|_| is_text(field.data_type())) else {
+                rest.push(place);
+                continue;
+            };
+            let dictionary = self.texts.entry(name);
+            let Some(array) = dictionary.encode_any(rows.column(place), self.columns.bytes_max) else {
+                self.too_many = Some(name.clone());
+                return Err(StoreError::Closed { reason: format!("{name:?} has too many texts") });
+            };
+            numbers.insert(name, Arc::new(array));
+        }
+        let rest = rows.project(&rest).and_then(|rest| self.columns.rest.apply(&rest)).map_err(failed)?;
+        let mut rest = rest.columns().iter();
+        let absent = || new_null_array(&DataType::UInt32, rows.num_rows());
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.schema.fields().len());
+        for field in self.columns.schema.fields() {
+            arrays.push(if self.columns.coded.contains(field.name()) {
+                // Its dictionary is there even if no row has a text.
+                self.texts.entry(field.name());
+                numbers.remove(field.name().as_str()).unwrap_or_else(absent)
+            } else {
+                rest.next().cloned().unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))
+            });
+        }
+        RecordBatch::try_new(Arc::clone(&self.columns.coded_schema), arrays).map_err(failed)
+    }
+
     fn granule(&mut self, part: usize, granule: u64) -> Result<Arc<Loaded>, StoreError> {
         self.uses += 1;
         if let Some((loaded, used)) = self.loaded.get_mut(&(part, granule)) {
@@ -121,13 +242,25 @@ impl Source<'_> {
             let oldest = self.loaded.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
             oldest.and_then(|key| self.loaded.remove(&key));
         }
-        let of = &self.job.parts[part];
-        let rows = of.read_granule(granule as usize, &Projection::All)?;
+        let rows = self.read(part, granule as usize)?;
         let keep = self.job.keep.mask(&rows)?;
-        let rows = self.shape.apply(&rows).map_err(failed)?;
+        let rows = self.shaped(&rows)?;
         let loaded = Arc::new(Loaded { keys: keys(self.job.name.table, &rows), rows, keep });
         self.loaded.insert((part, granule), (Arc::clone(&loaded), self.uses));
         Ok(loaded)
+    }
+
+    // Mostly one after the other; spans of a trace may lie further ahead or behind.
+    fn read(&mut self, part: usize, granule: usize) -> Result<RecordBatch, StoreError> {
+        let (of, stream) = (&self.job.parts[part], &mut self.streams[part]);
+        let stream = match stream {
+            Some(stream) => stream,
+            None => stream.insert(of.stream(&self.footers[part])?),
+        };
+        match stream.next_granule() == granule {
+            true => of.read_next(stream),
+            false => of.read_coded(&self.footers[part], granule),
+        }
     }
 
     // No row of it is needed again, most likely.
@@ -222,7 +355,7 @@ fn write_runs(source: &mut Source<'_>, output: &mut Output<'_>, runs: &[Run]) ->
     if let [cursor] = &mut cursors[..] {
         loop {
             let (loaded, row) = cursor.load(source)?;
-            output.add(&loaded, row)?;
+            output.add(&loaded, row, &source.texts)?;
             if !cursor.step(source) {
                 return Ok(());
             }
@@ -240,7 +373,7 @@ fn write_runs(source: &mut Source<'_>, output: &mut Output<'_>, runs: &[Run]) ->
             next.push(Reverse((loaded.keys[row], place, true)));
             continue;
         }
-        output.add(&loaded, row)?;
+        output.add(&loaded, row, &source.texts)?;
         let granule = cursor.granule();
         if cursor.step(source) {
             if cursor.granule() == granule {
@@ -256,7 +389,7 @@ fn write_runs(source: &mut Source<'_>, output: &mut Output<'_>, runs: &[Run]) ->
 // Gathers rows to granules and writes them.
 struct Output<'a> {
     job: &'a Job<'a>,
-    shape: &'a Shape,
+    columns: &'a Columns,
     writer: Option<PartWriter>,
     // The rows of the granule that is being gathered, and the granules they are of.
     picked: Vec<(usize, usize)>,
@@ -268,12 +401,12 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(job: &'a Job<'a>, shape: &'a Shape) -> Self {
+    fn new(job: &'a Job<'a>, columns: &'a Columns) -> Self {
         let (picked, granules) = (Vec::with_capacity(limits::GRANULE_ROWS), Vec::new());
-        Output { job, shape, writer: None, picked, granules, series: Vec::new(), rows: 0, dropped: 0 }
+        Output { job, columns, writer: None, picked, granules, series: Vec::new(), rows: 0, dropped: 0 }
     }
 
-    fn add(&mut self, granule: &Arc<Loaded>, row: usize) -> Result<(), StoreError> {
+    fn add(&mut self, granule: &Arc<Loaded>, row: usize, texts: &Texts) -> Result<(), StoreError> {
         if granule.keep.as_ref().is_some_and(|keep| !keep.value(row)) {
             self.dropped += 1;
             return Ok(());
@@ -292,10 +425,10 @@ impl<'a> Output<'a> {
         if self.job.name.table == Table::Points && self.series.last() != Some(&series) {
             self.series.push(series);
         }
-        if self.picked.len() == limits::GRANULE_ROWS { self.write() } else { Ok(()) }
+        if self.picked.len() == limits::GRANULE_ROWS { self.write(texts) } else { Ok(()) }
     }
 
-    fn write(&mut self) -> Result<(), StoreError> {
+    fn write(&mut self, texts: &Texts) -> Result<(), StoreError> {
         if self.picked.is_empty() {
             return Ok(());
         }
@@ -305,18 +438,18 @@ impl<'a> Output<'a> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
-                let schema = Arc::clone(self.shape.schema());
-                self.writer.insert(PartWriter::begin(&self.job.place, self.job.name.clone(), schema)?)
+                let (schema, same) = (Arc::clone(&self.columns.schema), self.columns.same.clone());
+                self.writer.insert(PartWriter::begin(&self.job.place, self.job.name.clone(), schema, same, &rows)?)
             }
         };
-        writer.add(&rows)?;
+        writer.add(&rows, texts)?;
         self.picked.clear();
         self.granules.clear();
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Merged, StoreError> {
-        self.write()?;
+    fn finish(mut self, texts: &Texts) -> Result<Merged, StoreError> {
+        self.write(texts)?;
         let there: u64 = self.job.parts.iter().map(|part| part.rows()).sum();
         if self.rows + self.dropped != there {
             let path = self.job.name.directory(self.job.place.data_directory);
@@ -328,7 +461,7 @@ impl<'a> Output<'a> {
             Table::Points => Some(series(self.job.parts, &self.series)?),
             _ => None,
         };
-        let part = writer.finish(flush::sorted_by(self.job.name.table), series.as_ref())?;
+        let part = writer.finish(flush::sorted_by(self.job.name.table), series.as_ref(), texts)?;
         Ok(Merged { part: Some(part), dropped: self.dropped })
     }
 }

@@ -1,7 +1,7 @@
 //! Which parts are merged next. Pure: sizes, the partition and the time in, a choice out.
 //!
 //! Parts are merged only if that makes something much larger than the largest of them: by [`GROWTH_OPEN`] while the partition
-//! still grows, by [`GROWTH_OVER`] once its day is over. So a row is written again at most as often as a flush's part can grow by that
+//! still grows, by [`GROWTH_OVER`] once its day is over and nobody sends rows of it any more. So a row is written again at most as often as a flush's part can grow by that
 //! factor before it is as large as a part may become: log_4(1 GiB / 1 MiB) = 5 times. And parts at rest are few: whichever part one looks
 //! at, the eleven next smaller ones together are less than three times its size.
 
@@ -39,10 +39,11 @@ pub(crate) struct Choice {
 }
 
 /// Which of these parts, all of one table and partition, to merge now; `None` if they are best left alone.
-pub(crate) fn choose(parts: &[Candidate], partition: Partition, now: Timestamp) -> Option<Choice> {
+/// `is_fed`: flushes have added to them lately, whatever their day.
+pub(crate) fn choose(parts: &[Candidate], partition: Partition, now: Timestamp, is_fed: bool) -> Option<Choice> {
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_unstable_by_key(|place| (parts[*place].bytes, *place));
-    let wanted = growth(partition, now);
+    let wanted = if is_fed { GROWTH_OPEN } else { growth(partition, now) };
     let mut best: Option<(f64, usize, usize)> = None;
     for end in 2..=order.len() {
         // The largest is given; the more of those below it come along, the better.
@@ -122,7 +123,8 @@ mod tests {
             (vec![0, 0], over, None),
         ] {
             let parts: Vec<Candidate> = sizes.iter().map(|bytes| Candidate { rows: 1, bytes: *bytes }).collect();
-            let chosen = choose(&parts, partition, now).map(|mut choice| {
+            assert_eq!(choose(&parts, partition, now, true), choose(&parts, partition, today.1, false), "{sizes:?}");
+            let chosen = choose(&parts, partition, now, false).map(|mut choice| {
                 choice.places.sort_unstable();
                 choice.places
             });
@@ -130,10 +132,10 @@ mod tests {
         }
         let many: Vec<Candidate> =
             (0..100).map(|_| Candidate { rows: limits::MERGED_ROWS_MAX / 5, bytes: 10 }).collect();
-        let choice = choose(&many, Partition::Day(10), at(10, 12)).expect("five of them fit");
+        let choice = choose(&many, Partition::Day(10), at(10, 12), false).expect("five of them fit");
         assert_eq!(choice.places.len(), 5);
         let many: Vec<Candidate> = (0..100).map(|_| Candidate { rows: 1, bytes: 10 }).collect();
-        let choice = choose(&many, Partition::Day(10), at(10, 12)).expect("there are many");
+        let choice = choose(&many, Partition::Day(10), at(10, 12), false).expect("there are many");
         assert_eq!(choice.places.len(), limits::MERGE_PARTS_MAX);
     }
 
@@ -151,7 +153,7 @@ mod tests {
         let mut outcome = Outcome { flushed: 0, merged: 0, most: 0, left: 0 };
         let tidy = |partitions: &mut BTreeMap<i64, Vec<Candidate>>, now: Timestamp, outcome: &mut Outcome| {
             for (day, parts) in partitions {
-                while let Some(choice) = choose(parts, Partition::Day(*day), now) {
+                while let Some(choice) = choose(parts, Partition::Day(*day), now, false) {
                     assert!((2..=limits::MERGE_PARTS_MAX).contains(&choice.places.len()));
                     let chosen: Vec<Candidate> = choice.places.iter().map(|place| parts[*place]).collect();
                     let sum = Candidate {

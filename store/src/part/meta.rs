@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version that [`Meta::format`] of newly written parts has. A reader refuses what it does not know.
-pub const FORMAT: u32 = 1;
+/// The newest version of parts. A reader refuses what it does not know.
+pub const FORMAT: u32 = 2;
+
+/// The oldest that is read, and what parts have whose columns are all written as they are: who knows no newer one reads them.
+pub(super) const FORMAT_OF_ALL_COLUMNS: u32 = 1;
 
 /// The contents of `meta.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Meta {
     pub granule_rows: u64,
     /// Bounds of each granule, in order.
     pub granules: Vec<GranuleMeta>,
+    /// Columns of `rows.parquet` that are not written because every row has the same in another, whose name this is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub same: BTreeMap<String, String>,
     /// The part's other files by name.
     pub files: BTreeMap<String, FileMeta>,
 }

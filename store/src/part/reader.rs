@@ -6,22 +6,23 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use arrow::array::{AsArray as _, RecordBatch, RecordBatchReader as _, UInt32Array};
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchReader as _, UInt32Array, new_null_array};
 use arrow::compute::{concat_batches, take};
-use arrow::datatypes::{FieldRef, Schema, UInt64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::decimals;
 use super::sums::{Checked, Sums};
 use super::{INDEX_FILE, META_FILE, Part, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY};
 use crate::disk::{Disk, ReadFile, read_file};
-use crate::schema::column;
+use crate::schema::{Table, column, point_fields};
 use crate::text::Index;
 use crate::{Projection, StoreError};
 
@@ -31,7 +32,20 @@ const READ_BYTES: usize = 16 << 10;
 const VERIFY_BYTES: usize = 1 << 20;
 
 // What stays in memory of a part's rows: the footer and the places of the pages.
-pub(super) type Footer = ArrowReaderMetadata;
+pub(crate) type Footer = ArrowReaderMetadata;
+
+/// Reads granules in their order.
+pub(crate) struct Stream {
+    reader: ParquetRecordBatchReader,
+    next: usize,
+}
+
+impl Stream {
+    /// The granule that comes next.
+    pub(crate) fn next_granule(&self) -> usize {
+        self.next
+    }
+}
 
 impl Part {
     /// Rows of a granule as the part keeps them: those in `ranges`, ascending and apart, counted from the granule's first.
@@ -41,9 +55,18 @@ impl Part {
         ranges: &[Range<u32>],
         projection: &Projection,
     ) -> Result<RecordBatch, StoreError> {
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        self.read_with(&footer, granule, ranges, projection)
+    }
+
+    fn read_with(
+        &self,
+        footer: &Footer,
+        granule: usize,
+        ranges: &[Range<u32>],
+        projection: &Projection,
+    ) -> Result<RecordBatch, StoreError> {
         let file = self.open_file(ROWS_FILE)?;
-        let footer = self.footer(&file)?;
-        let footer = footer.as_ref();
         let damaged = |error| self.damaged(ROWS_FILE, error);
         let first = granule as u64 * self.meta.granule_rows;
         let (group, group_first, group_rows) =
@@ -52,20 +75,145 @@ impl Part {
         let ranges = ranges.iter().map(|range| offset + range.start as usize..offset + range.end as usize);
         let selection = RowSelection::from_consecutive_ranges(ranges, group_rows);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer.clone())
-            .with_projection(mask(footer, projection))
+            .with_projection(self.mask(footer, projection))
             .with_row_groups(vec![group])
             .with_row_selection(selection)
             .with_batch_size(self.meta.granule_rows as usize)
             .build()
             .map_err(damaged)?;
         let schema = reader.schema();
-        whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))
+        let rows = whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))?;
+        self.as_given(rows, projection)
+    }
+
+    // The columns that are wanted, but for those that only stand in for others.
+    fn mask(&self, footer: &Footer, projection: &Projection) -> ProjectionMask {
+        let is_decimals = |name: &str| decimals::is_of_decimals(name) && projection.wants(column::VALUE_DOUBLE);
+        let stand_in: Vec<&String> =
+            self.meta.same.iter().filter(|(name, _)| projection.wants(name)).map(|(_, written)| written).collect();
+        let fields = footer.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| {
+            projection.wants(field.name()) || stand_in.contains(&field.name()) || is_decimals(field.name())
+        });
+        ProjectionMask::roots(footer.parquet_schema(), wanted.map(|(place, _)| place))
+    }
+
+    // The columns as they were given to the writer.
+    fn as_given(&self, rows: RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        if self.table() != Table::Points {
+            return self.with_same(rows, projection);
+        }
+        let rows = with_absent(&rows, projection)?;
+        if rows.column_by_name(column::VALUE_UNITS).is_none() {
+            return Ok(rows);
+        }
+        let damaged = || self.damaged(ROWS_FILE, ParquetError::General("its decimals are none".to_owned()));
+        let doubles = decimals::joined(&rows).ok_or_else(damaged)?;
+        let schema = rows.schema();
+        let mut columns: Vec<(FieldRef, ArrayRef)> = Vec::with_capacity(rows.num_columns());
+        for (field, array) in schema.fields().iter().zip(rows.columns()) {
+            match field.name().as_str() {
+                column::VALUE_DOUBLE => columns.push((Arc::clone(field), Arc::clone(&doubles))),
+                name if decimals::is_of_decimals(name) => {}
+                _ => columns.push((Arc::clone(field), Arc::clone(array))),
+            }
+        }
+        let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+            .map_err(|source| StoreError::Columns { operation: "read decimals as doubles", source })
+    }
+
+    // Adds the columns that are not written, and leaves out what was read for them alone.
+    fn with_same(&self, rows: RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
+        let wanted: Vec<(&String, &String)> =
+            self.meta.same.iter().filter(|(name, _)| projection.wants(name)).collect();
+        if wanted.is_empty() {
+            return Ok(rows);
+        }
+        let damaged = |what: String| StoreError::Damaged { path: self.path(ROWS_FILE), what };
+        let own = rows.schema_ref().fields().iter().zip(rows.columns());
+        let mut columns: Vec<(FieldRef, ArrayRef)> = own
+            .filter(|(field, _)| projection.wants(field.name()))
+            .map(|(field, array)| (Arc::clone(field), Arc::clone(array)))
+            .collect();
+        for (name, written) in wanted {
+            let array = rows.column_by_name(written);
+            let array = array.ok_or_else(|| damaged(format!("it has no column {written:?} to read {name:?} from")))?;
+            columns.push((Arc::new(Field::new(name, array.data_type().clone(), true)), Arc::clone(array)));
+        }
+        let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+        let joined = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
+        joined.map_err(|source| StoreError::Columns { operation: "add columns that are the same", source })
     }
 
     /// All rows of a granule.
     pub(crate) fn read_granule(&self, granule: usize, projection: &Projection) -> Result<RecordBatch, StoreError> {
         let rows = self.meta.granules.get(granule).map_or(0, |meta| meta.rows);
         self.read(granule, std::slice::from_ref(&(0..rows)), projection)
+    }
+
+    /// The columns of texts, and whether each has a dictionary everywhere.
+    pub(crate) fn text_columns(&self) -> Result<Vec<(String, bool)>, StoreError> {
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let metadata = footer.metadata();
+        let leaves = metadata.file_metadata().schema_descr().columns();
+        let has_dictionary = |name: &str| {
+            let leaf = leaves.iter().position(|leaf| leaf.path().parts() == [name]);
+            leaf.is_some_and(|leaf| {
+                metadata.row_groups().iter().all(|group| group.column(leaf).dictionary_page_offset().is_some())
+            })
+        };
+        let texts = footer.schema().fields().iter().filter(|field| field.data_type() == &DataType::Utf8);
+        let written = texts.map(|field| (field.name().clone(), has_dictionary(field.name())));
+        Ok(written.chain(self.meta.same.keys().map(|name| (name.clone(), false))).collect())
+    }
+
+    /// What [`Part::read_coded`] needs: columns of texts that `wanted` names come as the dictionaries they are written with.
+    pub(crate) fn coded_footer(&self, wanted: impl Fn(&str) -> bool) -> Result<Footer, StoreError> {
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let metadata = footer.metadata();
+        let fields = footer.schema().fields().iter().map(|field| {
+            let name = field.name().as_str();
+            if field.data_type() == &DataType::Utf8 && wanted(name) {
+                let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                Arc::new(Field::new(name, coded, field.is_nullable()))
+            } else {
+                Arc::clone(field)
+            }
+        });
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>())));
+        ArrowReaderMetadata::try_new(Arc::clone(metadata), options).map_err(|error| self.damaged(ROWS_FILE, error))
+    }
+
+    /// The part's granules one after the other, with dictionaries as the footer says: they are read once for a row group, not once for
+    /// a granule.
+    pub(crate) fn stream(&self, footer: &Footer) -> Result<Stream, StoreError> {
+        let file = self.open_file(ROWS_FILE)?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer.clone())
+            .with_projection(self.mask(footer, &Projection::All))
+            .with_batch_size(self.meta.granule_rows as usize)
+            .build();
+        Ok(Stream { reader: reader.map_err(|error| self.damaged(ROWS_FILE, error))?, next: 0 })
+    }
+
+    /// The next granule of a stream.
+    pub(crate) fn read_next(&self, stream: &mut Stream) -> Result<RecordBatch, StoreError> {
+        let expected = self.meta.granules.get(stream.next).map_or(0, |granule| granule.rows as usize);
+        stream.next += 1;
+        let eof = || ParquetError::EOF(format!("its granules end before number {}", stream.next));
+        let rows = stream.reader.next().ok_or_else(|| self.damaged(ROWS_FILE, eof()))?;
+        let rows = rows.map_err(|error| self.damaged(ROWS_FILE, error.into()))?;
+        if rows.num_rows() != expected {
+            let what = format!("a granule has {} rows instead of {expected}", rows.num_rows());
+            return Err(self.damaged(ROWS_FILE, ParquetError::General(what)));
+        }
+        self.as_given(rows, &Projection::All)
+    }
+
+    /// All rows of a granule, with dictionaries as the footer says.
+    pub(crate) fn read_coded(&self, footer: &Footer, granule: usize) -> Result<RecordBatch, StoreError> {
+        let rows = self.meta.granules.get(granule).map_or(0, |meta| meta.rows);
+        self.read_with(footer, granule, std::slice::from_ref(&(0..rows)), &Projection::All)
     }
 
     /// The series table of a part of points. Shared by all who hold it at a time, and read again when nobody does: parts
@@ -187,7 +335,13 @@ impl Part {
             let nulls = metadata.row_groups().iter().map(|group| group.column(leaf).statistics()?.null_count_opt());
             Some(self.meta.rows.saturating_sub(nulls.sum::<Option<u64>>()?))
         };
-        Ok(footer.schema().fields().iter().map(|field| (Arc::clone(field), values(field.name()))).collect())
+        let fields = footer.schema().fields().iter().filter(|field| !decimals::is_of_decimals(field.name()));
+        let written = fields.map(|field| (Arc::clone(field), values(field.name())));
+        let same = self.meta.same.iter().filter_map(|(name, written)| {
+            let of = footer.schema().field_with_name(written).ok()?;
+            Some((Arc::new(Field::new(name, of.data_type().clone(), true)), values(name)))
+        });
+        Ok(written.chain(same).collect())
     }
 
     /// The file of [`Part::index`], open.
@@ -283,6 +437,22 @@ fn is_damage(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
+// Points with those wanted columns that are not written because no point of the part has a value there.
+fn with_absent(rows: &RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
+    let decimals = rows.column_by_name(column::VALUE_UNITS).is_some();
+    let is_wanted = |name: &str| projection.wants(name) || (decimals && name == column::VALUE_DOUBLE);
+    let is_absent = |field: &&FieldRef| is_wanted(field.name()) && rows.column_by_name(field.name()).is_none();
+    let mut fields: Vec<FieldRef> = rows.schema_ref().fields().to_vec();
+    let mut arrays = rows.columns().to_vec();
+    for field in point_fields().fields().iter().filter(is_absent) {
+        arrays.push(new_null_array(field.data_type(), rows.num_rows()));
+        fields.push(Arc::clone(field));
+    }
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|source| StoreError::Columns { operation: "add columns without a value", source })
+}
+
 /// Rows of points with the columns of their series beside theirs.
 pub(crate) fn with_series(
     points: &RecordBatch,
@@ -323,12 +493,6 @@ fn row_group(metadata: &ArrowReaderMetadata, row: u64) -> Option<(usize, u64, us
         first += rows;
     }
     None
-}
-
-fn mask(metadata: &ArrowReaderMetadata, projection: &Projection) -> ProjectionMask {
-    let fields = metadata.schema().fields().iter().enumerate();
-    let wanted = fields.filter(|(_, field)| projection.wants(field.name())).map(|(place, _)| place);
-    ProjectionMask::roots(metadata.parquet_schema(), wanted)
 }
 
 fn whole<R>(schema: arrow::datatypes::SchemaRef, reader: R) -> Result<RecordBatch, arrow::error::ArrowError>

@@ -12,18 +12,23 @@ use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{max, min, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use super::meta::{FORMAT, FileMeta, GranuleMeta, Meta};
+use super::chunk::{CodedChunk, LEVEL, Zstd};
+use super::decimals;
+use super::meta::{FORMAT, FORMAT_OF_ALL_COLUMNS, FileMeta, GranuleMeta, Meta};
 use super::sums::{Builder, Sums};
 use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY};
 use crate::disk::{AppendFile, Disk};
-use crate::schema::{Table, column, is_attribute};
+use crate::schema::texts::{Dictionary, Texts};
+use crate::schema::{Table, column, is_attribute, is_never_coded};
 use crate::text::IndexBuilder;
 use crate::{StoreError, limits};
 
@@ -41,8 +46,14 @@ pub(crate) struct Place<'a> {
 
 /// What a part is made of.
 pub(crate) struct Contents<'a> {
-    /// The rows, in any order.
+    /// The columns of the part.
+    pub(crate) schema: &'a SchemaRef,
+    /// Columns that are the same as others.
+    pub(crate) same: &'a BTreeMap<String, String>,
+    /// The rows, in any order, with these columns; some may have numbers instead of texts.
     pub(crate) rows: &'a RecordBatch,
+    /// The texts of columns of numbers.
+    pub(crate) texts: &'a Texts,
     /// Which of them, in the order in which the part will hold them. Not empty.
     pub(crate) order: &'a [u32],
     /// The columns that the order follows.
@@ -53,13 +64,14 @@ pub(crate) struct Contents<'a> {
 
 /// Writes a part and opens it. After an error nothing is left of it, unless the disk refuses that too.
 pub(crate) fn write(place: &Place<'_>, name: PartName, contents: &Contents<'_>) -> Result<Arc<Part>, StoreError> {
-    let mut writer = PartWriter::begin(place, name, contents.rows.schema())?;
+    let mut writer = PartWriter::begin(place, name, Arc::clone(contents.schema), contents.same.clone(), contents.rows)?;
     for order in contents.order.chunks(limits::GRANULE_ROWS) {
         // A granule is copied out at a time: a sorted copy of everything would double what the flush holds.
         let granule = take_record_batch(contents.rows, &UInt32Array::from(order.to_vec()));
-        writer.add(&granule.map_err(|source| StoreError::Columns { operation: "sort rows", source })?)?;
+        let granule = granule.map_err(|source| StoreError::Columns { operation: "sort rows", source })?;
+        writer.add(&granule, contents.texts)?;
     }
-    writer.finish(contents.sorted_by, contents.series)
+    writer.finish(contents.sorted_by, contents.series, contents.texts)
 }
 
 /// A part under construction. Dropped before it is finished, nothing is left of it.
@@ -67,6 +79,9 @@ pub(crate) struct PartWriter {
     files: Unfinished,
     rows: ParquetFile,
     granules: Vec<GranuleMeta>,
+    same: BTreeMap<String, String>,
+    // Digits behind the point of values that are written as decimals.
+    scale: Option<u8>,
     index: Option<Index>,
 }
 
@@ -88,8 +103,16 @@ impl Drop for Unfinished {
 }
 
 impl PartWriter {
-    /// Begins a part whose rows have these columns.
-    pub(crate) fn begin(place: &Place<'_>, name: PartName, schema: SchemaRef) -> Result<PartWriter, StoreError> {
+    /// Begins a part whose rows have these columns, and others that are the same as one of them each. `sample` are some of its rows.
+    pub(crate) fn begin(
+        place: &Place<'_>,
+        name: PartName,
+        schema: SchemaRef,
+        same: BTreeMap<String, String>,
+        sample: &RecordBatch,
+    ) -> Result<PartWriter, StoreError> {
+        let scale = if name.table == Table::Points { decimals::choose_scale(sample) } else { None };
+        let schema = if scale.is_some() { decimals::with_decimals(&schema) } else { schema };
         let directory = name.directory(place.data_directory);
         make_empty(place.disk.as_ref(), &directory)?;
         // Points are found by their series, whose table is small; there is nothing in them that words would narrow.
@@ -102,29 +125,47 @@ impl PartWriter {
             directory,
             is_finished: false,
         };
-        let rows = ParquetFile::create(files.disk.as_ref(), files.directory.join(ROWS_FILE), schema)?;
-        Ok(PartWriter { files, rows, granules: Vec::new(), index })
+        let are_coded = matches!(files.name.table, Table::Logs | Table::Spans);
+        let rows = ParquetFile::create(files.disk.as_ref(), files.directory.join(ROWS_FILE), schema, are_coded)?;
+        Ok(PartWriter { files, rows, granules: Vec::new(), same, scale, index })
     }
 
-    /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one.
-    pub(crate) fn add(&mut self, granule: &RecordBatch) -> Result<(), StoreError> {
-        self.rows.write(granule)?;
+    /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one. It has the part's columns, but for those that have
+    /// numbers of `texts`: which these are stays the same.
+    pub(crate) fn add(&mut self, granule: &RecordBatch, texts: &Texts) -> Result<(), StoreError> {
+        match self.scale {
+            None => self.rows.write(granule, texts)?,
+            Some(scale) => {
+                let split = decimals::split(granule, scale);
+                let split = split.map_err(|source| StoreError::Columns { operation: "split decimals off", source })?;
+                self.rows.write(&split, texts)?;
+            }
+        }
         self.granules.push(granule_meta(granule));
         if let Some(index) = &mut self.index {
-            index.add(granule);
+            index.add(granule, texts);
         }
         Ok(())
     }
 
     /// Makes everything durable and opens the part. Of points: `series` are those that the rows name, by ascending `series_id`.
-    pub(crate) fn finish(self, sorted_by: &[&str], series: Option<&RecordBatch>) -> Result<Arc<Part>, StoreError> {
-        let PartWriter { files: mut unfinished, rows, granules, index } = self;
+    pub(crate) fn finish(
+        self,
+        sorted_by: &[&str],
+        series: Option<&RecordBatch>,
+        texts: &Texts,
+    ) -> Result<Arc<Part>, StoreError> {
+        let PartWriter { files: mut unfinished, mut rows, granules, same, index, .. } = self;
+        for (name, written) in &same {
+            let values = rows.values.get(written).copied().unwrap_or(0);
+            rows.values.insert(name.clone(), values);
+        }
         let (disk, directory) = (Arc::clone(&unfinished.disk), unfinished.directory.clone());
-        let mut written = vec![(ROWS_FILE, rows.finish()?)];
+        let mut written = vec![(ROWS_FILE, rows.finish(texts)?)];
         if let Some(series) = series {
-            let mut writer = ParquetFile::create(disk.as_ref(), directory.join(SERIES_FILE), series.schema())?;
-            writer.write(series)?;
-            written.push((SERIES_FILE, writer.finish()?));
+            let mut writer = ParquetFile::create(disk.as_ref(), directory.join(SERIES_FILE), series.schema(), false)?;
+            writer.write(series, texts)?;
+            written.push((SERIES_FILE, writer.finish(texts)?));
         }
         if let Some(bytes) = index.and_then(Index::finish) {
             written.push((INDEX_FILE, write_whole(disk.as_ref(), &directory.join(INDEX_FILE), &bytes)?));
@@ -134,7 +175,10 @@ impl PartWriter {
         let sums = written.into_iter().map(|(name, file)| (name.to_owned(), file.sums)).collect();
         let sums = write_whole(disk.as_ref(), &directory.join(SUMS_FILE), &Sums::new(sums).to_bytes())?;
         files.insert(SUMS_FILE.to_owned(), sums.meta);
-        let meta = summary(sorted_by, granules, files);
+        // Of points, columns without a value are left out.
+        let is_plain = same.is_empty() && unfinished.name.table != Table::Points;
+        let format = if is_plain { FORMAT_OF_ALL_COLUMNS } else { FORMAT };
+        let meta = Meta { format, same, ..summary(sorted_by, granules, files) };
         let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
         write_whole(disk.as_ref(), &directory.join(META_FILE), &json)?;
         sync_up(disk.as_ref(), &unfinished.data_directory, &directory)?;
@@ -193,7 +237,7 @@ fn granule_meta(rows: &RecordBatch) -> GranuleMeta {
 
 fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<String, FileMeta>) -> Meta {
     Meta {
-        format: FORMAT,
+        format: FORMAT_OF_ALL_COLUMNS,
         rows: granules.iter().map(|granule| u64::from(granule.rows)).sum(),
         time_min: granules.iter().map(|granule| granule.time_min).min().unwrap_or(0),
         time_max: granules.iter().map(|granule| granule.time_max).max().unwrap_or(0),
@@ -202,6 +246,7 @@ fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<Strin
         sorted_by: sorted_by.iter().map(|name| (*name).to_owned()).collect(),
         granule_rows: limits::GRANULE_ROWS as u64,
         granules,
+        same: BTreeMap::new(),
         files,
     }
 }
@@ -217,9 +262,9 @@ impl Index {
         index
     }
 
-    fn add(&mut self, granule: &RecordBatch) {
+    fn add(&mut self, granule: &RecordBatch, texts: &Texts) {
         if let Some(builder) = &mut self.0
-            && let Err(error) = builder.add_granule(granule)
+            && let Err(error) = builder.add_granule(granule, texts)
         {
             self.0 = self.checked(Err(error));
         }
@@ -235,25 +280,49 @@ impl Index {
     }
 }
 
-// A Parquet file under construction.
+// A Parquet file under construction. It has the columns of `schema`; rows may have numbers of a dictionary where it has texts.
 struct ParquetFile {
     path: PathBuf,
-    writer: ArrowWriter<Sink>,
-    // Of each attribute's column, how many there are.
+    schema: SchemaRef,
+    writer: SerializedFileWriter<Sink>,
+    groups: ArrowRowGroupWriterFactory,
+    group: Option<Group>,
+    zstd: Zstd,
+    // Of each attribute's column, and of the one that an attribute may be the same as, how many there are.
     values: BTreeMap<String, u64>,
 }
 
+// A row group under construction.
+struct Group {
+    rows: usize,
+    columns: Vec<Column>,
+}
+
+enum Column {
+    // One for each leaf.
+    Plain(Vec<ArrowColumnWriter>),
+    Coded(CodedChunk),
+}
+
 impl ParquetFile {
-    fn create(disk: &dyn Disk, path: PathBuf, schema: SchemaRef) -> Result<Self, StoreError> {
+    // If texts that are few come as numbers, those that come as texts are many.
+    fn create(disk: &dyn Disk, path: PathBuf, schema: SchemaRef, are_coded: bool) -> Result<Self, StoreError> {
         let sink = Sink::create(disk, &path)?;
-        let properties = properties(&schema);
-        let writer = ArrowWriter::try_new(sink, schema, Some(properties)).map_err(parquet_failed(&path))?;
-        Ok(Self { path, writer, values: BTreeMap::new() })
+        let begin = || -> Result<_, ParquetError> {
+            let mut properties = properties(&schema, are_coded);
+            add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
+            let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
+            let writer = SerializedFileWriter::new(sink, root, Arc::new(properties))?;
+            let groups = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&schema));
+            Ok((writer, groups, Zstd::new()?))
+        };
+        let (writer, groups, zstd) = begin().map_err(parquet_failed(&path))?;
+        Ok(Self { path, schema, writer, groups, group: None, zstd, values: BTreeMap::new() })
     }
 
-    fn write(&mut self, rows: &RecordBatch) -> Result<(), StoreError> {
+    fn write(&mut self, rows: &RecordBatch, texts: &Texts) -> Result<(), StoreError> {
         for (field, array) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-            if is_attribute(field.name()) {
+            if is_attribute(field.name()) || field.name() == column::CORRELATION_ID {
                 let values = (array.len() - array.null_count()) as u64;
                 match self.values.get_mut(field.name()) {
                     Some(known) => *known += values,
@@ -261,15 +330,96 @@ impl ParquetFile {
                 }
             }
         }
-        self.writer.write(rows).map_err(parquet_failed(&self.path))
+        let mut start = 0;
+        while start < rows.num_rows() {
+            let room = limits::ROW_GROUP_ROWS - self.group.as_ref().map_or(0, |group| group.rows);
+            let piece = rows.slice(start, room.min(rows.num_rows() - start));
+            self.write_piece(&piece, texts).map_err(parquet_failed(&self.path))?;
+            start += piece.num_rows();
+            if self.group.as_ref().is_some_and(|group| group.rows >= limits::ROW_GROUP_ROWS) {
+                self.close_group(texts).map_err(parquet_failed(&self.path))?;
+            }
+        }
+        Ok(())
     }
 
-    fn finish(mut self) -> Result<Written, StoreError> {
+    fn write_piece(&mut self, rows: &RecordBatch, texts: &Texts) -> Result<(), ParquetError> {
+        let group = match &mut self.group {
+            Some(group) => group,
+            None => self.group.insert(Group::begin(&self.writer, &self.groups, &self.schema, rows)?),
+        };
+        group.rows += rows.num_rows();
+        for ((field, array), column) in self.schema.fields().iter().zip(rows.columns()).zip(&mut group.columns) {
+            match column {
+                Column::Plain(leaves) => {
+                    for (leaf, writer) in compute_leaves(field, array)?.iter().zip(leaves) {
+                        writer.write(leaf)?;
+                    }
+                }
+                Column::Coded(chunk) => {
+                    chunk.write(array.as_primitive(), dictionary(texts, field.name())?, &mut self.zstd)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn close_group(&mut self, texts: &Texts) -> Result<(), ParquetError> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let mut writer = self.writer.next_row_group()?;
+        for (field, column) in self.schema.fields().iter().zip(group.columns) {
+            match column {
+                Column::Plain(leaves) => {
+                    leaves.into_iter().try_for_each(|leaf| leaf.close()?.append_to_row_group(&mut writer))?;
+                }
+                Column::Coded(chunk) => {
+                    let (bytes, close) = chunk.finish(dictionary(texts, field.name())?, &mut self.zstd)?;
+                    writer.append_column(&bytes, close)?;
+                }
+            }
+        }
+        writer.close().map(|_| ())
+    }
+
+    fn finish(mut self, texts: &Texts) -> Result<Written, StoreError> {
+        self.close_group(texts).map_err(parquet_failed(&self.path))?;
         let values = serde_json::to_string(&self.values).expect("texts and numbers can always be written as JSON");
         self.writer.append_key_value_metadata(KeyValue::new(VALUES_KEY.to_owned(), values));
         let sink = self.writer.into_inner().map_err(parquet_failed(&self.path))?;
         sink.finish().map_err(StoreError::disk("sync", &self.path))
     }
+}
+
+impl Group {
+    // Columns of numbers where the file has texts are written by their numbers.
+    fn begin(
+        writer: &SerializedFileWriter<Sink>,
+        groups: &ArrowRowGroupWriterFactory,
+        schema: &SchemaRef,
+        rows: &RecordBatch,
+    ) -> Result<Group, ParquetError> {
+        let description = writer.schema_descr();
+        let mut leaves =
+            groups.create_column_writers(writer.flushed_row_groups().len())?.into_iter().enumerate().peekable();
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for (root, (field, array)) in schema.fields().iter().zip(rows.columns()).enumerate() {
+            let mut own = Vec::new();
+            while let Some(leaf) = leaves.next_if(|(leaf, _)| description.get_column_root_idx(*leaf) == root) {
+                own.push(leaf);
+            }
+            columns.push(match &own[..] {
+                [(leaf, _)] if array.data_type() != field.data_type() => {
+                    Column::Coded(CodedChunk::new(description.column(*leaf)))
+                }
+                _ => Column::Plain(own.into_iter().map(|(_, writer)| writer).collect()),
+            });
+        }
+        Ok(Group { rows: 0, columns })
+    }
+}
+
+fn dictionary<'t>(texts: &'t Texts, column: &str) -> Result<&'t Dictionary, ParquetError> {
+    texts.get(column).ok_or_else(|| ParquetError::General(format!("there are no texts for the numbers of {column:?}")))
 }
 
 fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<Written, StoreError> {
@@ -333,12 +483,11 @@ impl Write for Sink {
     }
 }
 
-fn properties(schema: &SchemaRef) -> WriterProperties {
-    let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
+fn properties(schema: &SchemaRef, are_coded: bool) -> WriterProperties {
+    let level = ZstdLevel::try_new(LEVEL).expect("zstd has a level 1");
     let mut builder = WriterProperties::builder()
         .set_created_by("sextant".to_owned())
         .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(limits::ROW_GROUP_ROWS))
         // A page ends where a granule ends, and nowhere else.
         .set_data_page_row_count_limit(limits::GRANULE_ROWS)
         .set_data_page_size_limit(usize::MAX)
@@ -356,7 +505,7 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
             }
-            DataType::UInt64 if PLAIN_NUMBERS.contains(&name) => {
+            DataType::UInt64 | DataType::Int64 if PLAIN_NUMBERS.contains(&name) => {
                 builder = builder
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
@@ -368,7 +517,7 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
             }
             // Values that hardly repeat, or repeat side by side where zstd finds them: a dictionary would be filled in vain.
             DataType::FixedSizeBinary(_) => builder = builder.set_column_dictionary_enabled(path(), false),
-            DataType::Utf8 if name == column::BODY || name == column::CORRELATION_ID => {
+            DataType::Utf8 if are_coded || is_never_coded(name) => {
                 builder = builder.set_column_dictionary_enabled(path(), false);
             }
             _ => {}
@@ -381,7 +530,14 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
 }
 
 // Numbers that grow or spread, unlike counts of what was dropped.
-const PLAIN_NUMBERS: [&str; 4] = [column::INGEST_SEQ, column::DURATION_NS, column::COUNT, column::SERIES_CHECK];
+const PLAIN_NUMBERS: [&str; 6] = [
+    column::INGEST_SEQ,
+    column::DURATION_NS,
+    column::COUNT,
+    column::SERIES_CHECK,
+    column::VALUE_INT,
+    column::VALUE_UNITS,
+];
 
 // The disk's own error comes back out of Parquet's; any other is a defect.
 fn parquet_failed(path: &Path) -> impl FnOnce(ParquetError) -> StoreError {

@@ -53,7 +53,7 @@ fn narrowed(part: &Part, narrow: &Narrow, wanted: &[bool]) -> Vec<u8> {
     let index = part.index();
     let Some(index) = index.as_ref() else { return vec![ALL; wanted.len()] };
     let found = match part.open_index_file() {
-        Ok(file) => masks(index, file.as_ref(), narrow, wanted).map_err(|error| {
+        Ok(file) => masks(part, index, file.as_ref(), narrow, wanted).map_err(|error| {
             part.index_failed(&error);
             error.to_string()
         }),
@@ -66,18 +66,19 @@ fn narrowed(part: &Part, narrow: &Narrow, wanted: &[bool]) -> Vec<u8> {
 }
 
 // For each granule the blocks that may hold a match. Granules that are not wanted may get any.
-fn masks(index: &Index, file: &dyn ReadFile, narrow: &Narrow, wanted: &[bool]) -> io::Result<Vec<u8>> {
+fn masks(part: &Part, index: &Index, file: &dyn ReadFile, narrow: &Narrow, wanted: &[bool]) -> io::Result<Vec<u8>> {
     match narrow {
         Narrow::All => Ok(vec![ALL; wanted.len()]),
         Narrow::Nothing => Ok(vec![0; wanted.len()]),
         Narrow::Token { column, token } => {
+            let column = part.written_as(column);
             Ok(index.blocks(file, column, token, wanted)?.unwrap_or_else(|| vec![ALL; wanted.len()]))
         }
         Narrow::And(all) => {
             let mut found = vec![ALL; wanted.len()];
             let mut left = wanted.to_vec();
             for narrow in all {
-                for (place, mask) in masks(index, file, narrow, &left)?.into_iter().enumerate() {
+                for (place, mask) in masks(part, index, file, narrow, &left)?.into_iter().enumerate() {
                     found[place] &= mask;
                     left[place] &= found[place] != 0;
                 }
@@ -87,7 +88,7 @@ fn masks(index: &Index, file: &dyn ReadFile, narrow: &Narrow, wanted: &[bool]) -
         Narrow::Or(any) => {
             let mut found = vec![0; wanted.len()];
             for narrow in any {
-                for (known, mask) in found.iter_mut().zip(masks(index, file, narrow, wanted)?) {
+                for (known, mask) in found.iter_mut().zip(masks(part, index, file, narrow, wanted)?) {
                     *known |= mask;
                 }
             }

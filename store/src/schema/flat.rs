@@ -21,6 +21,14 @@ pub fn expanded_rows(batch: &Batch, seq_base: u64) -> Result<RecordBatch, ArrowE
     rows_with(batch, seq_base, |_| true)
 }
 
+/// The batch's items with their own columns alone, and with their numbers.
+pub(super) fn own_rows(batch: &Batch, seq_base: u64) -> Result<RecordBatch, ArrowError> {
+    let seqs = UInt64Array::from_iter_values((seq_base..).take(batch.len()));
+    let mut columns = vec![named(column::INGEST_SEQ, Arc::new(seqs))];
+    columns.extend(columns_except(&batch.rows, &[column::SHARED]));
+    to_record_batch(columns)
+}
+
 fn rows_with(batch: &Batch, seq_base: u64, wanted: impl Fn(&str) -> bool) -> Result<RecordBatch, ArrowError> {
     let shared_row = index_column(&batch.rows, column::SHARED)?;
     let seqs = UInt64Array::from_iter_values((seq_base..).take(batch.len()));
@@ -69,20 +77,27 @@ fn with_envelopes(batch: &Batch, series: &RecordBatch) -> Result<RecordBatch, Ar
     to_record_batch(columns)
 }
 
-/// Bytes that the texts and maps of a batch's envelopes take once they are expanded into its rows, as [`flat_rows`] does. A
+/// Bytes that the texts and maps of a batch's envelopes, of the types that are wanted, take once they are expanded into its rows, as [`flat_rows`] does. A
 /// small request may name one large envelope in very many rows: what it costs is known from this, not from its own size.
 /// 0 for points, whose series stay a table of their own.
-pub fn expansion_bytes(batch: &Batch) -> Result<usize, ArrowError> {
+pub fn expansion_bytes(batch: &Batch, wanted: impl Fn(&DataType) -> bool) -> Result<usize, ArrowError> {
     if batch.signal == Signal::Points {
         return Ok(0);
     }
+    let rows_of = rows_of_shared(batch)?;
+    let columns: Vec<&ArrayRef> = batch.shared.columns().iter().filter(|array| wanted(array.data_type())).collect();
+    let of_row = |row: usize| -> usize { columns.iter().map(|array| text_bytes(array, row)).sum() };
+    Ok(rows_of.iter().enumerate().map(|(row, rows)| rows.saturating_mul(of_row(row))).fold(0, usize::saturating_add))
+}
+
+/// How many rows name each row of the shared table.
+pub(super) fn rows_of_shared(batch: &Batch) -> Result<Vec<usize>, ArrowError> {
     let mut rows_of = vec![0usize; batch.shared.num_rows()];
     for shared_row in index_column(&batch.rows, column::SHARED)?.values() {
         let missing = || ArrowError::InvalidArgumentError(format!("the batch has no shared row {shared_row}"));
         *rows_of.get_mut(*shared_row as usize).ok_or_else(missing)? += 1;
     }
-    let of_row = |row: usize| -> usize { batch.shared.columns().iter().map(|array| text_bytes(array, row)).sum() };
-    Ok(rows_of.iter().enumerate().map(|(row, rows)| rows.saturating_mul(of_row(row))).fold(0, usize::saturating_add))
+    Ok(rows_of)
 }
 
 // Other columns have a fixed width, which the rows' own columns stand for.
@@ -100,7 +115,7 @@ fn text_bytes(array: &ArrayRef, row: usize) -> usize {
     }
 }
 
-fn index_column(batch: &RecordBatch, name: &str) -> Result<UInt32Array, ArrowError> {
+pub(super) fn index_column(batch: &RecordBatch, name: &str) -> Result<UInt32Array, ArrowError> {
     let column = batch.column_by_name(name).filter(|column| column.data_type() == &DataType::UInt32);
     let column = column.ok_or_else(|| ArrowError::SchemaError(format!("the batch has no index column {name:?}")))?;
     Ok(column.as_primitive::<UInt32Type>().clone())

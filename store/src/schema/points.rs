@@ -8,13 +8,13 @@ mod lists;
 mod series;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{
     ArrayRef, Float64Builder, Int32Builder, Int64Builder, TimestampNanosecondBuilder, UInt8Builder, UInt32Builder,
     UInt64Builder,
 };
-use arrow::datatypes::{Field, Float64Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema, SchemaRef, UInt64Type};
 use model::{Signal, Timestamp};
 
 pub use exemplars::ExemplarRow;
@@ -109,6 +109,18 @@ pub struct PointColumns {
     negative_counts: NumberLists<UInt64Type>,
     quantiles: QuantileColumns,
     exemplar_count: UInt32Builder,
+}
+
+/// The columns that rows of points may have in parts.
+pub(crate) fn point_fields() -> &'static SchemaRef {
+    static FIELDS: OnceLock<SchemaRef> = OnceLock::new();
+    FIELDS.get_or_init(|| {
+        let own = PointColumns::new(SeriesKey::default()).finish().rows.schema();
+        let own = own.fields().iter().filter(|field| field.name() != column::SHARED).cloned();
+        let id = |name| Arc::new(Field::new(name, DataType::UInt64, true));
+        let ids = [id(column::INGEST_SEQ), id(column::SERIES_ID)];
+        Arc::new(Schema::new(ids.into_iter().chain(own).collect::<Vec<FieldRef>>()))
+    })
 }
 
 impl PointColumns {

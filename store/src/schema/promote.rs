@@ -25,7 +25,7 @@ pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
         for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             census.add_column(field.name(), field.data_type(), (array.len() - array.null_count()) as u64);
             if is_overflow(field.name()) {
-                census.add_overflow(array);
+                census.add_overflow(array, |_| 1);
             }
         }
     }
@@ -41,6 +41,8 @@ pub(crate) struct Census {
     known: HashSet<String>,
     maps: BTreeSet<&'static str>,
     values: HashMap<String, Vec<(DataType, u64)>>,
+    // Attributes of which some values were in a map.
+    overflowing: HashSet<String>,
 }
 
 impl Census {
@@ -63,11 +65,14 @@ impl Census {
         }
     }
 
-    /// Counts what is in a map of attributes without columns.
-    pub(crate) fn add_overflow(&mut self, maps: &ArrayRef) {
-        for (_, key, json) in map_entries(maps) {
+    /// Counts what is in a map of attributes without columns, each row so many times.
+    pub(crate) fn add_overflow(&mut self, maps: &ArrayRef, times: impl Fn(usize) -> u64) {
+        for (row, key, json) in map_entries(maps) {
             if let Some(data_type) = json_type(json).filter(|_| is_attribute(key)) {
-                self.count(key, &data_type, 1);
+                self.count(key, &data_type, times(row));
+                if !self.overflowing.contains(key) && self.overflowing.len() < limits::COUNTED_KEYS_MAX {
+                    self.overflowing.insert(key.to_owned());
+                }
             }
         }
     }
@@ -102,7 +107,7 @@ impl Census {
         let attributes = promoted.iter().map(|(name, data_type)| Arc::new(Field::new(name, data_type.clone(), true)));
         let maps = self.maps.iter().map(|name| Arc::new(Field::new(*name, map_type(), true)));
         let fields: Vec<FieldRef> = self.fixed.iter().cloned().chain(attributes).chain(maps).collect();
-        Shape { schema: Arc::new(Schema::new(fields)), promoted }
+        Shape { schema: Arc::new(Schema::new(fields)), promoted, overflowing: self.overflowing }
     }
 }
 
@@ -111,12 +116,25 @@ impl Census {
 pub(crate) struct Shape {
     schema: SchemaRef,
     promoted: BTreeMap<String, DataType>,
+    overflowing: HashSet<String>,
 }
 
 impl Shape {
     /// The columns, in their order.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Some of the columns. What is said of the others still holds: which attributes have one, and which are in the map.
+    pub(crate) fn only(&self, wanted: impl Fn(&str) -> bool) -> Shape {
+        let fields = self.schema.fields().iter().filter(|field| wanted(field.name())).cloned();
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
+        Shape { schema, promoted: self.promoted.clone(), overflowing: self.overflowing.clone() }
+    }
+
+    /// Whether some values of a column have to be taken out of a map.
+    pub(crate) fn takes_from_map(&self, name: &str) -> bool {
+        self.overflowing.contains(name)
     }
 
     /// The same rows in these columns.

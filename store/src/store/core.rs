@@ -14,10 +14,11 @@ use crate::disk::Disk;
 use crate::head::Chunk;
 use crate::manifest::{Manifest, PartEntry};
 use crate::part::{Opened, PARTS_DIR, Part, PartName, discard};
+use crate::partition::Partition;
 use crate::retention::{Cutoffs, Retention};
 use crate::schema::Table;
 use crate::state::{self, State, StateChange};
-use crate::upkeep::{Flushable, HeadState};
+use crate::upkeep::{self, Flushable, HeadState};
 use crate::visible::Visible;
 use crate::wal::record::{Header, Kind};
 use crate::wal::replay::{Replay, Replayed};
@@ -37,9 +38,14 @@ pub(crate) struct Core {
     opened: Arc<Opened>,
     // Parts that no manifest lists any more, until the last snapshot that shows them is gone.
     retired: Mutex<Vec<Arc<Part>>>,
+    // When a flush last added to a partition, on the clock's monotonic time; forgotten after [`FED_FOR`].
+    fed: Mutex<BTreeMap<(Table, Partition), Duration>>,
     // Held over the writing of a manifest by whoever publishes; appends and queries never take it.
     published: Mutex<Published>,
 }
+
+/// How long a partition counts as fed after a flush has added to it: two of the longest times between flushes, as they are by default.
+const FED_FOR: Duration = Duration::from_secs(600);
 
 struct Published {
     manifest: Manifest,
@@ -89,6 +95,7 @@ impl Core {
             ),
             opened,
             retired: Mutex::default(),
+            fed: Mutex::default(),
             published: Mutex::new(Published {
                 checkpoints: manifest.state.iter().map(|checkpoint| checkpoint.number).collect(),
                 manifest,
@@ -139,9 +146,9 @@ impl Core {
         self.visible.read().unwrap_or_else(PoisonError::into_inner).chunks_of(signal)
     }
 
-    /// Bytes of a signal's head.
-    pub(crate) fn head_bytes(&self, signal: Signal) -> u64 {
-        self.head(signal).bytes
+    /// Whether a signal's head is to be flushed because of its size.
+    pub(crate) fn head_is_full(&self, signal: Signal) -> bool {
+        upkeep::is_full(self.head(signal), &self.setup().config)
     }
 
     /// All parts that are live.
@@ -286,6 +293,20 @@ impl Core {
         Ok(())
     }
 
+    // Remembers which partitions flushes add to.
+    fn note_fed(&self, parts: &[Arc<Part>], now: Duration) {
+        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        fed.retain(|_, at| now.saturating_sub(*at) < FED_FOR);
+        fed.extend(parts.iter().map(|part| ((part.name().table, part.name().partition), now)));
+    }
+
+    /// Whether flushes have added to a partition lately.
+    pub(crate) fn is_fed(&self, table: Table, partition: Partition) -> bool {
+        let now = self.setup.clock.monotonic();
+        let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        fed.get(&(table, partition)).is_some_and(|at| now.saturating_sub(*at) < FED_FOR)
+    }
+
     /// Bytes of all heads.
     pub(crate) fn all_head_bytes(&self) -> u64 {
         let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
@@ -374,7 +395,12 @@ impl Flushable for Core {
     fn head(&self, signal: Signal) -> HeadState {
         let visible = self.visible.read().unwrap_or_else(PoisonError::into_inner);
         let tables = Table::ALL.into_iter().filter(|table| table.signal() == signal);
-        HeadState { bytes: tables.map(|table| visible.size(table).bytes).sum(), oldest: visible.since(signal) }
+        let sizes: Vec<_> = tables.map(|table| visible.size(table)).collect();
+        HeadState {
+            bytes: sizes.iter().map(|size| size.bytes).sum(),
+            bytes_to_write: sizes.iter().map(|size| size.bytes_to_write).sum(),
+            oldest: visible.since(signal),
+        }
     }
 
     fn seal(&self, signal: Signal) -> (Vec<Arc<Chunk>>, u64) {
@@ -392,6 +418,7 @@ impl Flushable for Core {
             manifest.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
         })?;
         let now = self.setup.clock.monotonic();
+        self.note_fed(&parts, now);
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         visible.swap(signal, parts, up_to_seq, now);
         drop(visible);

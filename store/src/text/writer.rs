@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, RecordBatch, StringArray};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::DataType;
 use model::attributes::AttributeValue;
 use tantivy::directory::{Directory as _, RamDirectory};
@@ -21,6 +21,7 @@ use super::packed::{damaged, pack};
 use super::{Home, TermStem, begin_term, filter, home, home_of_text, tokenizer};
 use crate::limits;
 use crate::schema::hash::Quick;
+use crate::schema::texts::{Dictionary, Texts};
 use crate::schema::{ValueRef, column, is_attribute, typed_value};
 
 /// Name of the field whose terms are the words.
@@ -62,12 +63,16 @@ impl IndexBuilder {
     }
 
     /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one.
-    pub(crate) fn add_granule(&mut self, rows: &RecordBatch) -> tantivy::Result<()> {
+    /// Columns of numbers have their texts in `texts`.
+    pub(crate) fn add_granule(&mut self, rows: &RecordBatch, texts: &Texts) -> tantivy::Result<()> {
         for start in (0..rows.num_rows()).step_by(limits::BLOCK_ROWS) {
             self.terms.begin_block();
             let block = rows.slice(start, limits::BLOCK_ROWS.min(rows.num_rows() - start));
             for (field, array) in block.schema_ref().fields().iter().zip(block.columns()) {
-                self.terms.add_column(field.name(), array);
+                match texts.get(field.name()) {
+                    Some(dictionary) => self.terms.add_coded(field.name(), array.as_primitive(), dictionary),
+                    None => self.terms.add_column(field.name(), array),
+                }
             }
             let mut document = TantivyDocument::new();
             for term in self.terms.block_terms() {
@@ -126,6 +131,7 @@ struct Terms {
     // Overwritten by each use; kept to save their allocation.
     text: String,
     lower: String,
+    seen: Vec<bool>,
 }
 
 impl Terms {
@@ -189,6 +195,24 @@ impl Terms {
                 self.add_text(text, all_ids);
             }
         }
+    }
+
+    // Each text once, whoever repeats it.
+    fn add_coded(&mut self, name: &str, numbers: &UInt32Array, texts: &Dictionary) {
+        if home(name, "") == Home::Nowhere {
+            return;
+        }
+        let all_ids = home(name, "") == Home::Ids;
+        self.begin(name);
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.clear();
+        seen.resize(texts.len(), false);
+        for number in numbers.iter().flatten() {
+            if !std::mem::replace(&mut seen[number as usize], true) {
+                self.add_text(texts.text(number), all_ids);
+            }
+        }
+        self.seen = seen;
     }
 
     fn add_typed(&mut self, name: &str, array: &ArrayRef) {

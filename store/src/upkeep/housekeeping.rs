@@ -283,12 +283,13 @@ impl Worker {
             groups.entry((table, partition)).or_default().push(Arc::clone(part));
         }
         let mut best: Option<(f64, Vec<Arc<Part>>)> = None;
-        for ((_, partition), parts) in groups {
+        for ((table, partition), parts) in groups {
+            let is_fed = self.core.is_fed(table, partition);
             let candidate = |part: &Arc<Part>| Candidate { rows: part.rows(), bytes: part.bytes() };
             let candidates: Vec<Candidate> = parts.iter().map(candidate).collect();
             let bytes = |choice: &Choice| choice.places.iter().map(|place| candidates[*place].bytes).sum::<u64>();
             // A merge needs as much room as it frees afterwards.
-            if let Some(choice) = choose(&candidates, partition, now).filter(|choice| bytes(choice) < room)
+            if let Some(choice) = choose(&candidates, partition, now, is_fed).filter(|choice| bytes(choice) < room)
                 && best.as_ref().is_none_or(|(growth, _)| choice.growth > *growth)
             {
                 best = Some((choice.growth, choice.places.iter().map(|place| Arc::clone(&parts[*place])).collect()));

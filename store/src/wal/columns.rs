@@ -424,7 +424,7 @@ fn absent_bytes(data_type: &DataType, len: usize) -> Option<usize> {
 
 #[cfg(test)]
 #[path = "../../tests/it/sample.rs"]
-mod sample;
+pub(crate) mod sample;
 
 #[cfg(test)]
 mod tests;

@@ -14,12 +14,12 @@ use model::stats::{Counter, Seconds, Stats};
 use tokio::sync::oneshot;
 
 use super::{Content, Pending, Queue, Receipt, Room, series_of};
-use crate::head::Chunk;
+use crate::head::{Chunk, SeriesTables};
 use crate::schema::column;
 use crate::schema::hash::ByItself;
 use crate::state::StateChange;
 use crate::store::Core;
-use crate::upkeep::{Upkeep, flush_bytes};
+use crate::upkeep::Upkeep;
 use crate::wal::record::{Kind, Payload};
 use crate::wal::segment::Log;
 use crate::{Batch, Durability, StoreError, layout};
@@ -36,6 +36,7 @@ pub(crate) struct Committer {
     // after a restart; with 64 bits and a secret key that is a risk of 3 in 10^8 for a million series, and what it costs
     // is two series shown as one.
     series: HashMap<u64, u64, ByItself>,
+    tables: SeriesTables,
     // When what was committed without fsync is to be synced; only if durability is `interval`.
     sync_at: Option<Duration>,
     head_is_full: bool,
@@ -114,6 +115,7 @@ impl Committer {
             next_seq,
             next_state_seq,
             series: HashMap::default(),
+            tables: SeriesTables::default(),
             sync_at: None,
             head_is_full: false,
             head_is_over: false,
@@ -238,12 +240,16 @@ impl Committer {
         self.core.all_head_bytes() >= self.core.setup().config.head_bytes_max
     }
 
-    fn chunks(&mut self, batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {
+    fn chunks(&mut self, mut batch: Batch, series: &[(u64, u64)]) -> Result<Vec<Arc<Chunk>>, StoreError> {
         if self.head_is_over {
             return Err(StoreError::HeadFull);
         }
         if let Some(free) = self.too_few_free {
             return Err(StoreError::DiskFull { free, limit: self.core.setup().config.free_bytes_min });
+        }
+        if let Some(shared) = self.tables.share(&mut batch) {
+            // These series have been looked at.
+            return Ok(Chunk::with_series(batch, self.next_seq, Some(shared))?.into_iter().map(Arc::new).collect());
         }
         for (row, (id, check)) in series.iter().enumerate() {
             match self.series.entry(*id) {
@@ -260,7 +266,11 @@ impl Committer {
                 Entry::Occupied(_) => {}
             }
         }
-        Ok(Chunk::of_batch(batch, self.next_seq)?.into_iter().map(Arc::new).collect())
+        let chunks: Vec<Arc<Chunk>> = Chunk::of_batch(batch, self.next_seq)?.into_iter().map(Arc::new).collect();
+        if let Some(chunk) = chunks.first() {
+            self.tables.learn(chunk.batch(), chunk.expanded_series());
+        }
+        Ok(chunks)
     }
 
     fn write(&mut self, numbered: &[Numbered], next_seq: u64) -> Result<(), StoreError> {
@@ -309,8 +319,7 @@ impl Committer {
 
     // Once when a head becomes full: what upkeep does about it takes longer than the next commits.
     fn tell_upkeep(&mut self) {
-        let flush_bytes = flush_bytes(&self.core.setup().config);
-        let is_full = Signal::ALL.iter().any(|signal| self.core.head_bytes(*signal) >= flush_bytes);
+        let is_full = Signal::ALL.iter().any(|signal| self.core.head_is_full(*signal));
         if is_full && !self.head_is_full {
             self.upkeep.look();
         }

@@ -9,6 +9,7 @@ mod merge;
 mod narrow;
 mod retention;
 mod roundtrip;
+mod same;
 mod sample;
 mod schema;
 mod simulate;

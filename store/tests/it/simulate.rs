@@ -727,7 +727,7 @@ async fn a_part_of_another_version_stops_the_start() {
     }
     let error = open(&disk, &unreserved()).err().expect("it cannot be read").to_string();
     assert!(
-        error.ends_with("meta.json has format 9, this Sextant reads format 1; use the one that wrote it"),
+        error.ends_with("meta.json has format 9, this Sextant reads format 2; use the one that wrote it"),
         "{error}"
     );
 }

@@ -166,13 +166,23 @@ impl SeriesStem {
 }
 
 fn hash_attributes(hasher: &mut SipHasher13, attributes: &[(&str, ValueRef<'_>)]) {
+    // Points have few, which is sorted where it lies.
+    let mut few = [0; 16];
+    let mut many = Vec::new();
+    let order = match few.get_mut(..attributes.len()) {
+        Some(few) => few,
+        None => {
+            many.resize(attributes.len(), 0);
+            &mut many[..]
+        }
+    };
+    order.iter_mut().enumerate().for_each(|(place, position)| *position = place);
     // Sorted by key; among equal keys the last one sent comes first, and the others are skipped.
-    let mut order: Vec<usize> = (0..attributes.len()).collect();
     order.sort_unstable_by_key(|position| (attributes[*position].0, usize::MAX - position));
-    order.dedup_by_key(|position| attributes[*position].0);
-    hasher.write_usize(order.len());
-    for position in order {
-        let (key, value) = attributes[position];
+    let is_first = |place: usize| place == 0 || attributes[order[place - 1]].0 != attributes[order[place]].0;
+    hasher.write_usize((0..order.len()).filter(|place| is_first(*place)).count());
+    for place in (0..order.len()).filter(|place| is_first(*place)) {
+        let (key, value) = attributes[order[place]];
         hash_text(hasher, key);
         hash_value(hasher, value);
     }
