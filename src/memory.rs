@@ -13,6 +13,9 @@ use crate::config::Config;
 /// Between two looks. At the speed at which two cores convert and write, some MiB can be taken in between; a look takes microseconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Merges that were paused go on when memory has been plenty for so long.
+const LULL: Duration = Duration::from_secs(10);
+
 /// Below this nothing useful runs: the program itself, the connections and one small request need about half of it.
 pub const LIMIT_MIN: u64 = 64 << 20;
 
@@ -73,10 +76,15 @@ pub async fn spare(memory: Memory, store: Store, stop: impl Future<Output = ()>)
     let watching = async {
         let mut ticks = tokio::time::interval(LOOK_INTERVAL);
         let mut paused = false;
+        let mut plenty_since = None;
         loop {
-            ticks.tick().await;
-            // Between the two marks nothing changes, so that a merge is not begun and given up in turns.
-            let wanted = if paused { !memory.has_plenty() } else { memory.is_short() };
+            let now = ticks.tick().await;
+            // A merge takes much at once. Begun in each lull of a server that has enough to do, it would be given up again and again.
+            plenty_since = memory.has_plenty().then(|| plenty_since.unwrap_or(now));
+            let wanted = match plenty_since {
+                Some(since) => paused && now.duration_since(since) < LULL,
+                None => paused || memory.is_short(),
+            };
             if wanted != paused {
                 paused = wanted;
                 store.pause_merges(paused);
