@@ -38,6 +38,7 @@ pub fn fit(config: &mut Config) {
     let store = &mut config.store;
     store.head_bytes_max = store.head_bytes_max.min(limit / 8);
     store.cache_bytes_max = store.cache_bytes_max.min(limit / 8);
+    store.merged_bytes_max = store.merged_bytes_max.min(limit / 4);
     // What is written at a time is there up to six times meanwhile: as chunks, joined, in order, as pages, compressed, as an index.
     store.flush_bytes = store.flush_bytes.min(limit / 32);
     let collector = &mut config.collector;

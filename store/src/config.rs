@@ -25,6 +25,8 @@ pub struct Config {
     pub head_bytes_max: u64,
     /// Bytes of footers, indexes and checksums of parts that stay in memory.
     pub cache_bytes_max: u64,
+    /// Bytes of a part that a merge makes, and 256 times its rows.
+    pub merged_bytes_max: u64,
     /// Bytes that stay free where the data directory is: below it appends are refused until there is room again.
     pub free_bytes_min: u64,
     /// Bytes of a file that is given up when the disk is full after all, so that there is room to delete something.
@@ -54,6 +56,7 @@ impl Default for Config {
             flush_interval_s: 300,
             head_bytes_max: 512 << 20,
             cache_bytes_max: 160 << 20,
+            merged_bytes_max: 1 << 30,
             free_bytes_min: 256 << 20,
             reserve_bytes: 16 << 20,
             retention: Ages::default(),

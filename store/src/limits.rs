@@ -18,15 +18,22 @@ pub const FUTURE_NANOS_MAX: i64 = 86_400_000_000_000;
 /// rounds. Raised far enough, text columns would pass the 2 GiB that Arrow's offsets reach.
 pub const FLUSH_ROUND_BYTES: usize = 256 << 20;
 
-/// Rows that are read from a part as a unit. One page per column: more rows are decoded in vain by a search for a few,
+/// The most rows that are read from a part as a unit. One page per column: more rows are decoded in vain by a search for a few,
 /// fewer cost a page header, an offset and a filter each.
 pub const GRANULE_ROWS: usize = 8_192;
 
-/// Rows of one document of the text index; a whole number of them make a granule.
-pub const BLOCK_ROWS: usize = 1_024;
+/// Bytes of a granule as columns in memory, on average: parts of wide rows have granules of fewer rows. Queries hold some granules at
+/// a time, and merges one of each part.
+pub const GRANULE_BYTES: usize = 4 << 20;
 
-/// Rows of a Parquet row group. The writer keeps one compressed group in memory; a dictionary serves a group.
+/// Blocks of a granule, each a document of the text index: of full granules 1,024 rows.
+pub const GRANULE_BLOCKS: usize = 8;
+
+/// Rows of a Parquet row group. A dictionary serves a group.
 pub const ROW_GROUP_ROWS: usize = 16 * GRANULE_ROWS;
+
+/// Compressed bytes after which a row group ends at the next granule, however few its rows are: the writer keeps it in memory.
+pub const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// Bytes of a column's dictionary in a row group. Names of services, routes and hosts take a few KiB; what takes more are ids, whose
 /// every value would be looked up in vain.
@@ -70,13 +77,10 @@ pub const MERGE_DICTIONARY_BYTES_MAX: usize = 1 << 20;
 /// part: without them a granule would be decoded again for each such trace.
 pub const MERGE_GRANULES_MAX: usize = MERGE_PARTS_MAX + 4;
 
-/// Rows of a part that a merge makes. The id filters of a part under construction are in memory, about 4 bytes for each row, and so
-/// is the plan of its traces, 40 bytes for each: 4 Mi rows are about 16 MiB, and 180 MiB if every span is a trace of its own.
-pub const MERGED_ROWS_MAX: u64 = 4 << 20;
-
-/// Bytes of a part that a merge makes. A part is what is verified, retained and moved aside as a whole, and what a merge needs as
-/// free space beside it.
-pub const MERGED_BYTES_MAX: u64 = 1 << 30;
+/// Bytes that a row of a part may take on average where [`merged_bytes_max`](crate::Config::merged_bytes_max) bounds its rows as well.
+/// The id filters of a part under construction are in memory, about 4 bytes for each row, and so is the plan of its traces, 40
+/// bytes for each: of 1 GiB, 4 Mi rows, they are about 16 MiB, and 180 MiB if every span is a trace of its own.
+pub const MERGED_ROW_BYTES: u64 = 256;
 
 /// Of five bytes that may stay in memory of the files of parts, so many are of Parquet footers, of word indexes, and of the checksums of
 /// blocks (a thousandth of their parts). Beyond it those that were not asked for the longest are read again when they are needed.

@@ -25,12 +25,12 @@ pub(crate) use cache::Opened;
 use meta::FORMAT_OF_ALL_COLUMNS;
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
 pub(crate) use reader::{Footer, Stream, with_series};
-pub(crate) use writer::{Contents, PartWriter, Place, discard, write};
+pub(crate) use writer::{Contents, Layout, PartWriter, Place, discard, write};
 
-use crate::StoreError;
 use crate::disk::{Disk, read_file};
 use crate::partition::Partition;
 use crate::schema::Table;
+use crate::{StoreError, limits};
 
 /// Folder of all parts inside a data directory.
 pub const PARTS_DIR: &str = "parts";
@@ -85,6 +85,13 @@ impl FromStr for PartName {
         let name = PartName { table, partition: partition.parse()?, number: number.parse().map_err(|_| ())? };
         if name.to_string() == text { Ok(name) } else { Err(()) }
     }
+}
+
+/// How many rows a granule of a part has whose rows take `bytes` as columns in memory: a power of two, and at least one for each block.
+pub(crate) fn granule_rows(rows: usize, bytes: usize) -> usize {
+    let of_one = bytes.div_ceil(rows.max(1)).max(1);
+    let fitting = (limits::GRANULE_BYTES / of_one).clamp(limits::GRANULE_BLOCKS, limits::GRANULE_ROWS);
+    1 << fitting.ilog2()
 }
 
 /// An open part.
@@ -185,6 +192,11 @@ impl Part {
     /// Number of rows.
     pub fn rows(&self) -> u64 {
         self.meta.rows
+    }
+
+    /// Rows of a block; the last one may have fewer.
+    pub(crate) fn block_rows(&self) -> u32 {
+        (self.meta.granule_rows / limits::GRANULE_BLOCKS as u64) as u32
     }
 
     /// Bytes of all files but `meta.json`.

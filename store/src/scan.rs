@@ -12,7 +12,6 @@ use arrow::error::ArrowError;
 use model::Timestamp;
 
 use crate::head::Chunk;
-use crate::limits::BLOCK_ROWS;
 use crate::part::{GranuleMeta, Part, with_series};
 use crate::retention::Cutoffs;
 use crate::schema::{Table, column, flat_rows};
@@ -217,11 +216,11 @@ impl PartGranule {
 
     // The selected rows, counted from the granule's first; neighbouring blocks are one range.
     fn ranges(&self) -> Vec<Range<u32>> {
-        let rows = self.meta().rows;
+        let (rows, block_rows) = (self.meta().rows, self.part.block_rows());
         let mut ranges: Vec<Range<u32>> = Vec::new();
         for block in (0..u8::BITS).filter(|block| self.blocks & (1 << block) != 0) {
-            let start = block * BLOCK_ROWS as u32;
-            let end = (start + BLOCK_ROWS as u32).min(rows);
+            let start = block * block_rows;
+            let end = (start + block_rows).min(rows);
             match ranges.last_mut() {
                 Some(last) if last.end == start => last.end = end,
                 _ if start < rows => ranges.push(start..end),

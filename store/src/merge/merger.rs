@@ -16,7 +16,7 @@ use arrow::error::ArrowError;
 
 use super::keep::Keep;
 use super::runs::{Run, Traces, whole_parts};
-use crate::part::{Footer, Part, PartName, PartWriter, Place, ROWS_FILE, SERIES_FILE, Stream};
+use crate::part::{Footer, Layout, Part, PartName, PartWriter, Place, ROWS_FILE, SERIES_FILE, Stream, granule_rows};
 use crate::schema::texts::Texts;
 use crate::schema::{Census, Shape, Table, column, is_never_coded, is_overflow, joined};
 use crate::{Projection, StoreError, flush, limits};
@@ -72,7 +72,7 @@ pub(crate) fn merge(job: &Job<'_>) -> Result<Merged, StoreError> {
 }
 
 fn merge_with(job: &Job<'_>, columns: &Columns, source: &mut Source<'_>) -> Result<Merged, StoreError> {
-    let mut output = Output::new(job, columns);
+    let mut output = Output::new(job, columns)?;
     match job.name.table {
         Table::Spans => {
             let traces = Traces::read(job.parts, job.goes_on)?;
@@ -390,6 +390,7 @@ fn write_runs(source: &mut Source<'_>, output: &mut Output<'_>, runs: &[Run]) ->
 struct Output<'a> {
     job: &'a Job<'a>,
     columns: &'a Columns,
+    granule_rows: usize,
     writer: Option<PartWriter>,
     // The rows of the granule that is being gathered, and the granules they are of.
     picked: Vec<(usize, usize)>,
@@ -401,9 +402,25 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(job: &'a Job<'a>, columns: &'a Columns) -> Self {
-        let (picked, granules) = (Vec::with_capacity(limits::GRANULE_ROWS), Vec::new());
-        Output { job, columns, writer: None, picked, granules, series: Vec::new(), rows: 0, dropped: 0 }
+    fn new(job: &'a Job<'a>, columns: &'a Columns) -> Result<Self, StoreError> {
+        let (mut rows, mut bytes) = (0, 0);
+        for part in job.parts {
+            rows += part.rows() as usize;
+            bytes += part.decoded_bytes()?;
+        }
+        let granule_rows = granule_rows(rows, bytes);
+        let (picked, granules) = (Vec::with_capacity(granule_rows), Vec::new());
+        Ok(Output {
+            job,
+            columns,
+            granule_rows,
+            writer: None,
+            picked,
+            granules,
+            series: Vec::new(),
+            rows: 0,
+            dropped: 0,
+        })
     }
 
     fn add(&mut self, granule: &Arc<Loaded>, row: usize, texts: &Texts) -> Result<(), StoreError> {
@@ -425,7 +442,7 @@ impl<'a> Output<'a> {
         if self.job.name.table == Table::Points && self.series.last() != Some(&series) {
             self.series.push(series);
         }
-        if self.picked.len() == limits::GRANULE_ROWS { self.write(texts) } else { Ok(()) }
+        if self.picked.len() == self.granule_rows { self.write(texts) } else { Ok(()) }
     }
 
     fn write(&mut self, texts: &Texts) -> Result<(), StoreError> {
@@ -438,8 +455,9 @@ impl<'a> Output<'a> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
-                let (schema, same) = (Arc::clone(&self.columns.schema), self.columns.same.clone());
-                self.writer.insert(PartWriter::begin(&self.job.place, self.job.name.clone(), schema, same, &rows)?)
+                let Columns { schema, same, .. } = self.columns;
+                let layout = Layout { schema: Arc::clone(schema), same: same.clone(), granule_rows: self.granule_rows };
+                self.writer.insert(PartWriter::begin(&self.job.place, self.job.name.clone(), layout, &rows)?)
             }
         };
         writer.add(&rows, texts)?;

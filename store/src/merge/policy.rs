@@ -39,15 +39,21 @@ pub(crate) struct Choice {
 }
 
 /// Which of these parts, all of one table and partition, to merge now; `None` if they are best left alone.
-/// `is_fed`: flushes have added to them lately, whatever their day.
-pub(crate) fn choose(parts: &[Candidate], partition: Partition, now: Timestamp, is_fed: bool) -> Option<Choice> {
+/// `is_fed`: flushes have added to them lately, whatever their day. `bytes_max`: of the part that is made.
+pub(crate) fn choose(
+    parts: &[Candidate],
+    partition: Partition,
+    now: Timestamp,
+    is_fed: bool,
+    bytes_max: u64,
+) -> Option<Choice> {
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_unstable_by_key(|place| (parts[*place].bytes, *place));
     let wanted = if is_fed { GROWTH_OPEN } else { growth(partition, now) };
     let mut best: Option<(f64, usize, usize)> = None;
     for end in 2..=order.len() {
         // The largest is given; the more of those below it come along, the better.
-        let Some((start, growth)) = window(parts, &order, end) else { continue };
+        let Some((start, growth)) = window(parts, &order, end, bytes_max) else { continue };
         // Of equals the smallest: it is done soonest.
         if growth >= wanted && best.is_none_or(|(known, ..)| growth > known) {
             best = Some((growth, start, end));
@@ -67,12 +73,12 @@ fn growth(partition: Partition, now: Timestamp) -> f64 {
 }
 
 // The most parts before `end` in the order of sizes that may be merged at once: where they begin, and the growth.
-fn window(parts: &[Candidate], order: &[usize], end: usize) -> Option<(usize, f64)> {
+fn window(parts: &[Candidate], order: &[usize], end: usize, bytes_max: u64) -> Option<(usize, f64)> {
     let largest = parts[order[end - 1]];
     let (mut rows, mut bytes, mut start) = (largest.rows, largest.bytes, end - 1);
     while start > 0 && end - start < limits::MERGE_PARTS_MAX {
         let next = parts[order[start - 1]];
-        if rows + next.rows > limits::MERGED_ROWS_MAX || bytes + next.bytes > limits::MERGED_BYTES_MAX {
+        if rows + next.rows > bytes_max / limits::MERGED_ROW_BYTES || bytes + next.bytes > bytes_max {
             break;
         }
         (rows, bytes, start) = (rows + next.rows, bytes + next.bytes, start - 1);
@@ -89,6 +95,8 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+    const BYTES_MAX: u64 = 1 << 30;
+    const ROWS_MAX: u64 = BYTES_MAX / limits::MERGED_ROW_BYTES;
 
     fn part(bytes: u64) -> Candidate {
         Candidate { rows: bytes.div_ceil(60), bytes }
@@ -102,7 +110,7 @@ mod tests {
     fn choices() {
         let today = (Partition::Day(10), at(10, 12));
         let over = (Partition::Day(10), at(11, 2));
-        let full = limits::MERGED_BYTES_MAX;
+        let full = BYTES_MAX;
         for (sizes, (partition, now), expected) in [
             (vec![], today, None),
             (vec![5], today, None),
@@ -123,19 +131,22 @@ mod tests {
             (vec![0, 0], over, None),
         ] {
             let parts: Vec<Candidate> = sizes.iter().map(|bytes| Candidate { rows: 1, bytes: *bytes }).collect();
-            assert_eq!(choose(&parts, partition, now, true), choose(&parts, partition, today.1, false), "{sizes:?}");
-            let chosen = choose(&parts, partition, now, false).map(|mut choice| {
+            assert_eq!(
+                choose(&parts, partition, now, true, BYTES_MAX),
+                choose(&parts, partition, today.1, false, BYTES_MAX),
+                "{sizes:?}"
+            );
+            let chosen = choose(&parts, partition, now, false, BYTES_MAX).map(|mut choice| {
                 choice.places.sort_unstable();
                 choice.places
             });
             assert_eq!(chosen, expected, "{sizes:?}");
         }
-        let many: Vec<Candidate> =
-            (0..100).map(|_| Candidate { rows: limits::MERGED_ROWS_MAX / 5, bytes: 10 }).collect();
-        let choice = choose(&many, Partition::Day(10), at(10, 12), false).expect("five of them fit");
+        let many: Vec<Candidate> = (0..100).map(|_| Candidate { rows: ROWS_MAX / 5, bytes: 10 }).collect();
+        let choice = choose(&many, Partition::Day(10), at(10, 12), false, BYTES_MAX).expect("five of them fit");
         assert_eq!(choice.places.len(), 5);
         let many: Vec<Candidate> = (0..100).map(|_| Candidate { rows: 1, bytes: 10 }).collect();
-        let choice = choose(&many, Partition::Day(10), at(10, 12), false).expect("there are many");
+        let choice = choose(&many, Partition::Day(10), at(10, 12), false, BYTES_MAX).expect("there are many");
         assert_eq!(choice.places.len(), limits::MERGE_PARTS_MAX);
     }
 
@@ -153,14 +164,14 @@ mod tests {
         let mut outcome = Outcome { flushed: 0, merged: 0, most: 0, left: 0 };
         let tidy = |partitions: &mut BTreeMap<i64, Vec<Candidate>>, now: Timestamp, outcome: &mut Outcome| {
             for (day, parts) in partitions {
-                while let Some(choice) = choose(parts, Partition::Day(*day), now, false) {
+                while let Some(choice) = choose(parts, Partition::Day(*day), now, false, BYTES_MAX) {
                     assert!((2..=limits::MERGE_PARTS_MAX).contains(&choice.places.len()));
                     let chosen: Vec<Candidate> = choice.places.iter().map(|place| parts[*place]).collect();
                     let sum = Candidate {
                         rows: chosen.iter().map(|part| part.rows).sum(),
                         bytes: chosen.iter().map(|part| part.bytes).sum(),
                     };
-                    assert!(sum.rows <= limits::MERGED_ROWS_MAX && sum.bytes <= limits::MERGED_BYTES_MAX);
+                    assert!(sum.rows <= ROWS_MAX && sum.bytes <= BYTES_MAX);
                     let mut place = 0;
                     parts.retain(|_| (!choice.places.contains(&place), place += 1).0);
                     parts.push(sum);
@@ -208,7 +219,7 @@ mod tests {
                 let outcome = simulate(3, flushes, size, late, seed);
                 let amplification = outcome.merged as f64 / outcome.flushed as f64;
                 // Rows of 60 bytes: what a part may become is bounded by its rows.
-                let full = limits::MERGED_BYTES_MAX.min(60 * limits::MERGED_ROWS_MAX);
+                let full = BYTES_MAX.min(60 * ROWS_MAX);
                 let of_full_size = (outcome.flushed / 3).div_ceil(full / 2) as usize;
                 println!(
                     "{name}, seed {seed}: {:.1} MiB a day, each byte written {:.2} times after its flush; parts of a partition: {} at most, {} at the end",

@@ -44,6 +44,11 @@ impl CodedChunk {
         Self { column, pages: Vec::new(), numbers: Vec::new(), texts: Vec::new() }
     }
 
+    /// Compressed bytes of the pages so far.
+    pub(super) fn compressed_bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.compressed.len()).sum()
+    }
+
     /// Adds a page of so many rows.
     pub(super) fn write(&mut self, rows: &UInt32Array, texts: &Dictionary, zstd: &mut Zstd) -> io::Result<()> {
         self.numbers.resize(texts.len(), UNSEEN);

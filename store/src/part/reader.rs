@@ -168,6 +168,18 @@ impl Part {
         Ok(written.chain(self.meta.same.keys().map(|name| (name.clone(), false))).collect())
     }
 
+    /// Bytes of all its rows as columns in memory, roughly: texts that have a dictionary are counted as the numbers that merges read.
+    pub(crate) fn decoded_bytes(&self) -> Result<usize, StoreError> {
+        const OF_OFFSETS_OR_NUMBERS: i64 = 4;
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let groups = footer.metadata().row_groups().iter();
+        let bytes = groups.map(|group| {
+            let fixed = group.num_rows() * group.num_columns() as i64 * OF_OFFSETS_OR_NUMBERS;
+            group.total_byte_size() + fixed
+        });
+        Ok(usize::try_from(bytes.sum::<i64>()).unwrap_or(usize::MAX))
+    }
+
     /// What [`Part::read_coded`] needs: columns of texts that `wanted` names come as the dictionaries they are written with.
     pub(crate) fn coded_footer(&self, wanted: impl Fn(&str) -> bool) -> Result<Footer, StoreError> {
         let footer = self.footer(&self.open_file(ROWS_FILE)?)?;

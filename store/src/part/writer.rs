@@ -25,7 +25,10 @@ use super::chunk::{CodedChunk, LEVEL, Zstd};
 use super::decimals;
 use super::meta::{FORMAT, FORMAT_OF_ALL_COLUMNS, FileMeta, GranuleMeta, Meta};
 use super::sums::{Builder, Sums};
-use super::{INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY};
+use super::{
+    INDEX_FILE, META_FILE, Opened, PARTS_DIR, Part, PartName, ROWS_FILE, SERIES_FILE, SUMS_FILE, VALUES_KEY,
+    granule_rows,
+};
 use crate::disk::{AppendFile, Disk};
 use crate::schema::texts::{Dictionary, Texts};
 use crate::schema::{Table, column, is_attribute, is_never_coded};
@@ -64,8 +67,10 @@ pub(crate) struct Contents<'a> {
 
 /// Writes a part and opens it. After an error nothing is left of it, unless the disk refuses that too.
 pub(crate) fn write(place: &Place<'_>, name: PartName, contents: &Contents<'_>) -> Result<Arc<Part>, StoreError> {
-    let mut writer = PartWriter::begin(place, name, Arc::clone(contents.schema), contents.same.clone(), contents.rows)?;
-    for order in contents.order.chunks(limits::GRANULE_ROWS) {
+    let granule_rows = granule_rows(contents.rows.num_rows(), contents.rows.get_array_memory_size());
+    let layout = Layout { schema: Arc::clone(contents.schema), same: contents.same.clone(), granule_rows };
+    let mut writer = PartWriter::begin(place, name, layout, contents.rows)?;
+    for order in contents.order.chunks(granule_rows) {
         // A granule is copied out at a time: a sorted copy of everything would double what the flush holds.
         let granule = take_record_batch(contents.rows, &UInt32Array::from(order.to_vec()));
         let granule = granule.map_err(|source| StoreError::Columns { operation: "sort rows", source })?;
@@ -74,10 +79,21 @@ pub(crate) fn write(place: &Place<'_>, name: PartName, contents: &Contents<'_>) 
     writer.finish(contents.sorted_by, contents.series, contents.texts)
 }
 
+/// How the rows of a part are laid out.
+pub(crate) struct Layout {
+    /// The columns of the part, but for those that are the same as others.
+    pub(crate) schema: SchemaRef,
+    /// Columns that are not written, and those that they are the same as.
+    pub(crate) same: BTreeMap<String, String>,
+    /// Rows of each granule, but for the last one.
+    pub(crate) granule_rows: usize,
+}
+
 /// A part under construction. Dropped before it is finished, nothing is left of it.
 pub(crate) struct PartWriter {
     files: Unfinished,
     rows: ParquetFile,
+    granule_rows: usize,
     granules: Vec<GranuleMeta>,
     same: BTreeMap<String, String>,
     // Digits behind the point of values that are written as decimals.
@@ -103,20 +119,20 @@ impl Drop for Unfinished {
 }
 
 impl PartWriter {
-    /// Begins a part whose rows have these columns, and others that are the same as one of them each. `sample` are some of its rows.
+    /// Begins a part. `sample` are some of its rows.
     pub(crate) fn begin(
         place: &Place<'_>,
         name: PartName,
-        schema: SchemaRef,
-        same: BTreeMap<String, String>,
+        layout: Layout,
         sample: &RecordBatch,
     ) -> Result<PartWriter, StoreError> {
+        let Layout { schema, same, granule_rows } = layout;
         let scale = if name.table == Table::Points { decimals::choose_scale(sample) } else { None };
         let schema = if scale.is_some() { decimals::with_decimals(&schema) } else { schema };
         let directory = name.directory(place.data_directory);
         make_empty(place.disk.as_ref(), &directory)?;
         // Points are found by their series, whose table is small; there is nothing in them that words would narrow.
-        let index = (name.table != Table::Points).then(Index::new);
+        let index = (name.table != Table::Points).then(|| Index::new(granule_rows));
         let files = Unfinished {
             disk: Arc::clone(place.disk),
             opened: Arc::clone(place.opened),
@@ -126,11 +142,12 @@ impl PartWriter {
             is_finished: false,
         };
         let are_coded = matches!(files.name.table, Table::Logs | Table::Spans);
-        let rows = ParquetFile::create(files.disk.as_ref(), files.directory.join(ROWS_FILE), schema, are_coded)?;
-        Ok(PartWriter { files, rows, granules: Vec::new(), same, scale, index })
+        let path = files.directory.join(ROWS_FILE);
+        let rows = ParquetFile::create(files.disk.as_ref(), path, schema, are_coded, granule_rows)?;
+        Ok(PartWriter { files, rows, granule_rows, granules: Vec::new(), same, scale, index })
     }
 
-    /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one. It has the part's columns, but for those that have
+    /// Adds the next granule: as many rows as the layout says, fewer only in the last one. It has the part's columns, but for those that have
     /// numbers of `texts`: which these are stays the same.
     pub(crate) fn add(&mut self, granule: &RecordBatch, texts: &Texts) -> Result<(), StoreError> {
         match self.scale {
@@ -155,7 +172,7 @@ impl PartWriter {
         series: Option<&RecordBatch>,
         texts: &Texts,
     ) -> Result<Arc<Part>, StoreError> {
-        let PartWriter { files: mut unfinished, mut rows, granules, same, index, .. } = self;
+        let PartWriter { files: mut unfinished, mut rows, granule_rows, granules, same, index, .. } = self;
         for (name, written) in &same {
             let values = rows.values.get(written).copied().unwrap_or(0);
             rows.values.insert(name.clone(), values);
@@ -163,7 +180,8 @@ impl PartWriter {
         let (disk, directory) = (Arc::clone(&unfinished.disk), unfinished.directory.clone());
         let mut written = vec![(ROWS_FILE, rows.finish(texts)?)];
         if let Some(series) = series {
-            let mut writer = ParquetFile::create(disk.as_ref(), directory.join(SERIES_FILE), series.schema(), false)?;
+            let path = directory.join(SERIES_FILE);
+            let mut writer = ParquetFile::create(disk.as_ref(), path, series.schema(), false, limits::GRANULE_ROWS)?;
             writer.write(series, texts)?;
             written.push((SERIES_FILE, writer.finish(texts)?));
         }
@@ -176,9 +194,11 @@ impl PartWriter {
         let sums = write_whole(disk.as_ref(), &directory.join(SUMS_FILE), &Sums::new(sums).to_bytes())?;
         files.insert(SUMS_FILE.to_owned(), sums.meta);
         // Of points, columns without a value are left out.
-        let is_plain = same.is_empty() && unfinished.name.table != Table::Points;
+        let is_plain =
+            same.is_empty() && unfinished.name.table != Table::Points && granule_rows == limits::GRANULE_ROWS;
         let format = if is_plain { FORMAT_OF_ALL_COLUMNS } else { FORMAT };
-        let meta = Meta { format, same, ..summary(sorted_by, granules, files) };
+        let granule_rows = granule_rows as u64;
+        let meta = Meta { format, same, granule_rows, ..summary(sorted_by, granules, files) };
         let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
         write_whole(disk.as_ref(), &directory.join(META_FILE), &json)?;
         sync_up(disk.as_ref(), &unfinished.data_directory, &directory)?;
@@ -244,7 +264,7 @@ fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<Strin
         seq_min: granules.iter().map(|granule| granule.seq_min).min().unwrap_or(0),
         seq_max: granules.iter().map(|granule| granule.seq_max).max().unwrap_or(0),
         sorted_by: sorted_by.iter().map(|name| (*name).to_owned()).collect(),
-        granule_rows: limits::GRANULE_ROWS as u64,
+        granule_rows: 0,
         granules,
         same: BTreeMap::new(),
         files,
@@ -256,9 +276,9 @@ fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<Strin
 struct Index(Option<IndexBuilder>);
 
 impl Index {
-    fn new() -> Self {
+    fn new(granule_rows: usize) -> Self {
         let mut index = Index(None);
-        index.0 = index.checked(IndexBuilder::new());
+        index.0 = index.checked(IndexBuilder::new(granule_rows));
         index
     }
 
@@ -306,10 +326,16 @@ enum Column {
 
 impl ParquetFile {
     // If texts that are few come as numbers, those that come as texts are many.
-    fn create(disk: &dyn Disk, path: PathBuf, schema: SchemaRef, are_coded: bool) -> Result<Self, StoreError> {
+    fn create(
+        disk: &dyn Disk,
+        path: PathBuf,
+        schema: SchemaRef,
+        are_coded: bool,
+        page_rows: usize,
+    ) -> Result<Self, StoreError> {
         let sink = Sink::create(disk, &path)?;
         let begin = || -> Result<_, ParquetError> {
-            let mut properties = properties(&schema, are_coded);
+            let mut properties = properties(&schema, are_coded, page_rows);
             add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
             let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
             let writer = SerializedFileWriter::new(sink, root, Arc::new(properties))?;
@@ -336,7 +362,7 @@ impl ParquetFile {
             let piece = rows.slice(start, room.min(rows.num_rows() - start));
             self.write_piece(&piece, texts).map_err(parquet_failed(&self.path))?;
             start += piece.num_rows();
-            if self.group.as_ref().is_some_and(|group| group.rows >= limits::ROW_GROUP_ROWS) {
+            if self.group.as_ref().is_some_and(Group::is_full) {
                 self.close_group(texts).map_err(parquet_failed(&self.path))?;
             }
         }
@@ -391,6 +417,14 @@ impl ParquetFile {
 }
 
 impl Group {
+    fn is_full(&self) -> bool {
+        let bytes = self.columns.iter().map(|column| match column {
+            Column::Plain(leaves) => leaves.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
+            Column::Coded(chunk) => chunk.compressed_bytes(),
+        });
+        self.rows >= limits::ROW_GROUP_ROWS || bytes.sum::<usize>() >= limits::ROW_GROUP_BYTES
+    }
+
     // Columns of numbers where the file has texts are written by their numbers.
     fn begin(
         writer: &SerializedFileWriter<Sink>,
@@ -483,13 +517,13 @@ impl Write for Sink {
     }
 }
 
-fn properties(schema: &SchemaRef, are_coded: bool) -> WriterProperties {
+fn properties(schema: &SchemaRef, are_coded: bool, page_rows: usize) -> WriterProperties {
     let level = ZstdLevel::try_new(LEVEL).expect("zstd has a level 1");
     let mut builder = WriterProperties::builder()
         .set_created_by("sextant".to_owned())
         .set_compression(Compression::ZSTD(level))
         // A page ends where a granule ends, and nowhere else.
-        .set_data_page_row_count_limit(limits::GRANULE_ROWS)
+        .set_data_page_row_count_limit(page_rows)
         .set_data_page_size_limit(usize::MAX)
         // A column with more distinct values than fit is written as it is from there on: filling a large dictionary in vain
         // costs more than it saves.

@@ -13,10 +13,10 @@ use super::packed::{Packed, PackedDirectory, PackedFile, damaged};
 use super::writer::{FILTERS_FILE, TERM_FIELD};
 use super::{Home, begin_term, home, term_hash, tokenizer};
 use crate::disk::ReadFile;
-use crate::limits::{BLOCK_ROWS, GRANULE_ROWS};
+use crate::limits;
 
 /// Blocks of a granule: one bit each in the masks below.
-const GRANULE_BLOCKS: u32 = (GRANULE_ROWS / BLOCK_ROWS) as u32;
+const GRANULE_BLOCKS: u32 = limits::GRANULE_BLOCKS as u32;
 const _: () = assert!(GRANULE_BLOCKS == u8::BITS);
 
 /// An open index. Its words' dictionary is in memory, everything else is read when it is asked for.

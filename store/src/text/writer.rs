@@ -47,11 +47,12 @@ pub(crate) struct IndexBuilder {
     field: Field,
     filters: Vec<(filter::Shape, Vec<u8>)>,
     terms: Terms,
+    block_rows: usize,
 }
 
 impl IndexBuilder {
-    /// An index of no rows.
-    pub(crate) fn new() -> tantivy::Result<Self> {
+    /// An index of no rows yet, whose granules have so many: a multiple of the number of their blocks.
+    pub(crate) fn new(granule_rows: usize) -> tantivy::Result<Self> {
         let mut schema = Schema::builder();
         let field = schema.add_bytes_field(TERM_FIELD, BytesOptions::default().set_indexed());
         let directory = RamDirectory::create();
@@ -59,15 +60,16 @@ impl IndexBuilder {
             .schema(schema.build())
             .settings(IndexSettings::default())
             .single_segment_index_writer(directory.clone(), TANTIVY_BYTES)?;
-        Ok(Self { directory, words, field, filters: Vec::new(), terms: Terms::default() })
+        let block_rows = granule_rows / limits::GRANULE_BLOCKS;
+        Ok(Self { directory, words, field, filters: Vec::new(), terms: Terms::default(), block_rows })
     }
 
-    /// Adds the next granule: [`limits::GRANULE_ROWS`] rows, fewer only in the last one.
+    /// Adds the next granule, which has fewer rows only if it is the last one.
     /// Columns of numbers have their texts in `texts`.
     pub(crate) fn add_granule(&mut self, rows: &RecordBatch, texts: &Texts) -> tantivy::Result<()> {
-        for start in (0..rows.num_rows()).step_by(limits::BLOCK_ROWS) {
+        for start in (0..rows.num_rows()).step_by(self.block_rows) {
             self.terms.begin_block();
-            let block = rows.slice(start, limits::BLOCK_ROWS.min(rows.num_rows() - start));
+            let block = rows.slice(start, self.block_rows.min(rows.num_rows() - start));
             for (field, array) in block.schema_ref().fields().iter().zip(block.columns()) {
                 match texts.get(field.name()) {
                     Some(dictionary) => self.terms.add_coded(field.name(), array.as_primitive(), dictionary),

@@ -289,7 +289,9 @@ impl Worker {
             let candidates: Vec<Candidate> = parts.iter().map(candidate).collect();
             let bytes = |choice: &Choice| choice.places.iter().map(|place| candidates[*place].bytes).sum::<u64>();
             // A merge needs as much room as it frees afterwards.
-            if let Some(choice) = choose(&candidates, partition, now, is_fed).filter(|choice| bytes(choice) < room)
+            let bytes_max = self.core.setup().config.merged_bytes_max;
+            if let Some(choice) =
+                choose(&candidates, partition, now, is_fed, bytes_max).filter(|choice| bytes(choice) < room)
                 && best.as_ref().is_none_or(|(growth, _)| choice.growth > *growth)
             {
                 best = Some((choice.growth, choice.places.iter().map(|place| Arc::clone(&parts[*place])).collect()));

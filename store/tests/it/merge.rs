@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::AsArray as _;
 use fastrand::Rng;
 use model::{TimeRange, Timestamp};
 use store::disk::SimDisk;
-use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef};
+use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column};
 use store::{Batch, Config, Missing, Narrow, Projection, Snapshot, Store, Table, limits};
 
 use crate::generate::{self, DAY, NOW, SECOND, sorted_rows};
-use crate::roundtrip::{Opened, check_order, open, read};
+use crate::roundtrip::{Opened, check_order, open, read, token};
 
 fn all_rows(snapshot: &Snapshot) -> [Vec<generate::Row>; 4] {
     Table::ALL.map(|table| sorted_rows(&read(snapshot, table, &Narrow::All)))
@@ -69,6 +70,53 @@ fn merged_parts_hold_what_their_parts_held() {
         // And what was there before is still read.
         let still: Vec<_> = all_rows(&before).into_iter().collect();
         assert!(still == expected);
+    }
+}
+
+// What a merge and a query hold is granules: their bytes are bounded, whatever a row takes.
+#[test]
+fn granules_of_wide_rows_have_few() {
+    const ROWS: usize = 600;
+    let opened = open();
+    let mut random = Rng::with_seed(5);
+    opened.store.pause_merges(true);
+    for flush in 0..4 {
+        let mut columns = LogColumns::default();
+        let envelope = columns.envelopes.push(&ResourceRow::default(), &ScopeRow::default());
+        for row in 0..ROWS {
+            let mut body: String = (0..8_000).map(|_| random.lowercase()).collect();
+            if row == 300 {
+                body.push_str(" needle");
+            }
+            let timestamp = NOW.saturating_add((4 * row + flush) as i64 - SECOND);
+            columns
+                .push(&LogRow { envelope, timestamp, body: Some(ValueRef::String(&body)), ..LogRow::default() }, &[]);
+        }
+        opened.append(columns.finish());
+        opened.store.flush_now().expect("the flush succeeds");
+    }
+    let flushed = opened.store.snapshot();
+    let expected = all_rows(&flushed);
+    opened.store.pause_merges(false);
+    tidy(&opened);
+    let merged = opened.store.snapshot();
+    assert_eq!((flushed.parts().len(), merged.parts().len()), (4, 1));
+    assert!(all_rows(&merged) == expected);
+    for snapshot in [&flushed, &merged] {
+        for part in snapshot.parts() {
+            let meta = part.meta();
+            assert!((128..=512).contains(&meta.granule_rows), "{}", meta.granule_rows);
+            assert!(meta.granules.iter().rev().skip(1).all(|granule| u64::from(granule.rows) == meta.granule_rows));
+            part.verify().expect("its checksums are right");
+        }
+        // One block for each row that has the word, and of full granules an eighth.
+        let found = snapshot.granules(Table::Logs, TimeRange::ALL, &token(column::BODY, "needle"));
+        let rows: usize = found.expect("granules are found").iter().map(store::Granule::rows).sum();
+        assert!((4..=4 * 512 / limits::GRANULE_BLOCKS).contains(&rows), "{rows}");
+        let batches = read(snapshot, Table::Logs, &token(column::BODY, "needle"));
+        let bodies = batches.iter().flat_map(|batch| batch[column::BODY].as_string::<i32>());
+        let needles = bodies.filter(|body| body.is_some_and(|body| body.ends_with(" needle")));
+        assert_eq!(needles.count(), 4);
     }
 }
 

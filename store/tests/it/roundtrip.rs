@@ -358,7 +358,10 @@ fn a_part_of_several_row_groups_is_read_to_its_last_row() {
     let needles =
         snapshot.granules(Table::Logs, TimeRange::ALL, &token(column::BODY, "needle")).expect("they are found");
     assert_eq!(needles.len(), 2);
-    assert_eq!(needles.iter().map(store::Granule::rows).sum::<usize>(), 2 * limits::BLOCK_ROWS);
+    assert_eq!(
+        needles.iter().map(store::Granule::rows).sum::<usize>(),
+        2 * limits::GRANULE_ROWS / limits::GRANULE_BLOCKS
+    );
     let between = |seqs| {
         let found = snapshot.granules_between(Table::Logs, TimeRange::ALL, seqs, &token(column::BODY, "needle"));
         found.expect("they are found").len()
