@@ -4,6 +4,8 @@
 //! A split-block Bloom filter needs 10.5 bits for one stranger in a hundred, and eight-bit fingerprints pass 1.3 bytes per id
 //! in granules of some thousand ids; seven bits keep both bounds.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 /// Bits of a fingerprint.
 const FINGERPRINT_BITS: usize = 7;
 
@@ -93,10 +95,9 @@ impl Shape {
     }
 }
 
-/// A filter of these hashes and its table. Sorts them and removes those that repeat.
+/// A filter of these hashes and its table. Removes those that repeat.
 pub(super) fn build(hashes: &mut Vec<u64>) -> (Shape, Vec<u8>) {
-    hashes.sort_unstable();
-    hashes.dedup();
+    distinct(hashes);
     if hashes.is_empty() {
         return (EMPTY, Vec::new());
     }
@@ -112,30 +113,59 @@ pub(super) fn build(hashes: &mut Vec<u64>) -> (Shape, Vec<u8>) {
     (UNKNOWN, Vec::new())
 }
 
+// Removes hashes that repeat; sorting them would take several times as long. Where they go in the table is a secret of its own each
+// time: senders choose the tokens, and their hashes are known to everybody.
+fn distinct(hashes: &mut Vec<u64>) {
+    let places = (2 * hashes.len()).next_power_of_two().max(2);
+    let shift = u64::BITS - places.trailing_zeros();
+    let secret = RandomState::new().hash_one(0) | 1;
+    // 0 is a free place.
+    let mut table = vec![0u64; places];
+    let mut has_zero = false;
+    hashes.retain(|hash| {
+        if *hash == 0 {
+            return !std::mem::replace(&mut has_zero, true);
+        }
+        let mut place = (hash.wrapping_mul(secret) >> shift) as usize;
+        loop {
+            match table[place] {
+                0 => {
+                    table[place] = *hash;
+                    return true;
+                }
+                known if known == *hash => return false,
+                _ => place = (place + 1) & (places - 1),
+            }
+        }
+    });
+}
+
 // Each member with a slot that no member after it in this order touches; `None` if this seed allows no such order.
 fn peel(shape: &Shape, hashes: &[u64]) -> Option<Vec<(u64, usize)>> {
-    // Per slot: how many members touch it, and all of them XORed, so that the last one left can be read off.
-    let mut slots: Vec<(u32, u64)> = vec![(0, 0); shape.slots()];
+    // Per slot: how many members touch it, and all of them XORed, so that the last one left can be read off. Apart, because that
+    // takes half the memory, which is what this waits for. A slot that is touched more often than can be counted is for another seed.
+    let (mut touching, mut sums) = (vec![0u8; shape.slots()], vec![0u64; shape.slots()]);
     for hash in hashes {
         let mixed = mix(*hash, shape.seed);
         for place in shape.places(mixed) {
-            slots[place].0 += 1;
-            slots[place].1 ^= mixed;
+            touching[place] = touching[place].checked_add(1)?;
+            sums[place] ^= mixed;
         }
     }
-    let mut alone: Vec<usize> = (0..slots.len()).filter(|place| slots[*place].0 == 1).collect();
+    let mut alone: Vec<u32> = (0..touching.len() as u32).filter(|place| touching[*place as usize] == 1).collect();
     let mut order = Vec::with_capacity(hashes.len());
     while let Some(slot) = alone.pop() {
-        let (touching, mixed) = slots[slot];
-        if touching != 1 {
+        let slot = slot as usize;
+        if touching[slot] != 1 {
             continue;
         }
+        let mixed = sums[slot];
         order.push((mixed, slot));
         for place in shape.places(mixed) {
-            slots[place].0 -= 1;
-            slots[place].1 ^= mixed;
-            if slots[place].0 == 1 {
-                alone.push(place);
+            touching[place] -= 1;
+            sums[place] ^= mixed;
+            if touching[place] == 1 {
+                alone.push(place as u32);
             }
         }
     }
@@ -207,6 +237,11 @@ mod tests {
 
     #[test]
     fn repeated_hashes_are_one_member() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let once: Vec<u64> = (0..5_000).map(|_| random.u64(..)).chain([0, 1, u64::MAX]).collect();
+        let mut twice: Vec<u64> = once.iter().chain(&once).copied().collect();
+        distinct(&mut twice);
+        assert_eq!(twice, once);
         let mut hashes = vec![5; 1_000];
         let (shape, table) = build(&mut hashes);
         assert!(contains(&shape, &table, 5));
