@@ -4,6 +4,7 @@
 mod background;
 mod ingest;
 mod process;
+mod store;
 mod tui;
 
 use clap::{Args, Subcommand};
@@ -23,6 +24,8 @@ enum What {
     Tui(tui::TuiArgs),
     /// The write path: processor time, memory and bytes on disk for each log record, span and point.
     Ingest(ingest::IngestArgs),
+    /// What is stored: processor time of flushes, merges and indexes, a replay, bytes of each column, and queries with ten times the rows.
+    Store(store::StoreArgs),
 }
 
 /// Measures.
@@ -30,5 +33,6 @@ pub fn run(args: BenchArgs) -> Outcome {
     match args.what {
         What::Tui(args) => tui::run(&args),
         What::Ingest(args) => ingest::run(&args),
+        What::Store(args) => store::run(&args),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 use store::disk::{Disk, RealDisk};
-use store::{Inspection, PartSummary, Table as StoreTable};
+use store::{Inspection, PartSummary, Table as StoreTable, TableBytes};
 
 use super::rows::short_time;
 use super::status::{bytes, counted};
@@ -21,6 +21,9 @@ pub struct InspectArgs {
     /// The data directory.
     #[arg(long, value_name = "DIR", default_value = "sextant-data", env = "SEXTANT_DATA_DIR", hide_env_values = true)]
     data_dir: PathBuf,
+    /// Show what each column takes instead of each part.
+    #[arg(long)]
+    columns: bool,
     /// Print JSON, one value per line, instead of a table.
     #[arg(long)]
     json: bool,
@@ -29,15 +32,58 @@ pub struct InspectArgs {
 /// Prints what the directory holds.
 pub fn run(args: InspectArgs) -> Outcome {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let found = store::inspect(&disk, &args.data_dir).map_err(Failure::wrong_use)?;
     let mut screen = Screen::stdout();
-    if args.json {
-        print_json(&found, &mut screen)?
+    if args.columns {
+        let tables = store::bytes_by_column(&disk, &args.data_dir).map_err(Failure::wrong_use)?;
+        if args.json { columns_json(&tables, &mut screen)? } else { draw_columns(&tables, &mut screen)? }
     } else {
-        draw(&found, &mut screen)?
+        let found = store::inspect(&disk, &args.data_dir).map_err(Failure::wrong_use)?;
+        if args.json { print_json(&found, &mut screen)? } else { draw(&found, &mut screen)? }
     }
     screen.flush()?;
     Ok(Exit::Done)
+}
+
+/// The columns and files of each table, the largest first.
+pub fn draw_columns(tables: &BTreeMap<StoreTable, TableBytes>, screen: &mut Screen) -> std::io::Result<()> {
+    let mut table = Table::new(&[
+        ("TABLE", Align::Left),
+        ("COLUMN OR FILE", Align::Left),
+        ("BYTES", Align::Right),
+        ("B/ROW", Align::Right),
+        ("SHARE", Align::Right),
+    ]);
+    for (of, sizes) in tables {
+        let mut all: Vec<(&String, u64)> =
+            sizes.columns.iter().chain(&sizes.files).map(|(name, size)| (name, *size)).collect();
+        all.sort_by_key(|(name, size)| (std::cmp::Reverse(*size), *name));
+        let total = all.iter().map(|(_, size)| size).sum::<u64>();
+        let mut push = |name: &str, size: u64| {
+            let of_row = size as f64 / sizes.rows.max(1) as f64;
+            let share = 100.0 * size as f64 / total.max(1) as f64;
+            let cells = vec![
+                of.as_str().into(),
+                name.into(),
+                bytes(size).into(),
+                format!("{of_row:.2}").into(),
+                format!("{share:.1} %").into(),
+            ];
+            table.push(screen, cells)
+        };
+        for (name, size) in all {
+            push(name, size)?;
+        }
+        push(&format!("all of {}", counted(sizes.rows, "row")), total)?;
+    }
+    table.settle(screen)
+}
+
+fn columns_json(tables: &BTreeMap<StoreTable, TableBytes>, screen: &mut Screen) -> std::io::Result<()> {
+    for (of, sizes) in tables {
+        let line = json!({"table": of.as_str(), "rows": sizes.rows, "columns": sizes.columns, "files": sizes.files});
+        screen.json(&line.to_string())?;
+    }
+    Ok(())
 }
 
 fn draw(found: &Inspection, screen: &mut Screen) -> std::io::Result<()> {

@@ -33,7 +33,7 @@ mod writer;
 
 pub use config::{Config, Durability};
 pub use error::{ErrorKind, StoreError};
-pub use inspect::{Inspection, PartSummary, inspect};
+pub use inspect::{Inspection, PartSummary, TableBytes, bytes_by_column, inspect};
 pub use retention::{Age, Ages, Cutoffs, Expired, Retention, ServiceAges, Sizes};
 pub use scan::Granule;
 pub use schema::{Batch, Table};

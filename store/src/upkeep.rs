@@ -237,7 +237,12 @@ impl Worker {
         up_to_seq: u64,
     ) -> Result<Vec<Arc<Part>>, StoreError> {
         let target = Target {
-            place: Place { disk: &self.disk, data_directory: &self.directory, opened: self.store.opened() },
+            place: Place {
+                disk: &self.disk,
+                clock: &self.clock,
+                data_directory: &self.directory,
+                opened: self.store.opened(),
+            },
             now: self.clock.now(),
             next_number: &|| self.store.next_part_number(),
         };
@@ -331,7 +336,7 @@ mod tests {
                 panics: AtomicU64::new(0),
                 published: Mutex::default(),
                 numbers: AtomicU64::new(1),
-                opened: Arc::new(Opened::new(0)),
+                opened: Arc::new(Opened::new(0, &Stats::new())),
             })
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
+use campaign::binary::Subject;
 use campaign::otlp::{self, Request};
 use campaign::progress::Progress;
 use campaign::slow::{self, End, Kind};
@@ -41,14 +42,14 @@ async fn bombs_of_every_shape_are_refused_and_memory_holds() {
         factor: None,
         ..r12::Plan::default()
     };
-    let figures = r12::run(BINARY.as_ref(), &plan, &Progress::silent()).await.expect("it runs");
+    let figures = r12::run(&Subject::new(BINARY), &plan, &Progress::silent()).await.expect("it runs");
     assert!(figures.wrong.is_empty(), "{}", figures.to_table());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_of_http2_frames_end_their_connections() {
     let plan = r26::Plan { connections: 1, attack: Duration::ZERO, factor: None, ..r26::Plan::default() };
-    let figures = r26::run(BINARY.as_ref(), &plan, &Progress::silent()).await.expect("it runs");
+    let figures = r26::run(&Subject::new(BINARY), &plan, &Progress::silent()).await.expect("it runs");
     assert!(figures.wrong.is_empty(), "{}", figures.to_table());
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use campaign::binary::{Server, Setup};
+use campaign::binary::{Server, Setup, Subject};
 use tempfile::TempDir;
 
 /// The binary under test.
@@ -40,7 +40,7 @@ impl Place {
 
     fn set_up(toml: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let setup = change(Setup::new(BINARY, directory.path()));
+        let setup = change(Setup::new(&Subject::new(BINARY), directory.path()));
         setup.configure(toml).expect("a writable directory");
         Self { directory, setup }
     }

@@ -36,9 +36,14 @@ pub fn compare_recordings(recordings: &[PathBuf], url: &str) -> String {
     succeed(&mut command)
 }
 
-fn python() -> Command {
+/// The interpreter of the environment.
+pub fn interpreter() -> &'static Path {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(INTERPRETER.get_or_init(environment));
+    INTERPRETER.get_or_init(environment)
+}
+
+fn python() -> Command {
+    let mut command = Command::new(interpreter());
     // Leaves no bytecode in the source tree, and takes no settings of the SDK from the machine.
     command.current_dir(CLIENTS).env("PYTHONDONTWRITEBYTECODE", "1");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {

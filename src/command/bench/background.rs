@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,15 +17,15 @@ use tokio::process::{Child, Command};
 use tui::Client;
 use tui::client::{Params, Settings};
 
-/// Replay of nothing is quick; this bounds a machine that is very busy.
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Replay of a GiB takes seconds; this bounds a machine that is very busy.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
 const DOORS: [&str; 3] = ["otlp_grpc", "otlp_http", "http"];
 
 /// A server process. Ended when it is dropped.
 pub struct Background {
     child: Child,
-    _directory: TempDir,
+    directory: TempDir,
     doors: BTreeMap<String, SocketAddr>,
 }
 
@@ -37,7 +38,16 @@ impl Background {
     /// The same with these settings in its environment.
     pub async fn start_with(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("sextant-bench-").tempdir();
-        let directory = directory.context("cannot make a directory for the server's data")?;
+        Self::start_in(directory.context("cannot make a directory for the server's data")?, settings).await
+    }
+
+    /// Kills the server and starts one with these settings on what it has left.
+    pub async fn killed_and_started_with(mut self, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        self.child.kill().await.context("cannot kill the server")?;
+        Self::start_in(self.directory, settings).await
+    }
+
+    async fn start_in(directory: TempDir, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(directory.path().join("data")).current_dir(directory.path());
@@ -49,7 +59,7 @@ impl Background {
         let mut child = child.context("cannot start a server")?;
         let stdout = child.stdout.take().context("the server has no stdout")?;
         let doors = announced(BufReader::new(stdout)).await?;
-        let background = Self { child, _directory: directory, doors };
+        let background = Self { child, directory, doors };
         let client = background.client()?;
         let ready = async {
             while !client.fetch("/readyz", &Params::new()).await.is_ok_and(|answer| answer.status == 200) {
@@ -63,6 +73,11 @@ impl Background {
     /// A client of the answering door.
     pub fn client(&self) -> anyhow::Result<Client> {
         self.client_of("http")
+    }
+
+    /// Where its data is.
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// The process.

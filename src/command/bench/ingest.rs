@@ -4,7 +4,7 @@
 //! ratios hold.
 
 mod figures;
-mod load;
+pub mod load;
 mod payload;
 
 use std::time::{Duration, Instant};
@@ -55,9 +55,10 @@ enum Format {
     Json,
 }
 
-/// Own metrics would be among what is measured. What stays in memory goes to parts soon after the last request, yet not before
+/// What the server tells of itself would be among what is measured. What stays in memory goes to parts soon after the last request, yet not before
 /// a head is full while requests come.
-const SETTINGS: [(&str, &str); 2] = [("SEXTANT_OWN_METRICS_INTERVAL_S", "0"), ("SEXTANT_STORE_FLUSH_INTERVAL_S", "15")];
+pub const SETTINGS: [(&str, &str); 3] =
+    [("SEXTANT_OWN_METRICS_INTERVAL_S", "0"), ("SEXTANT_OWN_RECORDS", "off"), ("SEXTANT_STORE_FLUSH_INTERVAL_S", "15")];
 
 /// Between two looks at a server that is to become idle.
 const LOOK: Duration = Duration::from_millis(250);
@@ -78,7 +79,8 @@ pub fn run(args: &IngestArgs) -> Outcome {
     outcome
 }
 
-fn signal(word: &str) -> Result<Signal, String> {
+/// The signal of this name.
+pub fn signal(word: &str) -> Result<Signal, String> {
     let found = Signal::ALL.into_iter().find(|signal| signal.as_str() == word);
     found.ok_or_else(|| format!("there is no signal {word:?}: write logs, spans or points"))
 }
@@ -92,7 +94,7 @@ async fn measure_all(args: &IngestArgs) -> Outcome {
             Signal::Points => args.points,
         };
         let time_max = Duration::from_secs(args.seconds_max);
-        measured.push(measure(Plan { signal, items, connections: args.connections, time_max }).await?);
+        measured.push(measure(Plan { signal, begin: 0, items, connections: args.connections, time_max }).await?);
     }
     match args.format {
         Format::Table => figures::print_table(&measured)?,
@@ -135,7 +137,8 @@ async fn measure(plan: Plan) -> anyhow::Result<Figures> {
     })
 }
 
-fn progress(plan: Plan) -> anyhow::Result<ProgressBar> {
+/// A bar of the items of a plan.
+pub fn progress(plan: Plan) -> anyhow::Result<ProgressBar> {
     let style = "{prefix:<7} {bar:30} {human_pos} of {human_len}, {per_sec}, {msg}";
     let style = ProgressStyle::with_template(style).context("the progress bar's template is wrong")?;
     let bar = ProgressBar::new(plan.items).with_style(style).with_prefix(plan.signal.as_str());
@@ -172,16 +175,19 @@ impl Yardstick {
     }
 }
 
-// A server that has done all it had to do, or was given up.
-struct Idle {
-    is_idle: bool,
-    // When it became quiet, not when that was certain.
-    processor: Duration,
-    status: Status,
+/// A server that has done all it had to do, or was given up.
+pub struct Idle {
+    /// Whether it has nothing left to do.
+    pub is_idle: bool,
+    /// Its processor time when it became quiet, not when that was certain.
+    pub processor: Duration,
+    /// What it says of itself.
+    pub status: Status,
 }
 
 impl Idle {
-    async fn wait(server: &Background, process: u32, time_max: Duration) -> anyhow::Result<Self> {
+    /// Waits for that.
+    pub async fn wait(server: &Background, process: u32, time_max: Duration) -> anyhow::Result<Self> {
         let client = server.client()?;
         let began = Instant::now();
         let (mut since, mut then) = (Instant::now(), (process::processor_time(process)?, shape(&Status::default())));

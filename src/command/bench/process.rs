@@ -1,5 +1,6 @@
 //! What a process has used, as the kernel counts it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +13,20 @@ pub fn processor_time(id: u32) -> anyhow::Result<Duration> {
 /// Processor time of the calling thread.
 pub fn own_thread_time() -> anyhow::Result<Duration> {
     read("/proc/thread-self/stat")
+}
+
+/// Processor time of the threads that live, by their names.
+pub fn thread_times(id: u32) -> anyhow::Result<BTreeMap<String, Duration>> {
+    let path = format!("/proc/{id}/task");
+    let mut times: BTreeMap<String, Duration> = BTreeMap::new();
+    for task in std::fs::read_dir(&path).with_context(|| format!("cannot list {path}"))? {
+        let task = task?.path();
+        // A thread that has ended meanwhile.
+        let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
+        let Ok(time) = read(&task.join("stat").to_string_lossy()) else { continue };
+        *times.entry(name.trim_end().to_owned()).or_default() += time;
+    }
+    Ok(times)
 }
 
 /// The most memory that a process has held, in KiB.
@@ -46,6 +61,7 @@ mod tests {
         let id = std::process::id();
         assert!(processor_time(id).is_ok_and(|time| time < Duration::from_secs(100_000)));
         assert!(own_thread_time().is_ok());
+        assert!(thread_times(id).is_ok_and(|times| !times.is_empty()));
         assert!(peak_memory_kib(id).is_ok_and(|kib| kib > 0));
     }
 }

@@ -4,33 +4,38 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::stats::{Counter, Seconds, Stats};
+
 use super::PartName;
 use super::reader::Footer;
 use super::sums::Sums;
 use crate::limits;
 use crate::text::Index;
 
-/// What is open of a store's parts.
+/// What is open of a store's parts, and what opening and making them came to.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(super) footers: Cache<Footer>,
     // `None`: the index is of no use, and this has been said.
     pub(super) indexes: Cache<Option<Index>>,
     pub(super) sums: Cache<Sums>,
+    // Time to make the index of a part.
+    pub(super) index_seconds: Seconds,
     // Numbers of parts that somebody could not read as they should be.
     suspects: Mutex<BTreeSet<u64>>,
 }
 
 impl Opened {
     /// Nothing yet, and at most so many bytes.
-    pub(crate) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64, stats: &Stats) -> Self {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let whole: usize = limits::CACHE_SHARES.iter().sum();
         let [footers, indexes, sums] = limits::CACHE_SHARES.map(|share| bytes_max / whole * share);
         Self {
-            footers: Cache::new(footers),
-            indexes: Cache::new(indexes),
-            sums: Cache::new(sums),
+            footers: Cache::new(footers, stats, "footers"),
+            indexes: Cache::new(indexes, stats, "indexes"),
+            sums: Cache::new(sums, stats, "checksums"),
+            index_seconds: stats.seconds("sextant_index_seconds", "Time to make the index of one part", &[]),
             suspects: Mutex::default(),
         }
     }
@@ -52,9 +57,9 @@ impl Opened {
         std::mem::take(&mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Bytes of footers and of indexes, roughly.
-    pub(crate) fn bytes(&self) -> (u64, u64) {
-        (self.footers.lock().bytes as u64, self.indexes.lock().bytes as u64)
+    /// Bytes of footers, of indexes and of checksums, roughly.
+    pub(crate) fn bytes(&self) -> [u64; 3] {
+        [self.footers.lock().bytes, self.indexes.lock().bytes, self.sums.lock().bytes].map(|bytes| bytes as u64)
     }
 }
 
@@ -62,6 +67,8 @@ impl Opened {
 pub(super) struct Cache<V> {
     entries: Mutex<Entries<V>>,
     bytes_max: usize,
+    hits: Counter,
+    misses: Counter,
 }
 
 struct Entries<V> {
@@ -78,16 +85,23 @@ struct Entry<V> {
 }
 
 impl<V> Cache<V> {
-    fn new(bytes_max: usize) -> Self {
-        Self { entries: Mutex::new(Entries { values: HashMap::new(), bytes: 0, now: 0 }), bytes_max }
+    fn new(bytes_max: usize, stats: &Stats, of: &str) -> Self {
+        let counter = |result| {
+            let help = "What was wanted of parts' files, and whether it was still in memory";
+            stats.counter("sextant_store_cache_requests_total", help, &[("of", of), ("result", result)])
+        };
+        let (hits, misses) = (counter("hit"), counter("miss"));
+        Self { entries: Mutex::new(Entries { values: HashMap::new(), bytes: 0, now: 0 }), bytes_max, hits, misses }
     }
 
     /// The value of a part; made, with its size in bytes, if it is not there. Not locked while it is made: two who ask at once may
     /// both make it.
     pub(super) fn get<E>(&self, number: u64, make: impl FnOnce() -> Result<(V, usize), E>) -> Result<Arc<V>, E> {
         if let Some(known) = self.lock().get(number) {
+            self.hits.add(1);
             return Ok(known);
         }
+        self.misses.add(1);
         let (value, bytes) = make()?;
         let value = Arc::new(value);
         let mut entries = self.lock();
@@ -137,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_was_used_last_stays() {
-        let cache = Cache::new(100);
+        let cache = Cache::new(100, &Stats::new(), "numbers");
         let get = |number: u64| {
             let mut made = false;
             let value = cache.get(number, || {
@@ -155,6 +169,7 @@ mod tests {
         assert!(get(2), "takes the place of 3");
         assert!(get(3));
         assert_eq!(cache.lock().bytes, 80);
+        assert_eq!((cache.hits.get(), cache.misses.get()), (2, 5));
         assert_eq!(cache.get(4, || Err("no")), Err("no"));
         // Larger than everything: kept alone, until the next comes.
         assert_eq!(cache.get(5, || Ok::<_, ()>((5, 1_000))).map(|value| *value), Ok(5));

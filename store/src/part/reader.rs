@@ -168,6 +168,19 @@ impl Part {
         Ok(written.chain(self.meta.same.keys().map(|name| (name.clone(), false))).collect())
     }
 
+    /// Compressed bytes of each column of its rows.
+    pub(crate) fn column_bytes(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let schema = footer.parquet_schema();
+        let groups = footer.metadata().row_groups().iter();
+        let chunks = groups.flat_map(|group| group.columns().iter().enumerate());
+        let bytes = chunks.map(|(leaf, chunk)| {
+            let name = schema.get_column_root(leaf).name().to_owned();
+            (name, u64::try_from(chunk.compressed_size()).unwrap_or(0))
+        });
+        Ok(bytes.collect())
+    }
+
     /// Bytes of all its rows as columns in memory, roughly: texts that have a dictionary are counted as the numbers that merges read.
     pub(crate) fn decoded_bytes(&self) -> Result<usize, StoreError> {
         const OF_OFFSETS_OR_NUMBERS: i64 = 4;

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{max, min, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
+use model::Clock;
+use model::stats::Seconds;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -42,6 +45,7 @@ const WRITE_BYTES: usize = 256 << 10;
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) data_directory: &'a Path,
     /// Remembers what is open of the new part.
     pub(crate) opened: &'a Arc<Opened>,
@@ -132,7 +136,7 @@ impl PartWriter {
         let directory = name.directory(place.data_directory);
         make_empty(place.disk.as_ref(), &directory)?;
         // Points are found by their series, whose table is small; there is nothing in them that words would narrow.
-        let index = (name.table != Table::Points).then(|| Index::new(granule_rows));
+        let index = (name.table != Table::Points).then(|| Index::new(granule_rows, place.clock));
         let files = Unfinished {
             disk: Arc::clone(place.disk),
             opened: Arc::clone(place.opened),
@@ -185,7 +189,7 @@ impl PartWriter {
             writer.write(series, texts)?;
             written.push((SERIES_FILE, writer.finish(texts)?));
         }
-        if let Some(bytes) = index.and_then(Index::finish) {
+        if let Some(bytes) = index.and_then(|index| index.finish(&unfinished.opened.index_seconds)) {
             written.push((INDEX_FILE, write_whole(disk.as_ref(), &directory.join(INDEX_FILE), &bytes)?));
         }
         let mut files: BTreeMap<String, FileMeta> =
@@ -273,31 +277,38 @@ fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<Strin
 
 // The index of a part, or none once it failed: all of it happens in memory, so a failure is a defect, and rows must not wait
 // in the head for its repair. A part without an index is only slower.
-struct Index(Option<IndexBuilder>);
+struct Index {
+    builder: Option<IndexBuilder>,
+    clock: Arc<dyn Clock>,
+    took: Duration,
+}
 
 impl Index {
-    fn new(granule_rows: usize) -> Self {
-        let mut index = Index(None);
-        index.0 = index.checked(IndexBuilder::new(granule_rows));
-        index
+    fn new(granule_rows: usize, clock: &Arc<dyn Clock>) -> Self {
+        let builder = checked(IndexBuilder::new(granule_rows));
+        Index { builder, clock: Arc::clone(clock), took: Duration::ZERO }
     }
 
     fn add(&mut self, granule: &RecordBatch, texts: &Texts) {
-        if let Some(builder) = &mut self.0
+        let began = self.clock.monotonic();
+        if let Some(builder) = &mut self.builder
             && let Err(error) = builder.add_granule(granule, texts)
         {
-            self.0 = self.checked(Err(error));
+            self.builder = checked(Err(error));
         }
+        self.took += self.clock.monotonic() - began;
     }
 
-    fn finish(mut self) -> Option<Vec<u8>> {
-        let bytes = self.0.take()?.finish();
-        self.checked(bytes)
+    fn finish(self, seconds: &Seconds) -> Option<Vec<u8>> {
+        let began = self.clock.monotonic();
+        let bytes = checked(self.builder?.finish());
+        seconds.observe(self.took + (self.clock.monotonic() - began));
+        bytes
     }
+}
 
-    fn checked<T>(&self, result: tantivy::Result<T>) -> Option<T> {
-        result.inspect_err(|error| tracing::error!(%error, "a part is written without its index")).ok()
-    }
+fn checked<T>(result: tantivy::Result<T>) -> Option<T> {
+    result.inspect_err(|error| tracing::error!(%error, "a part is written without its index")).ok()
 }
 
 // A Parquet file under construction. It has the columns of `schema`; rows may have numbers of a dictionary where it has texts.

@@ -58,7 +58,7 @@ struct Published {
 impl Core {
     pub(super) fn open(setup: Setup, mut manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
         let (disk, directory) = (&setup.disk, &setup.directory);
-        let opened = Arc::new(Opened::new(setup.config.cache_bytes_max));
+        let opened = Arc::new(Opened::new(setup.config.cache_bytes_max, &setup.stats));
         let parts = open_parts(disk, &setup, &mut manifest, &opened)?;
         let leftover = remove_leftovers(&setup, &manifest)?;
         let mut state = match &manifest.state {

@@ -353,7 +353,12 @@ impl Worker {
         let name = PartName { number: self.core.next_part_number(), ..parts[0].name().clone() };
         let table = name.table;
         let job = Job {
-            place: Place { disk: &setup.disk, data_directory: &setup.directory, opened: self.core.opened() },
+            place: Place {
+                disk: &setup.disk,
+                clock: &setup.clock,
+                data_directory: &setup.directory,
+                opened: self.core.opened(),
+            },
             name,
             parts: sources,
             keep,
@@ -420,8 +425,7 @@ impl Counters {
 struct Gauges {
     running: Gauge,
     paused: Gauge,
-    footers: Gauge,
-    indexes: Gauge,
+    cached: [Gauge; 3],
 }
 
 impl Gauges {
@@ -433,15 +437,12 @@ impl Gauges {
         Self {
             running: gauge("sextant_merge_running", "Merges under way"),
             paused: gauge("sextant_merge_paused", "Whether merging is paused"),
-            footers: cached("footers"),
-            indexes: cached("indexes"),
+            cached: ["footers", "indexes", "checksums"].map(cached),
         }
     }
 
     fn set(&self, core: &Core, paused: bool) {
         self.paused.set(u64::from(paused));
-        let (footers, indexes) = core.opened().bytes();
-        self.footers.set(footers);
-        self.indexes.set(indexes);
+        self.cached.iter().zip(core.opened().bytes()).for_each(|(gauge, bytes)| gauge.set(bytes));
     }
 }

@@ -3,14 +3,14 @@
 //! the same idempotency key.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::alarms::{self, Told};
-use crate::binary::Setup;
+use crate::binary::{Setup, Subject};
 use crate::receiver::{Behaviour, Receiver};
 use crate::report::{Report, Trial};
 
@@ -26,20 +26,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Trials at a time: a trial mostly waits.
 const CONCURRENT: usize = 4;
 
-/// Runs `trials` trials with `binary`, each in a fresh directory; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+/// Runs `trials` trials with `subject`, each in a fresh directory; `progress` is told after each.
+pub async fn run(subject: &Subject, trials: u64, seed: u64, progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
     // Trials stay on this thread: they share nothing, and none of them computes.
-    LocalSet::new().run_until(run_all(binary, trials, seed, progress)).await
+    LocalSet::new().run_until(run_all(subject, trials, seed, progress)).await
 }
 
-async fn run_all(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+async fn run_all(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     let mut seeds = (0..trials).map(|number| seed.wrapping_add(number));
     let (mut running, mut done) = (JoinSet::new(), Vec::new());
     loop {
         while running.len() < CONCURRENT
             && let Some(seed) = seeds.next()
         {
-            running.spawn_local(in_a_directory(binary.to_owned(), seed));
+            running.spawn_local(in_a_directory(subject.clone(), seed));
         }
         let Some(trial) = running.join_next().await else { break };
         let trial = trial.context("a trial panicked")??;
@@ -51,9 +56,9 @@ async fn run_all(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
     Ok(Report::new("A01", seed, transitions, done).of_alerts())
 }
 
-async fn in_a_directory(binary: PathBuf, seed: u64) -> anyhow::Result<Trial> {
+async fn in_a_directory(subject: Subject, seed: u64) -> anyhow::Result<Trial> {
     let directory = tempfile::tempdir()?;
-    let trial = trial(&Setup::new(binary, directory.path()), directory.path(), seed).await?;
+    let trial = trial(&Setup::new(&subject, directory.path()), directory.path(), seed).await?;
     if !trial.wrong.is_empty() {
         let kept = directory.keep();
         eprintln!("the failed trial's directory is kept: {}", kept.display());
@@ -117,6 +122,7 @@ async fn trial(setup: &Setup, directory: &Path, seed: u64) -> anyhow::Result<Tri
         killed_after_ms,
         acknowledged: history.values().map(|transitions| transitions.len() as u64).sum(),
         rows: receiver.calls().len() as u64,
+        rows_in_parts: 0,
         ready_after_ms,
         wrong: wrong.join(", "),
     })

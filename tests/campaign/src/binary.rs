@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -13,6 +14,8 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 use tui::Client;
 use tui::client::{Params, Settings};
+
+use crate::parts::Reader;
 
 /// From the start of the process until its doors are announced.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,10 +26,34 @@ const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The doors that `serve` announces on stdout.
 const DOORS: [&str; 3] = ["otlp_grpc", "otlp_http", "http"];
 
-/// A binary and the directory it works in. Everything it writes stays in there.
+/// What is tried.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    binary: PathBuf,
+    reader: Option<Arc<Reader>>,
+}
+
+impl Subject {
+    /// This binary.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into(), reader: None }
+    }
+
+    /// And, with this Python interpreter, what DuckDB reads in the parts that it leaves.
+    pub fn read_by(self, python: &Path) -> Self {
+        Self { reader: Some(Arc::new(Reader::new(python))), ..self }
+    }
+
+    /// The binary.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+}
+
+/// What is tried, and the directory it works in. Everything it writes stays in there.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    binary: PathBuf,
+    subject: Subject,
     directory: PathBuf,
     own_metrics_interval_s: u64,
     // Shell commands that the process runs before it becomes the server.
@@ -37,9 +64,9 @@ pub struct Setup {
 
 impl Setup {
     /// `directory` exists and belongs to this setup alone.
-    pub fn new(binary: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+    pub fn new(subject: &Subject, directory: impl Into<PathBuf>) -> Self {
         Self {
-            binary: binary.into(),
+            subject: subject.clone(),
             directory: directory.into(),
             own_metrics_interval_s: 0,
             before: Vec::new(),
@@ -87,6 +114,11 @@ impl Setup {
         self.directory.join("data")
     }
 
+    /// Who else reads the parts.
+    pub fn reader(&self) -> Option<&Reader> {
+        self.subject.reader.as_deref()
+    }
+
     /// What the server said on stderr, in all its lives.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default()
@@ -105,10 +137,10 @@ impl Setup {
     // The binary, or a shell that becomes it.
     fn command(&self) -> Command {
         if self.before.is_empty() {
-            return hermetic(&self.binary, &self.directory);
+            return hermetic(&self.subject.binary, &self.directory);
         }
         let mut command = hermetic(Path::new("/bin/sh"), &self.directory);
-        command.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", self.before.join(" && "))).arg(&self.binary);
+        command.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", self.before.join(" && "))).arg(&self.subject.binary);
         command
     }
 

@@ -23,12 +23,19 @@ pub struct Findings {
     pub unknown: Vec<u64>,
     /// Points whose exemplars are not those that were sent.
     pub exemplars: Vec<u64>,
+    /// The same of what DuckDB finds in the parts, if it was asked.
+    pub in_parts: Option<Box<Findings>>,
 }
 
 impl Findings {
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.describe().is_none()
+    }
+
+    /// Rows that DuckDB found.
+    pub fn rows_in_parts(&self) -> u64 {
+        self.in_parts.as_ref().map_or(0, |found| found.rows)
     }
 
     /// What is wrong, for people; nothing if nothing is.
@@ -39,11 +46,13 @@ impl Findings {
             ("never sent", &self.unknown),
             ("with other exemplars", &self.exemplars),
         ];
-        let wrong: Vec<String> = kinds
+        let mut wrong: Vec<String> = kinds
             .into_iter()
             .filter(|(_, numbers)| !numbers.is_empty())
             .map(|(kind, numbers)| format!("{} {kind} (first {:?})", numbers.len(), &numbers[..numbers.len().min(3)]))
             .collect();
+        let in_parts = self.in_parts.as_ref().and_then(|found| found.describe());
+        wrong.extend(in_parts.map(|what| format!("in the parts: {what}")));
         if wrong.is_empty() { None } else { Some(wrong.join(", ")) }
     }
 }
@@ -145,8 +154,8 @@ async fn count_page<R: Numbered>(
     Ok(meta.cursor.clone())
 }
 
-// Marks what belongs to the signal's entries off; what is left over was never sent as this signal.
-fn compare(signal: Signal, entries: &[Entry], seen: &mut [u8], found: &mut Findings) {
+/// Marks what belongs to the signal's entries off; what is left over was never sent as this signal.
+pub fn compare(signal: Signal, entries: &[Entry], seen: &mut [u8], found: &mut Findings) {
     for entry in entries.iter().filter(|entry| entry.signal == signal) {
         for number in entry.first..entry.first + entry.count {
             let place = usize::try_from(number).expect("every number given out is a place");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tui::client::Params;
 
-use crate::binary::{Server, Setup};
+use crate::binary::{Server, Setup, Subject};
 use crate::census::{self, Findings};
 use crate::ledger::Ledger;
 use crate::load::{Answer, Door, Load, Plan};
@@ -35,12 +35,14 @@ groups:
 
 const CONNECTIONS: u64 = 6;
 const RECORDS_MAX: u64 = 40;
+/// From SIGTERM until all rows are in parts.
+const STOP_MAX: Duration = Duration::from_secs(120);
 /// Bounds the load of a server that nobody ends.
 const REQUESTS_MAX: u64 = 5_000;
 
 /// A fresh directory with the settings of these campaigns.
-pub fn setup(binary: &Path, directory: &Path) -> anyhow::Result<Setup> {
-    let setup = Setup::new(binary, directory);
+pub fn setup(subject: &Subject, directory: &Path) -> anyhow::Result<Setup> {
+    let setup = Setup::new(subject, directory);
     std::fs::write(directory.join("rules.yml"), RULES)?;
     setup.configure(CONFIG)?;
     Ok(setup)
@@ -105,9 +107,20 @@ pub async fn life_after(setup: &Setup, ledger: &Ledger) -> anyhow::Result<(Findi
     let restarted = Instant::now();
     let mut server = setup.start().await?;
     let took = restarted.elapsed();
-    let findings = census::take(&server.client(), ledger).await?;
-    server.kill().await?;
+    let mut findings = census::take(&server.client(), ledger).await?;
+    findings.in_parts = end(setup, &mut server, ledger).await?.map(Box::new);
     Ok((findings, took))
+}
+
+/// Ends an undisturbed life: by a kill, or, if somebody else reads the parts, with all rows in them; and what that one finds.
+pub async fn end(setup: &Setup, server: &mut Server, ledger: &Ledger) -> anyhow::Result<Option<Findings>> {
+    let Some(reader) = setup.reader() else {
+        server.kill().await?;
+        return Ok(None);
+    };
+    let status = server.stop(STOP_MAX).await?;
+    ensure!(status.success(), "an undisturbed life ended with {status}: {}", setup.stderr());
+    reader.take(&setup.data_dir(), ledger).await.map(Some)
 }
 
 /// Sums a second life up, which began at `began` and has ended, by what an undisturbed third one finds.
@@ -129,6 +142,7 @@ pub async fn sum_up(
         killed_after_ms,
         acknowledged: ledger.acknowledged(),
         rows: findings.rows,
+        rows_in_parts: findings.rows_in_parts(),
         ready_after_ms: u64::try_from(ready_after.as_millis())?,
         wrong: wrong.join(", "),
     })

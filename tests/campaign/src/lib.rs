@@ -18,6 +18,7 @@ pub mod healthy;
 pub mod ledger;
 pub mod load;
 pub mod otlp;
+pub mod parts;
 pub mod progress;
 pub mod r01;
 pub mod r02;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use campaign::binary::Subject;
 use campaign::figures::Figures;
 use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
@@ -27,6 +28,9 @@ struct Arguments {
     /// Try this binary instead of building one.
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// A Python interpreter that has DuckDB: it reads the parts too, and has to find in them what was acknowledged.
+    #[arg(long, value_name = "PYTHON")]
+    duckdb: Option<PathBuf>,
     /// R17: seconds that the receivers misbehave.
     #[arg(long, default_value_t = 300)]
     outage_s: u64,
@@ -164,6 +168,10 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
         Some(binary) => std::path::absolute(binary)?,
         None => binary::build_release().await?,
     };
+    let mut subject = Subject::new(binary);
+    if let Some(python) = &arguments.duckdb {
+        subject = subject.read_by(&std::path::absolute(python)?);
+    }
     let trials = arguments.trials;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} trials  {elapsed}  {msg}")?;
     // Drawn with the first trial: campaigns of load and attack draw their own.
@@ -178,43 +186,43 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
     let (records, transitions) = (|| tell("records acknowledged"), || tell("transitions"));
     let seconds = |default: u64| Duration::from_secs(arguments.seconds.unwrap_or(default));
     let outcome = match arguments.campaign {
-        Name::R01 => Outcome::Trials(r01::run(&binary, trials, seed, records()).await?),
-        Name::R02 => Outcome::Trials(r02::run(&binary, trials, seed, records()).await?),
-        Name::R07 => Outcome::Trials(r07::run(r07::Row::Full, &binary, trials, seed, records()).await?),
-        Name::R08 => Outcome::Trials(r07::run(r07::Row::Failing, &binary, trials, seed, records()).await?),
-        Name::R09 => Outcome::Trials(r07::run(r07::Row::ReadOnly, &binary, trials, seed, records()).await?),
-        Name::R10 => Outcome::Trials(r10::run(&binary, trials, seed, records()).await?),
+        Name::R01 => Outcome::Trials(r01::run(&subject, trials, seed, records()).await?),
+        Name::R02 => Outcome::Trials(r02::run(&subject, trials, seed, records()).await?),
+        Name::R07 => Outcome::Trials(r07::run(r07::Row::Full, &subject, trials, seed, records()).await?),
+        Name::R08 => Outcome::Trials(r07::run(r07::Row::Failing, &subject, trials, seed, records()).await?),
+        Name::R09 => Outcome::Trials(r07::run(r07::Row::ReadOnly, &subject, trials, seed, records()).await?),
+        Name::R10 => Outcome::Trials(r10::run(&subject, trials, seed, records()).await?),
         Name::R11 => {
             let (connections, rounds, attack) = (arguments.connections, arguments.rounds, seconds(90));
             let memory_bytes_max = arguments.memory_mib << 20;
             let plan = r11::Plan { connections, rounds, attack, memory_bytes_max, ..r11::Plan::default() };
-            Outcome::Figures(r11::run(&binary, &plan, &Progress::shown()).await?)
+            Outcome::Figures(r11::run(&subject, &plan, &Progress::shown()).await?)
         }
         Name::R12 => {
             let plan = r12::Plan { trials, large_mib: arguments.large_mib, ..r12::Plan::default() };
-            Outcome::Figures(r12::run(&binary, &plan, &Progress::shown()).await?)
+            Outcome::Figures(r12::run(&subject, &plan, &Progress::shown()).await?)
         }
         Name::R14 => Outcome::Figures(
-            r14::run(&binary, &r14::Plan { seconds: seconds(60), ..r14::Plan::default() }, seed).await?,
+            r14::run(&subject, &r14::Plan { seconds: seconds(60), ..r14::Plan::default() }, seed).await?,
         ),
-        Name::R16 => Outcome::Trials(r16::run(&binary, trials, seed, records()).await?),
+        Name::R16 => Outcome::Trials(r16::run(&subject, trials, seed, records()).await?),
         Name::R17 => {
             let outage = Duration::from_secs(arguments.outage_s);
-            Outcome::Trials(r17::run(&binary, trials, seed, outage, transitions()).await?)
+            Outcome::Trials(r17::run(&subject, trials, seed, outage, transitions()).await?)
         }
-        Name::R18 => Outcome::Trials(r18::run(&binary, trials, seed, records()).await?),
-        Name::R19 => Outcome::Trials(r19::run(&binary, trials, seed, records()).await?),
+        Name::R18 => Outcome::Trials(r18::run(&subject, trials, seed, records()).await?),
+        Name::R19 => Outcome::Trials(r19::run(&subject, trials, seed, records()).await?),
         Name::R22 => {
             let load = seconds(3_600);
             progress.set_length(load.as_secs());
             progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} s")?);
-            Outcome::Figures(r22::run(&binary, load, seed, |passed| progress.set_position(passed.as_secs())).await?)
+            Outcome::Figures(r22::run(&subject, load, seed, |passed| progress.set_position(passed.as_secs())).await?)
         }
         Name::R26 => {
             let plan = r26::Plan { attack: seconds(6), ..r26::Plan::default() };
-            Outcome::Figures(r26::run(&binary, &plan, &Progress::shown()).await?)
+            Outcome::Figures(r26::run(&subject, &plan, &Progress::shown()).await?)
         }
-        Name::A01 => Outcome::Trials(a01::run(&binary, trials, seed, transitions()).await?),
+        Name::A01 => Outcome::Trials(a01::run(&subject, trials, seed, transitions()).await?),
         Name::R03 | Name::R04 | Name::R05 | Name::R06 | Name::R15 | Name::R24 => {
             anyhow::bail!("{:?} needs no binary", arguments.campaign)
         }

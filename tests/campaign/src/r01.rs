@@ -1,12 +1,11 @@
 //! R01: `kill -9` at a random moment under load on three signals. After the restart every acknowledged record is there, and
 //! no record is there more often than it was sent.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::binary::Setup;
-use crate::census;
+use crate::binary::{Setup, Subject};
+use crate::faults;
 use crate::ledger::Ledger;
 use crate::load::{Load, Plan};
 use crate::report::{Report, Trial};
@@ -30,13 +29,18 @@ const RECORDS_MAX: u64 = 40;
 /// Bounds a trial whose kill comes late: 6 connections of 5,000 requests of 20 records on average.
 const REQUESTS_MAX: u64 = 5_000;
 
-/// Runs `trials` trials with `binary` in fresh directories; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+/// Runs `trials` trials with `subject` in fresh directories; `progress` is told after each.
+pub async fn run(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     let mut done = Vec::new();
     let mut acknowledged = 0;
     while (done.len() as u64) < trials {
         let directory = tempfile::tempdir()?;
-        let setup = Setup::new(binary, directory.path());
+        let setup = Setup::new(subject, directory.path());
         setup.configure(CONFIG)?;
         let ledger = Arc::new(Ledger::default());
         for life in 1..=LIVES.min(trials - done.len() as u64) {
@@ -68,11 +72,7 @@ async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> any
     server.kill().await?;
     load.end().await?;
 
-    let restarted = Instant::now();
-    let mut server = setup.start().await?;
-    let ready_after_ms = u64::try_from(restarted.elapsed().as_millis())?;
-    let findings = census::take(&server.client(), ledger).await?;
-    server.kill().await?;
+    let (findings, ready_after) = faults::life_after(setup, ledger).await?;
     Ok(Trial {
         seed,
         fault: String::new(),
@@ -80,7 +80,8 @@ async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> any
         killed_after_ms,
         acknowledged: ledger.acknowledged(),
         rows: findings.rows,
-        ready_after_ms,
+        rows_in_parts: findings.rows_in_parts(),
+        ready_after_ms: u64::try_from(ready_after.as_millis())?,
         wrong: findings.describe().unwrap_or_default(),
     })
 }

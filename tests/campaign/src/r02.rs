@@ -2,11 +2,10 @@
 //! Every acknowledged record is there afterwards, and no record twice.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::binary::{Server, Setup};
+use crate::binary::{Server, Setup, Subject};
 use crate::faults;
 use crate::ledger::Ledger;
 use crate::report::{Report, Trial};
@@ -55,12 +54,17 @@ pub fn places() -> u64 {
 }
 
 /// Tries the places in turn until `trials` are made; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+pub async fn run(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     let mut done = Vec::new();
     let mut acknowledged = 0;
     for number in 0..trials {
         let directory = tempfile::tempdir()?;
-        let setup = faults::setup(binary, directory.path())?;
+        let setup = faults::setup(subject, directory.path())?;
         // Neighbours in the table come from places far apart, so that a short run sees all areas.
         let place = usize::try_from(number * 7 % places())?;
         let (point, occurrences) = POINTS[place % POINTS.len()];

@@ -4,11 +4,10 @@
 //! Nothing is acknowledged that is not kept; what is refused may be tried again; what is stored is still answered; a server
 //! whose disk works again takes records again without a restart.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::binary::Setup;
+use crate::binary::{Setup, Subject};
 use crate::faults;
 use crate::ledger::Ledger;
 use crate::report::{Report, Trial};
@@ -87,7 +86,7 @@ const FAILING: [&str; 22] = [
 /// Makes `trials` trials, each in a fresh directory; `progress` is told after each.
 pub async fn run(
     row: Row,
-    binary: &Path,
+    subject: &Subject,
     trials: u64,
     seed: u64,
     mut progress: impl FnMut(&Trial),
@@ -96,7 +95,7 @@ pub async fn run(
     let mut acknowledged = 0;
     for number in 0..trials {
         let directory = tempfile::tempdir()?;
-        let setup = faults::setup(binary, directory.path())?;
+        let setup = faults::setup(subject, directory.path())?;
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(number));
         let (fault, passes) = row.fault(number, &mut random);
         let trial = trial(&setup, fault, passes, seed.wrapping_add(number), &mut random).await?;

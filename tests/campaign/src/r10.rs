@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use model::Signal;
 
+use crate::binary::Subject;
 use crate::faults;
 use crate::ledger::Ledger;
 use crate::load::{Answer, Door};
@@ -40,13 +41,18 @@ pub fn library() -> Option<&'static str> {
 }
 
 /// Makes `trials` trials, each in a fresh directory; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+pub async fn run(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     let library = library().context("libfaketime is not there; Debian has it as `apt install libfaketime`")?;
     let mut done = Vec::new();
     let mut acknowledged = 0;
     for number in 0..trials {
         let directory = tempfile::tempdir()?;
-        let trial = trial(binary, directory.path(), library, seed.wrapping_add(number)).await?;
+        let trial = trial(subject, directory.path(), library, seed.wrapping_add(number)).await?;
         progress(&trial);
         acknowledged += trial.acknowledged;
         if !trial.wrong.is_empty() {
@@ -57,7 +63,7 @@ pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
     Ok(Report::new("R10", seed, acknowledged, done))
 }
 
-async fn trial(binary: &Path, directory: &Path, library: &str, seed: u64) -> anyhow::Result<Trial> {
+async fn trial(subject: &Subject, directory: &Path, library: &str, seed: u64) -> anyhow::Result<Trial> {
     let mut random = fastrand::Rng::with_seed(seed);
     let offset_file = directory.join("offset");
     // Replaced as a whole: the server may read it at any time.
@@ -67,7 +73,7 @@ async fn trial(binary: &Path, directory: &Path, library: &str, seed: u64) -> any
         Ok(std::fs::rename(&next, &offset_file)?)
     };
     jump("+0")?;
-    let setup = faults::setup(binary, directory)?
+    let setup = faults::setup(subject, directory)?
         .with_variable("LD_PRELOAD", library)
         .with_variable("FAKETIME_TIMESTAMP_FILE", offset_file.to_string_lossy())
         .with_variable("FAKETIME_NO_CACHE", "1")
@@ -110,6 +116,7 @@ async fn trial(binary: &Path, directory: &Path, library: &str, seed: u64) -> any
         killed_after_ms,
         acknowledged: ledger.acknowledged(),
         rows: findings.rows,
+        rows_in_parts: findings.rows_in_parts(),
         ready_after_ms: u64::try_from(ready_after.as_millis())?,
         wrong: wrong.join(", "),
     })

@@ -1,7 +1,6 @@
 //! R11: a thousand connections that say and read as little as they can, and come again when they are closed. The 99th percentile of
 //! healthy clients is at most doubled, and each slow one is closed in its time.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use model::Signal;
 use tokio::time::sleep;
 
 use crate::attackers::Attackers;
-use crate::binary::{Server, Setup};
+use crate::binary::{Server, Setup, Subject};
 use crate::figures::{Figures, mib};
 use crate::healthy::{Healthy, Turn};
 use crate::otlp::Request;
@@ -61,9 +60,9 @@ struct Lives {
 }
 
 /// Runs it.
-pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
+pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
     let directory = tempfile::tempdir()?;
-    let setup = Setup::new(binary, directory.path());
+    let setup = Setup::new(subject, directory.path());
     let limit = plan.memory_bytes_max;
     setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {limit}\n"))?;
     let mut server = setup.start().await?;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::attackers::Attackers;
-use crate::binary::{Server, Setup};
+use crate::binary::{Server, Setup, Subject};
 use crate::bombs::{self, Bomb};
 use crate::figures::{Figures, mib};
 use crate::healthy::{Healthy, Turn};
@@ -68,11 +67,11 @@ impl Default for Plan {
 }
 
 /// Throws every shape.
-pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
+pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
     let (request_bytes_max, large_mib) = (plan.request_mib_max << 20, plan.large_mib);
     let bombs = tokio::task::spawn_blocking(move || bombs::all(request_bytes_max, large_mib)).await??;
     let directory = tempfile::tempdir()?;
-    let setup = Setup::new(binary, directory.path());
+    let setup = Setup::new(subject, directory.path());
     let limit = plan.memory_bytes_max;
     setup.configure(&format!(
         "log = \"error\"\nmemory_bytes_max = {limit}\n[collector]\nrequest_bytes_max = {request_bytes_max}\nbody_timeout_s = {}\n",

@@ -5,14 +5,14 @@
 mod onlooker;
 mod sender;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::binary::{Server, Setup};
+use crate::binary::{Server, Setup, Subject};
 use crate::census;
 use crate::cgroup::Cgroup;
+use crate::faults;
 use crate::figures::{Figures, mib};
 use crate::ledger::Ledger;
 use crate::resident::Watch;
@@ -45,13 +45,13 @@ const CROWD: usize = 256;
 const FEW: usize = 8;
 
 /// Overloads.
-pub async fn run(binary: &Path, plan: &Plan, seed: u64) -> anyhow::Result<Figures> {
+pub async fn run(subject: &Subject, plan: &Plan, seed: u64) -> anyhow::Result<Figures> {
     let mut figures = Figures::new("R14");
     let directory = tempfile::tempdir()?;
     let limit = plan.cgroup_bytes / 4 * 3;
     let cgroup = Cgroup::new(plan.cgroup_bytes);
     let mut config = "log = \"error\"\n".to_owned();
-    let mut setup = Setup::new(binary, directory.path());
+    let mut setup = Setup::new(subject, directory.path());
     match &cgroup {
         Ok(cgroup) => {
             figures.note("held in", format!("{} of {}", cgroup.kind(), mib(plan.cgroup_bytes)));
@@ -113,7 +113,10 @@ pub async fn run(binary: &Path, plan: &Plan, seed: u64) -> anyhow::Result<Figure
         figures.note("kills by the kernel", cgroup.kills().map_or("?".to_owned(), |kills| kills.to_string()));
         figures.expect(cgroup.kills().unwrap_or(0) == 0, || "the kernel has killed the server".to_owned());
     }
-    server.kill().await?;
+    if let Some(found) = faults::end(&setup, &mut server, &ledger).await? {
+        figures.note("rows read by DuckDB", found.rows.to_string());
+        figures.wrong.extend(found.describe().map(|what| format!("in the parts: {what}")));
+    }
     Ok(figures)
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::net::TcpStream;
 
-use crate::binary::Setup;
+use crate::binary::{Setup, Subject};
 use crate::faults;
 use crate::ledger::Ledger;
 use crate::report::{Report, Trial};
@@ -21,16 +21,21 @@ const CONNECTIONS: usize = 120;
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Makes `trials` trials, by turns; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+pub async fn run(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     let mut done = Vec::new();
     let mut acknowledged = 0;
     for number in 0..trials {
         let directory = tempfile::tempdir()?;
-        let setup = faults::setup(binary, directory.path())?;
+        let setup = faults::setup(subject, directory.path())?;
         let ledger = Arc::new(Ledger::default());
         let began = Instant::now();
         let (fault, mut wrong) = if number % 2 == 0 {
-            ("a port is taken", port_taken(binary, directory.path()).await?)
+            ("a port is taken", port_taken(subject, directory.path()).await?)
         } else {
             ("no file is left", out_of_files(&setup, &ledger).await?)
         };
@@ -44,6 +49,7 @@ pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
             killed_after_ms,
             acknowledged: ledger.acknowledged(),
             rows: findings.rows,
+            rows_in_parts: findings.rows_in_parts(),
             ready_after_ms: u64::try_from(ready_after.as_millis())?,
             wrong: wrong.join(", "),
         };
@@ -54,10 +60,10 @@ pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
     Ok(Report::new("R16", seed, acknowledged, done))
 }
 
-async fn port_taken(binary: &Path, directory: &Path) -> anyhow::Result<Vec<String>> {
+async fn port_taken(subject: &Subject, directory: &Path) -> anyhow::Result<Vec<String>> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
-    let mut command = crate::binary::hermetic(binary, directory);
+    let mut command = crate::binary::hermetic(subject.binary(), directory);
     command.args(["serve", "--otlp-grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--otlp-http", &address]);
     let ended = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
     let output = ended.context("a server without its port does not end")??;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::alarms::{self, Told};
-use crate::binary::Setup;
+use crate::binary::{Setup, Subject};
 use crate::receiver::{Behaviour, Receiver};
 use crate::report::{Report, Trial};
 
@@ -28,9 +28,9 @@ const ALARMS: u64 = 3;
 /// The longest pause between two attempts, and some time for the rest.
 const PATIENCE: Duration = Duration::from_secs(330);
 
-/// Runs `trials` trials with `binary`, each with an outage of `outage`; `progress` is told after each.
+/// Runs `trials` trials with `subject`, each with an outage of `outage`; `progress` is told after each.
 pub async fn run(
-    binary: &Path,
+    subject: &Subject,
     trials: u64,
     seed: u64,
     outage: Duration,
@@ -39,7 +39,7 @@ pub async fn run(
     let mut done = Vec::new();
     for number in 0..trials {
         let directory = tempfile::tempdir()?;
-        let setup = Setup::new(binary, directory.path());
+        let setup = Setup::new(subject, directory.path());
         let trial = trial(&setup, directory.path(), seed.wrapping_add(number), outage).await?;
         progress(&trial);
         done.push(trial);
@@ -96,6 +96,7 @@ async fn trial(setup: &Setup, directory: &Path, seed: u64, outage: Duration) -> 
         killed_after_ms: u64::try_from(outage.as_millis())?,
         acknowledged,
         rows: receivers.iter().map(|(_, receiver)| receiver.calls().len() as u64).sum(),
+        rows_in_parts: 0,
         ready_after_ms,
         wrong: wrong.join(", "),
     })

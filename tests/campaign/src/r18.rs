@@ -1,18 +1,23 @@
 //! R18: a second process on a data directory is refused while the first lives, and not a moment longer.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::binary::Subject;
 use crate::faults;
 use crate::ledger::Ledger;
 use crate::report::{Report, Trial};
 
 /// Makes `trials` trials; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+pub async fn run(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     let mut done = Vec::new();
     let directory = tempfile::tempdir()?;
-    let setup = faults::setup(binary, directory.path())?;
+    let setup = faults::setup(subject, directory.path())?;
     let ledger = Arc::new(Ledger::default());
     for number in 0..trials {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(number));
@@ -47,6 +52,7 @@ pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut
             killed_after_ms: u64::try_from((restarted.elapsed() - ready_after).as_millis())?,
             acknowledged: ledger.acknowledged(),
             rows: findings.rows,
+            rows_in_parts: findings.rows_in_parts(),
             ready_after_ms: u64::try_from(ready_after.as_millis())?,
             wrong: wrong.join(", "),
         };

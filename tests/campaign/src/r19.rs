@@ -1,11 +1,10 @@
 //! R19: SIGTERM under load. The server ends by itself within its drain timeout with exit code 0, and every acknowledged record
 //! is there afterwards; clients hear at worst that they should try again.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::binary::Setup;
+use crate::binary::{Setup, Subject};
 use crate::faults;
 use crate::ledger::Ledger;
 use crate::report::{Report, Trial};
@@ -14,12 +13,17 @@ use crate::report::{Report, Trial};
 const STOP_MAX: Duration = Duration::from_secs(10);
 
 /// Makes `trials` trials, five in one directory; `progress` is told after each.
-pub async fn run(binary: &Path, trials: u64, seed: u64, mut progress: impl FnMut(&Trial)) -> anyhow::Result<Report> {
+pub async fn run(
+    subject: &Subject,
+    trials: u64,
+    seed: u64,
+    mut progress: impl FnMut(&Trial),
+) -> anyhow::Result<Report> {
     const LIVES: u64 = 5;
     let (mut done, mut acknowledged) = (Vec::new(), 0);
     while (done.len() as u64) < trials {
         let directory = tempfile::tempdir()?;
-        let setup = faults::setup(binary, directory.path())?;
+        let setup = faults::setup(subject, directory.path())?;
         let ledger = Arc::new(Ledger::default());
         for life in 1..=LIVES.min(trials - done.len() as u64) {
             let trial = trial(&setup, &ledger, life, seed.wrapping_add(done.len() as u64)).await?;
@@ -67,6 +71,7 @@ async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> any
         killed_after_ms,
         acknowledged: ledger.acknowledged(),
         rows: findings.rows,
+        rows_in_parts: findings.rows_in_parts(),
         ready_after_ms: u64::try_from(ready_after.as_millis())?,
         wrong: wrong.join(", "),
     })

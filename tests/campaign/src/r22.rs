@@ -1,13 +1,12 @@
 //! R22: half of what the server can take, for long. Memory, open files and answer times do not grow, and all that was
 //! acknowledged is counted at the end.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::binary::{Server, Setup};
+use crate::binary::{Server, Setup, Subject};
 use crate::faults;
 use crate::figures::{Figures, Times, mib, ms};
 use crate::ledger::Ledger;
@@ -35,14 +34,14 @@ struct Look {
 
 /// Soaks for `seconds`; `progress` is told of the time that has passed.
 pub async fn run(
-    binary: &Path,
+    subject: &Subject,
     seconds: Duration,
     seed: u64,
     mut progress: impl FnMut(Duration),
 ) -> anyhow::Result<Figures> {
     let mut figures = Figures::new("R22");
     let directory = tempfile::tempdir()?;
-    let setup = Setup::new(binary, directory.path());
+    let setup = Setup::new(subject, directory.path());
     setup.configure("log = \"warn\"\n")?;
     let mut server = setup.start().await?;
     let watch = Watch::start(server.id()?);
@@ -81,7 +80,10 @@ pub async fn run(
     figures.note("ready after a kill in", ms(restarted.elapsed()));
     let counted = self::counted(&server).await?;
     figures.expect(acknowledged == counted, || format!("after a kill {counted} of {acknowledged} are counted"));
-    server.kill().await?;
+    if let Some(found) = faults::end(&setup, &mut server, &ledger).await? {
+        figures.note("rows read by DuckDB", found.rows.to_string());
+        figures.wrong.extend(found.describe().map(|what| format!("in the parts: {what}")));
+    }
     Ok(figures)
 }
 

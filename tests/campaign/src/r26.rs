@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::attackers::Attackers;
-use crate::binary::Setup;
+use crate::binary::{Setup, Subject};
 use crate::figures::{Figures, mib};
 use crate::floods::{self, Ended, Flood};
 use crate::healthy::{Healthy, Turn};
@@ -41,9 +40,9 @@ impl Default for Plan {
 }
 
 /// Pours every flood.
-pub async fn run(binary: &Path, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
+pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow::Result<Figures> {
     let directory = tempfile::tempdir()?;
-    let setup = Setup::new(binary, directory.path());
+    let setup = Setup::new(subject, directory.path());
     let limit = plan.memory_bytes_max;
     setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {limit}\n"))?;
     let mut server = setup.start().await?;

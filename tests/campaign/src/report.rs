@@ -24,11 +24,17 @@ pub struct Report {
     pub acknowledged: u64,
     /// Rows that were compared, again after every trial; of alert campaigns, webhooks.
     pub rows_compared: u64,
+    /// Rows that DuckDB read in the parts, again after every trial; 0 if it was not asked.
+    pub rows_in_parts: u64,
     /// One per trial.
     pub details: Vec<Trial>,
     /// What people call what is counted: records and rows, or transitions and webhooks.
     #[serde(skip)]
     words: [&'static str; 2],
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One trial.
@@ -47,6 +53,9 @@ pub struct Trial {
     pub acknowledged: u64,
     /// Rows found after the restart; of alert campaigns, webhooks.
     pub rows: u64,
+    /// Rows that DuckDB read in the parts afterwards; 0 if it was not asked.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rows_in_parts: u64,
     /// Milliseconds from the restart until ready.
     pub ready_after_ms: u64,
     /// What was wrong; empty if nothing.
@@ -62,6 +71,7 @@ impl Report {
         // The rule of three: none in n says less than 3/n.
         let failure_share_bound_95 = (failures == 0 && trials > 0).then(|| (3.0 / trials as f64).min(1.0));
         let rows_compared = details.iter().map(|trial| trial.rows).sum();
+        let rows_in_parts = details.iter().map(|trial| trial.rows_in_parts).sum();
         Self {
             campaign,
             seed,
@@ -71,6 +81,7 @@ impl Report {
             failure_share_bound_95,
             acknowledged,
             rows_compared,
+            rows_in_parts,
             details,
             words: ["records acknowledged", "rows compared"],
         }
@@ -90,7 +101,7 @@ impl Report {
             "SEED", "LIFE", "KILL (ms)", "ACKNOWLEDGED", "ROWS", "READY (ms)"
         );
         for trial in &self.details {
-            let Trial { seed, fault, life, killed_after_ms, acknowledged, rows, ready_after_ms, wrong } = trial;
+            let Trial { seed, fault, life, killed_after_ms, acknowledged, rows, ready_after_ms, wrong, .. } = trial;
             let result = if wrong.is_empty() { "kept" } else { wrong.as_str() };
             // Writing into a String cannot fail.
             let _ = writeln!(
@@ -111,6 +122,9 @@ impl Report {
             self.words[1],
             self.seed
         );
+        if self.rows_in_parts > 0 {
+            let _ = write!(table, "; {} rows read by DuckDB", self.rows_in_parts);
+        }
         if let Some(bound) = self.failure_share_bound_95 {
             let _ = write!(table, "; with 95 % confidence fewer than {:.1} % of trials would fail", bound * 100.0);
         }
@@ -132,6 +146,7 @@ mod tests {
             killed_after_ms: 5,
             acknowledged: 10,
             rows: 10,
+            rows_in_parts: 0,
             ready_after_ms: 3,
             wrong,
         }

@@ -21,6 +21,8 @@ const RETRY: Duration = Duration::from_millis(50);
 pub struct Plan {
     /// Of which kind.
     pub signal: Signal,
+    /// Items that were sent before: the payload goes on behind them. Whole requests of them.
+    pub begin: u64,
     /// At least so many items, in whole requests.
     pub items: u64,
     /// Connections at a time.
@@ -55,13 +57,14 @@ struct Shared {
 
 /// Sends everything and waits for the last answer.
 pub async fn send(server: &Background, plan: Plan, progress: &ProgressBar) -> anyhow::Result<Sent> {
-    let shared = Arc::new(Shared::default());
+    let first = plan.begin.div_ceil(payload::request(plan.signal, 0).items);
+    let shared = Arc::new(Shared { next: first.into(), ..Shared::default() });
     let began = Instant::now();
     let mut senders = Vec::new();
     for _ in 0..plan.connections {
         let client = server.client_of("otlp_http")?;
         let (shared, progress) = (Arc::clone(&shared), progress.clone());
-        senders.push(tokio::spawn(async move { sender(&client, plan, began, &shared, &progress).await }));
+        senders.push(tokio::spawn(async move { sender(&client, plan, first, began, &shared, &progress).await }));
     }
     for sender in senders {
         sender.await.context("a sender ended")??;
@@ -79,6 +82,7 @@ pub async fn send(server: &Background, plan: Plan, progress: &ProgressBar) -> an
 async fn sender(
     client: &Client,
     plan: Plan,
+    first: u64,
     began: Instant,
     shared: &Shared,
     progress: &ProgressBar,
@@ -91,7 +95,7 @@ async fn sender(
     while began.elapsed() < plan.time_max {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let payload::Request { body, items } = payload::request(plan.signal, number);
-        if number * items >= plan.items {
+        if (number - first) * items >= plan.items {
             break;
         }
         let bytes = body.len() as u64;
