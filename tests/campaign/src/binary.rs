@@ -119,6 +119,12 @@ impl Setup {
         self.subject.reader.as_deref()
     }
 
+    /// Without others who read the parts.
+    pub fn unread(mut self) -> Self {
+        self.subject.reader = None;
+        self
+    }
+
     /// What the server said on stderr, in all its lives.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default()

@@ -33,8 +33,10 @@ groups:
     rules: [{alert: Odd, expr: campaign_level % 2 == 1}]
 ";
 
+/// 10,000 records a second, of three signals, if nothing holds them up. As many as can be taken would only make a trial's census long.
 const CONNECTIONS: u64 = 6;
 const RECORDS_MAX: u64 = 40;
+const PAUSE: Duration = Duration::from_millis(12);
 /// From SIGTERM until all rows are in parts.
 const STOP_MAX: Duration = Duration::from_secs(120);
 /// Bounds the load of a server that nobody ends.
@@ -53,7 +55,13 @@ pub fn load(server: &Server, ledger: &Arc<Ledger>, seed: u64) -> anyhow::Result<
     Load::start(
         server,
         ledger,
-        Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed, pause: None },
+        Plan {
+            connections: CONNECTIONS,
+            records_max: RECORDS_MAX,
+            requests_max: REQUESTS_MAX,
+            seed,
+            pause: Some(PAUSE),
+        },
     )
 }
 

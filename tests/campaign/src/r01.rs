@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::binary::{Setup, Subject};
 use crate::faults;
 use crate::ledger::Ledger;
-use crate::load::{Load, Plan};
 use crate::report::{Report, Trial};
 
 /// Heads and segments so small that most kills meet a flush, a new segment or a manifest on its way.
@@ -21,13 +20,6 @@ flush_interval_s = 1
 
 /// A data directory is killed so often before a new one is begun: each restart recovers what the last one recovered.
 const LIVES: u64 = 5;
-
-/// The load of one trial.
-const CONNECTIONS: u64 = 6;
-const RECORDS_MAX: u64 = 40;
-
-/// Bounds a trial whose kill comes late: 6 connections of 5,000 requests of 20 records on average.
-const REQUESTS_MAX: u64 = 5_000;
 
 /// Runs `trials` trials with `subject` in fresh directories; `progress` is told after each.
 pub async fn run(
@@ -43,8 +35,11 @@ pub async fn run(
         let setup = Setup::new(subject, directory.path());
         setup.configure(CONFIG)?;
         let ledger = Arc::new(Ledger::default());
-        for life in 1..=LIVES.min(trials - done.len() as u64) {
+        let lives = LIVES.min(trials - done.len() as u64);
+        for life in 1..=lives {
             let trial_seed = seed.wrapping_add(done.len() as u64);
+            // Others read what the last life leaves.
+            let setup = if life == lives { setup.clone() } else { setup.clone().unread() };
             let trial = trial(&setup, &ledger, life, trial_seed).await?;
             progress(&trial);
             let failed = !trial.wrong.is_empty();
@@ -64,9 +59,7 @@ pub async fn run(
 async fn trial(setup: &Setup, ledger: &Arc<Ledger>, life: u64, seed: u64) -> anyhow::Result<Trial> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut server = setup.start().await?;
-    let plan =
-        Plan { connections: CONNECTIONS, records_max: RECORDS_MAX, requests_max: REQUESTS_MAX, seed, pause: None };
-    let load = Load::start(&server, ledger, plan)?;
+    let load = faults::load(&server, ledger, seed)?;
     let killed_after_ms = random.u64(50..2_000);
     tokio::time::sleep(Duration::from_millis(killed_after_ms)).await;
     server.kill().await?;

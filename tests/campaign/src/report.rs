@@ -24,7 +24,7 @@ pub struct Report {
     pub acknowledged: u64,
     /// Rows that were compared, again after every trial; of alert campaigns, webhooks.
     pub rows_compared: u64,
-    /// Rows that DuckDB read in the parts, again after every trial; 0 if it was not asked.
+    /// Rows that DuckDB read in the parts that trials left; 0 if it was not asked.
     pub rows_in_parts: u64,
     /// One per trial.
     pub details: Vec<Trial>,
