@@ -173,6 +173,7 @@ mod tests {
             (limit, config.store.head_bytes_max, config.store.flush_bytes),
             (400 << 20, 50 << 20, (400 << 20) / 32)
         );
+        assert_eq!(config.store.merged_bytes_max, 100 << 20);
         assert_eq!((config.collector.request_bytes_max, config.collector.in_flight_bytes_max), (25 << 20, 50 << 20));
         assert_eq!(config.collector.check(), Ok(()));
         let large = Config { memory_bytes_max: 64 << 30, ..Config::default() };

@@ -35,7 +35,7 @@ pub fn run(args: InspectArgs) -> Outcome {
     let mut screen = Screen::stdout();
     if args.columns {
         let tables = store::bytes_by_column(&disk, &args.data_dir).map_err(Failure::wrong_use)?;
-        if args.json { columns_json(&tables, &mut screen)? } else { draw_columns(&tables, &mut screen)? }
+        if args.json { columns_json(&tables, &mut screen)? } else { draw_columns(&tables, 0.0, &mut screen)? }
     } else {
         let found = store::inspect(&disk, &args.data_dir).map_err(Failure::wrong_use)?;
         if args.json { print_json(&found, &mut screen)? } else { draw(&found, &mut screen)? }
@@ -44,8 +44,12 @@ pub fn run(args: InspectArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The columns and files of each table, the largest first.
-pub fn draw_columns(tables: &BTreeMap<StoreTable, TableBytes>, screen: &mut Screen) -> std::io::Result<()> {
+/// The columns and files of each table, the largest first; those with less than this share of their table together.
+pub fn draw_columns(
+    tables: &BTreeMap<StoreTable, TableBytes>,
+    share_min: f64,
+    screen: &mut Screen,
+) -> std::io::Result<()> {
     let mut table = Table::new(&[
         ("TABLE", Align::Left),
         ("COLUMN OR FILE", Align::Left),
@@ -70,8 +74,13 @@ pub fn draw_columns(tables: &BTreeMap<StoreTable, TableBytes>, screen: &mut Scre
             ];
             table.push(screen, cells)
         };
-        for (name, size) in all {
-            push(name, size)?;
+        let is_large = |(_, size): &&(&String, u64)| *size as f64 >= share_min * total as f64;
+        let large = all.iter().take_while(is_large).count();
+        for (name, size) in &all[..large] {
+            push(name, *size)?;
+        }
+        if large < all.len() {
+            push(&format!("{} others", all.len() - large), all[large..].iter().map(|(_, size)| size).sum())?;
         }
         push(&format!("all of {}", counted(sizes.rows, "row")), total)?;
     }

@@ -88,3 +88,16 @@ async fn under_overload_what_is_accepted_is_what_is_stored() {
     let figures = campaign::r14::run(&Subject::new(BINARY), &plan, fastrand::u64(..)).await.expect("a campaign");
     assert!(figures.wrong.is_empty(), "{}", figures.to_table());
 }
+
+#[tokio::test]
+async fn half_of_what_can_be_taken_is_taken_on_and_on() {
+    let plan = campaign::r22::Plan {
+        soak: Duration::from_secs(4),
+        trial: Duration::from_secs(1),
+        flush_interval_s: 1,
+        judges_growth: false,
+    };
+    let figures = campaign::r22::run(&read_by_duckdb(), &plan, fastrand::u64(1..1_000), |_| {}).await;
+    let figures = figures.expect("a campaign");
+    assert!(figures.wrong.is_empty(), "{}", figures.to_table());
+}

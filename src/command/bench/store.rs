@@ -196,7 +196,7 @@ async fn replay(args: &StoreArgs, signal: Signal) -> anyhow::Result<Replay> {
     let server = server.killed_and_started_with(&SETTINGS).await?;
     let ready = restarted.elapsed();
     let client = server.client()?;
-    let seconds = Metrics::read(&client).await?.sum("sextant_wal_replay_seconds");
+    let seconds = Metrics::read(&client).await?.sum("sextant_wal_replay_seconds_sum");
     let status = client.status().await?;
     let rows = status.tables.get(signal.as_str()).map_or(0, |table| table.part_rows + table.head_rows);
     ensure!(rows == sent, "{sent} {signal} were acknowledged, {rows} are there after the replay");
@@ -221,7 +221,7 @@ impl Metrics {
             let value = if rest.starts_with('{') { rest.rsplit_once(' ')?.1 } else { rest.strip_prefix(' ')? };
             value.parse::<f64>().ok()
         });
-        of_name.sum()
+        of_name.fold(0.0, |sum, value| sum + value)
     }
 }
 
@@ -232,6 +232,7 @@ mod tests {
     #[test]
     fn a_metric_is_the_sum_of_its_series() {
         let text = "# TYPE a counter\na 1\nab 7\na{of=\"x y\"} 2.5\n";
-        assert_eq!(Metrics(text.to_owned()).sum("a").to_string(), "3.5");
+        let metrics = Metrics(text.to_owned());
+        assert_eq!([metrics.sum("a"), metrics.sum("b")].map(|sum| sum.to_string()), ["3.5", "0"]);
     }
 }

@@ -201,8 +201,7 @@ impl PartWriter {
         let is_plain =
             same.is_empty() && unfinished.name.table != Table::Points && granule_rows == limits::GRANULE_ROWS;
         let format = if is_plain { FORMAT_OF_ALL_COLUMNS } else { FORMAT };
-        let granule_rows = granule_rows as u64;
-        let meta = Meta { format, same, granule_rows, ..summary(sorted_by, granules, files) };
+        let meta = Meta { format, same, ..summary(sorted_by, granule_rows, granules, files) };
         let json = serde_json::to_vec_pretty(&meta).expect("numbers and texts can always be written as JSON");
         write_whole(disk.as_ref(), &directory.join(META_FILE), &json)?;
         sync_up(disk.as_ref(), &unfinished.data_directory, &directory)?;
@@ -259,7 +258,12 @@ fn granule_meta(rows: &RecordBatch) -> GranuleMeta {
     }
 }
 
-fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<String, FileMeta>) -> Meta {
+fn summary(
+    sorted_by: &[&str],
+    granule_rows: usize,
+    granules: Vec<GranuleMeta>,
+    files: BTreeMap<String, FileMeta>,
+) -> Meta {
     Meta {
         format: FORMAT_OF_ALL_COLUMNS,
         rows: granules.iter().map(|granule| u64::from(granule.rows)).sum(),
@@ -268,7 +272,7 @@ fn summary(sorted_by: &[&str], granules: Vec<GranuleMeta>, files: BTreeMap<Strin
         seq_min: granules.iter().map(|granule| granule.seq_min).min().unwrap_or(0),
         seq_max: granules.iter().map(|granule| granule.seq_max).max().unwrap_or(0),
         sorted_by: sorted_by.iter().map(|name| (*name).to_owned()).collect(),
-        granule_rows: 0,
+        granule_rows: granule_rows as u64,
         granules,
         same: BTreeMap::new(),
         files,

@@ -322,6 +322,8 @@ impl Worker {
         let attempt = AssertUnwindSafe(|| self.merge_and_publish(sources, parts, keep));
         let result = catch_unwind(attempt).unwrap_or_else(|_| Err(StoreError::Panicked { operation: "merge parts" }));
         self.gauges.running.set(0);
+        // A look that finds much to merge takes long.
+        self.gauges.set(&self.core, self.control.paused.load(Ordering::Relaxed));
         let now = clock.monotonic();
         let counters = &self.counters[&table];
         match result {

@@ -213,10 +213,10 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
         Name::R18 => Outcome::Trials(r18::run(&subject, trials, seed, records()).await?),
         Name::R19 => Outcome::Trials(r19::run(&subject, trials, seed, records()).await?),
         Name::R22 => {
-            let load = seconds(3_600);
-            progress.set_length(load.as_secs());
+            let plan = r22::Plan { soak: seconds(3_600), ..r22::Plan::default() };
+            progress.set_length(plan.soak.as_secs());
             progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} s")?);
-            Outcome::Figures(r22::run(&subject, load, seed, |passed| progress.set_position(passed.as_secs())).await?)
+            Outcome::Figures(r22::run(&subject, &plan, seed, |passed| progress.set_position(passed.as_secs())).await?)
         }
         Name::R26 => {
             let plan = r26::Plan { attack: seconds(6), ..r26::Plan::default() };

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::command::inspect::draw_columns;
 use crate::table::{Align, Cell, Screen, Table, Tone};
 
+/// Columns that take less of a table are shown together.
+const SHARE_MIN: f64 = 0.002;
+
 /// What was measured of one signal.
 #[derive(Debug)]
 pub struct Figures {
@@ -87,7 +90,7 @@ pub fn print_tables(measured: &[Figures], replay: Option<&Replay>) -> std::io::R
     for of in measured {
         print_stages(of, &mut screen)?;
         screen.line("")?;
-        draw_columns(&of.columns, &mut screen)?;
+        draw_columns(&of.columns, SHARE_MIN, &mut screen)?;
         screen.line("")?;
     }
     if let Some(of) = replay {
