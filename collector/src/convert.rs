@@ -12,6 +12,7 @@ mod json;
 mod logs;
 mod point;
 mod points;
+mod remote_write;
 mod request;
 mod resource;
 mod series;
@@ -28,6 +29,7 @@ use store::Cutoffs;
 
 pub use self::logs::logs;
 pub use self::points::points;
+pub use self::remote_write::{Version, remote_write};
 pub use self::series::SeriesGate;
 pub use self::spans::spans;
 pub use self::wire::Malformed;
@@ -43,6 +45,15 @@ pub enum Encoding {
     Protobuf,
     /// OTLP/JSON.
     Json,
+}
+
+/// What a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An export request of OTLP.
+    Otlp(Encoding),
+    /// Points as Prometheus writes them.
+    RemoteWrite(Version),
 }
 
 /// What conversion needs to know besides the bytes.

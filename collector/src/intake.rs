@@ -14,7 +14,7 @@ use store::schema::{LogColumns, PointColumns, SpanColumns};
 use store::{Batch, Cutoffs, Writer};
 use tokio::sync::Semaphore;
 
-use crate::convert::{self, Context, Encoding, Limits, SeriesGate};
+use crate::convert::{self, Context, Encoding, Form, Limits, SeriesGate};
 use crate::pipeline::{Passage, Pipeline, Reservation};
 use crate::receipts::Fingerprint;
 use crate::receiver::Door;
@@ -46,7 +46,7 @@ struct Inner {
 pub(crate) struct Arrival {
     pub door: Door,
     pub signal: Signal,
-    pub encoding: Encoding,
+    pub form: Form,
     pub compression: Compression,
     pub body: Bytes,
     pub reservation: Reservation,
@@ -147,7 +147,7 @@ impl Intake {
         body: Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let _passage = self.inner.pipeline.enter()?;
-        let (batch, outcome) = self.inner.to_batch(signal, &body, encoding)?;
+        let (batch, outcome) = self.inner.to_batch(signal, &body, Form::Otlp(encoding))?;
         self.inner.store(batch).await?;
         Ok(outcome)
     }
@@ -160,7 +160,7 @@ impl Inner {
         let inline_max = match arrival.compression {
             Compression::Identity => limits::INLINE_BYTES_MAX,
             Compression::Gzip => limits::INLINE_COMPRESSED_BYTES_MAX,
-            Compression::Zstd => 0,
+            Compression::Zstd | Compression::Snappy => 0,
         };
         let (outcome, print) = if arrival.body.len() <= inline_max {
             let (batch, outcome, print, _reservation) = self.convert(arrival)?;
@@ -201,12 +201,12 @@ impl Inner {
 
     // The work of one core: decompression and conversion.
     fn convert(&self, arrival: Arrival) -> Result<(Batch, Outcome, Fingerprint, Reservation), Refusal> {
-        let Arrival { door, signal, encoding, compression, body, mut reservation } = arrival;
+        let Arrival { door, signal, form, compression, body, mut reservation } = arrival;
         let wire_bytes = body.len();
         let bytes_max = self.config.request_bytes_max;
         let bytes = decode::decompress(compression, body, bytes_max, |more| reservation.grow(more))?;
         self.counters.arrived(door, signal, wire_bytes, bytes.len());
-        let (batch, outcome) = self.to_batch(signal, &bytes, encoding)?;
+        let (batch, outcome) = self.to_batch(signal, &bytes, form)?;
         let print = self.counters.receipts.fingerprint(signal, &bytes);
         Ok((batch, outcome, print, reservation))
     }
@@ -221,12 +221,21 @@ impl Inner {
         }
     }
 
-    fn to_batch(&self, signal: Signal, bytes: &[u8], encoding: Encoding) -> Result<(Batch, Outcome), Refusal> {
+    fn to_batch(&self, signal: Signal, bytes: &[u8], form: Form) -> Result<(Batch, Outcome), Refusal> {
         let writer = self.writer()?;
         // What is expired is so at one moment for all of the request.
         let cutoffs = writer.retention().cutoffs();
         let context = &self.context(&cutoffs);
         let refused = Refusal::Undecodable;
+        let points = || PointColumns::new(writer.series_key());
+        let encoding = match form {
+            Form::Otlp(encoding) => encoding,
+            Form::RemoteWrite(version) => {
+                let mut columns = points();
+                let outcome = convert::remote_write(bytes, version, context, &mut columns).map_err(refused)?;
+                return Ok((columns.finish(), outcome));
+            }
+        };
         Ok(match signal {
             Signal::Logs => {
                 let mut columns = LogColumns::default();
@@ -239,7 +248,7 @@ impl Inner {
                 (columns.finish(), outcome)
             }
             Signal::Points => {
-                let mut columns = PointColumns::new(writer.series_key());
+                let mut columns = points();
                 let outcome = convert::points(bytes, encoding, context, &mut columns).map_err(refused)?;
                 (columns.finish(), outcome)
             }

@@ -121,6 +121,13 @@ pub const ATTRIBUTE_VALUE_BYTES_MAX: u64 = 1 << 20;
 /// Default of the attributes of a point. SDKs stop at 128; each becomes a label, which every query carries along.
 pub const LABELS_MAX: u64 = 512;
 
+/// A block of snappy grows by this factor at most: a copy of 64 bytes takes 3, one of 4 to 11 bytes 2, and a little to be safe.
+pub const SNAPPY_GROWTH_MAX: usize = 32;
+
+/// Buckets on one side of a native histogram of remote write, from the first to the last: Prometheus has 160, and those between spans, which
+/// have no count, are counted too.
+pub const NATIVE_BUCKETS_MAX: usize = 10_000;
+
 /// Default of the series that points may belong to at a time. Each takes some KiB of memory in heads and queries.
 pub const SERIES_MAX: u64 = 2_000_000;
 

@@ -47,11 +47,17 @@ pub enum Reason {
     Series,
     /// It is older than items of its kind are kept.
     Expired,
+    /// A series of remote write names texts that the request does not have.
+    LabelReference,
+    /// A series of remote write has a label twice, or one without a name.
+    LabelNames,
+    /// A native histogram with counts that are no whole numbers, or of a schema that OTLP does not have.
+    NativeHistogram,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 20] = [
         Reason::TraceId,
         Reason::SpanId,
         Reason::ParentSpanId,
@@ -69,6 +75,9 @@ impl Reason {
         Reason::Labels,
         Reason::Series,
         Reason::Expired,
+        Reason::LabelReference,
+        Reason::LabelNames,
+        Reason::NativeHistogram,
     ];
 
     /// The word of the counters.
@@ -91,6 +100,9 @@ impl Reason {
             Reason::Labels => "too_many_labels",
             Reason::Series => "too_many_series",
             Reason::Expired => "older_than_retention",
+            Reason::LabelReference => "label_reference",
+            Reason::LabelNames => "label_names",
+            Reason::NativeHistogram => "native_histogram_form",
         }
     }
 
@@ -103,7 +115,9 @@ impl Reason {
             Reason::TimeRange => "a time lies after the year 2262",
             Reason::Temporality => "aggregation_temporality is unspecified",
             Reason::NoValue => "the point has neither as_int nor as_double",
-            Reason::Buckets => "bucket_counts must have one entry more than explicit_bounds, or both be empty",
+            Reason::Buckets => {
+                "bucket_counts must have one entry more than explicit_bounds, or both be empty; or spans and counts of a native histogram do not fit"
+            }
             Reason::Bounds => "explicit_bounds do not ascend strictly",
             Reason::MetricName => "the metric has no name",
             Reason::Depth => "an attribute value is nested too deep",
@@ -115,6 +129,11 @@ impl Reason {
             Reason::Labels => "the point has more attributes than collector.labels_max",
             Reason::Series => "its series would be one more than collector.series_max",
             Reason::Expired => "its time is older than store.retention keeps items of its signal and service",
+            Reason::LabelReference => "the series names texts that the request does not have",
+            Reason::LabelNames => "the series has a label twice, or one without a name",
+            Reason::NativeHistogram => {
+                "the native histogram has fractional counts, or a schema other than -53 and -4 to 8"
+            }
             Reason::Expansion => "resource, scope and metric take too much memory when every item carries them",
         }
     }
@@ -135,6 +154,9 @@ impl Reason {
             Reason::AttributeKey => "keep what differs in the value, not in the key",
             Reason::AttributeValue => "shorten the value, send it as the body of a log record, or raise the limit",
             Reason::Expired => "check the sender's clock and queue, or raise store.retention",
+            Reason::LabelReference => "send symbols for all labels_refs",
+            Reason::LabelNames => "send each label once, with a name",
+            Reason::NativeHistogram => "send histograms with whole counts, at a resolution of at most 2^(1/256)",
             Reason::Series => "keep ids and other endless values out of metric attributes, or raise the limit",
             Reason::Expansion => "shorten the resource attributes, or send fewer items per request",
         }
@@ -268,6 +290,19 @@ pub struct Outcome {
     pub warnings: Tally<Warning>,
     /// The same by the service that sent it.
     pub services: Services,
+    /// Of remote write: what its answer counts.
+    pub written: Written,
+}
+
+/// What a request of remote write has added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Samples.
+    pub samples: u64,
+    /// Native histograms.
+    pub histograms: u64,
+    /// Exemplars.
+    pub exemplars: u64,
 }
 
 /// What became of a request's items by the service that sent them.
@@ -356,6 +391,13 @@ impl Outcome {
         }
         truncate(&mut message, limits::PARTIAL_TEXT_BYTES_MAX);
         Some(PartialSuccess { rejected, message })
+    }
+
+    /// Why items are rejected, for people; empty if none is.
+    pub fn rejection(&self) -> String {
+        let mut text = self.reasons();
+        truncate(&mut text, limits::PARTIAL_TEXT_BYTES_MAX);
+        text
     }
 
     // The most frequent reasons, so that the bound hides the rare ones.

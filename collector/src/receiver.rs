@@ -1,4 +1,4 @@
-//! The doors: OTLP over gRPC and over HTTP. They turn a call into bytes for the [`crate::Intake`], and what it says into the
+//! The doors: OTLP over gRPC and over HTTP, and remote write. They turn a call into bytes for the [`crate::Intake`], and what it says into the
 //! protocol's own answer.
 
 use std::error::Error;
@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod http;
 pub(crate) mod pace;
 pub mod protect;
+pub(crate) mod remote_write;
 pub mod share;
 pub(crate) mod status;
 
@@ -24,17 +25,20 @@ pub enum Door {
     Grpc,
     /// OTLP/HTTP.
     Http,
+    /// Prometheus's remote write, on the port of OTLP/HTTP.
+    RemoteWrite,
 }
 
 impl Door {
-    /// Both.
-    pub const ALL: [Door; 2] = [Door::Grpc, Door::Http];
+    /// All doors.
+    pub const ALL: [Door; 3] = [Door::Grpc, Door::Http, Door::RemoteWrite];
 
     /// The word of the counters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Door::Grpc => "otlp_grpc",
             Door::Http => "otlp_http",
+            Door::RemoteWrite => "remote_write",
         }
     }
 }

@@ -12,6 +12,7 @@ mod matcher;
 pub mod notation;
 mod parse;
 mod plan;
+mod selectors;
 mod source;
 mod staleness;
 mod summation;
@@ -22,9 +23,12 @@ pub use engine::{Options, instant, instant_plan, range, range_plan};
 pub use error::{Kind, PromqlError};
 pub use eval::Budget;
 pub use matcher::{Condition, Matcher, all_accept, only_name};
+pub use parse::{format, tree};
 pub use plan::{Plan, series_selector};
+pub use selectors::selectors;
 pub use source::{
-    MemorySource, MetricFacts, MillisRange, Samples, Selection, SeriesSource, StoreSource, StoredSeries, Translator,
+    MemorySource, MetricFacts, MillisRange, Samples, Selection, SeriesSource, StoreSource, StoredExemplar,
+    StoredSeries, Translator,
 };
 pub use staleness::{is_stale, stale_marker};
 pub use value::{Answer, Sample, Steps, Value};

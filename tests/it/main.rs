@@ -15,6 +15,7 @@ mod node_sdk;
 mod python;
 mod python_sdk;
 mod relay;
+mod remote_write;
 mod retention;
 mod rule_files;
 mod rules;

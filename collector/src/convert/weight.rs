@@ -43,10 +43,7 @@ impl Request {
 
     /// Why a walk over a request of this kind ended early, as its sender is told.
     pub(super) fn refused(self, stop: Stop, bytes: &[u8], context: &Context<'_>) -> DecodeError {
-        match stop {
-            Stop::Malformed(source) => DecodeError::Protobuf { message: self.message(), source: source.within(bytes) },
-            Stop::TooManyParts => DecodeError::TooManyParts { bytes_max: context.limits.decoded_bytes_max },
-        }
+        refused(self.message(), stop, bytes, context)
     }
 
     /// What it is made of.
@@ -58,6 +55,17 @@ impl Request {
         }
     }
 }
+
+/// Why a walk over the bytes of a message ended early, as its sender is told.
+pub(super) fn refused(message: &'static str, stop: Stop, bytes: &[u8], context: &Context<'_>) -> DecodeError {
+    match stop {
+        Stop::Malformed(source) => DecodeError::Protobuf { message, source: source.within(bytes) },
+        Stop::TooManyParts => DecodeError::TooManyParts { bytes_max: context.limits.decoded_bytes_max },
+    }
+}
+
+/// A series of remote write.
+pub(super) static REMOTE_SERIES: Shape = Shape { bytes: 128, fields: &[] };
 
 pub(super) static TEXT: Shape = Shape { bytes: Shape::TEXT_BYTES, fields: &[] };
 pub(super) static ANY_VALUE: Shape =

@@ -22,6 +22,8 @@ pub enum Compression {
     Gzip,
     /// Zstandard, one frame or several.
     Zstd,
+    /// Snappy's block format, of remote write.
+    Snappy,
 }
 
 impl Compression {
@@ -123,7 +125,28 @@ pub fn decompress(
         Compression::Identity => Ok(body),
         Compression::Gzip => inflate(MultiGzDecoder::new(&body[..]), bytes_max, reserve),
         Compression::Zstd => inflate(zstd_decoder(&body).map_err(Refusal::Compression)?, bytes_max, reserve),
+        Compression::Snappy => unsnap(&body, bytes_max, reserve),
     }
+}
+
+// A block says how long it will be, and is not longer.
+fn unsnap(
+    block: &[u8],
+    bytes_max: u64,
+    mut reserve: impl FnMut(usize) -> Result<(), Refusal>,
+) -> Result<Bytes, Refusal> {
+    let damaged = |error: snap::Error| Refusal::Compression(io::Error::new(io::ErrorKind::InvalidData, error));
+    let bytes = snap::raw::decompress_len(block).map_err(damaged)?;
+    if bytes as u64 > bytes_max {
+        return Err(Refusal::TooLarge { bytes_max });
+    }
+    // Three bytes of a block make 64 at most: who announces more than can come is not given memory for it.
+    if bytes > block.len().saturating_mul(limits::SNAPPY_GROWTH_MAX) {
+        let what = "its length is more than its bytes can make";
+        return Err(Refusal::Compression(io::Error::new(io::ErrorKind::InvalidData, what)));
+    }
+    reserve(bytes)?;
+    snap::raw::Decoder::new().decompress_vec(block).map(Bytes::from).map_err(damaged)
 }
 
 fn zstd_decoder(frames: &[u8]) -> io::Result<impl Read + '_> {

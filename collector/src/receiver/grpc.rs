@@ -29,7 +29,7 @@ use tonic_reflection::server as reflection;
 use super::Door;
 use super::decode::{self, Compression};
 use super::status::{self, RpcStatus};
-use crate::convert::Encoding;
+use crate::convert::{Encoding, Form};
 use crate::intake::Arrival;
 use crate::outcome;
 use crate::{Intake, Outcome, Refusal, limits};
@@ -175,7 +175,8 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
     })?;
     let (compression, body) = unwrap_frame(framed.into(), compression, bytes_max)?;
     let (door, encoding) = (Door::Grpc, Encoding::Protobuf);
-    intake.accept(Arrival { door, signal, encoding, compression, body, reservation }).await
+    let form = Form::Otlp(encoding);
+    intake.accept(Arrival { door, signal, form, compression, body, reservation }).await
 }
 
 // The one message of a unary call.

@@ -1,4 +1,5 @@
-//! OTLP/HTTP: `POST /v1/{logs,traces,metrics}`, binary protobuf or JSON; plain, gzip or zstd.
+//! OTLP/HTTP: `POST /v1/{logs,traces,metrics}`, binary protobuf or JSON; plain, gzip or zstd. The other ways in over HTTP stand beside it
+//! under paths of their own.
 //!
 //! Every answer that is not a success is a `google.rpc.Status`, in the encoding of the request; in JSON where the request
 //! has none that is known.
@@ -16,8 +17,9 @@ use model::Signal;
 
 use super::Door;
 use super::decode::{self, Compression};
+use super::remote_write;
 use super::status::{self, RpcStatus};
-use crate::convert::Encoding;
+use crate::convert::{Encoding, Form};
 use crate::intake::Arrival;
 use crate::pipeline::Reservation;
 use crate::{Intake, Outcome, Refusal, RefusalKind, limits};
@@ -31,6 +33,7 @@ pub fn http_router(intake: Intake) -> Router {
         .route("/v1/logs", door(Signal::Logs))
         .route("/v1/traces", door(Signal::Spans))
         .route("/v1/metrics", door(Signal::Points))
+        .route(remote_write::PATH, remote_write::door())
         .fallback(unknown_path)
         .with_state(intake)
 }
@@ -46,7 +49,7 @@ fn door(signal: Signal) -> MethodRouter<Intake> {
     post(export).fallback(wrong_method)
 }
 
-async fn wrong_method(State(intake): State<Intake>, request: Request) -> Response {
+pub(super) async fn wrong_method(State(intake): State<Intake>, request: Request) -> Response {
     let refusal = Refusal::Method { method: request.method().to_string() };
     astray(&intake, request, &refusal).await
 }
@@ -76,7 +79,8 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
     let drain = if asks_first(request.headers()) { 0 } else { limits::DRAIN_BYTES_MAX };
     let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?.into();
     let door = Door::Http;
-    intake.accept(Arrival { door, signal, encoding, compression, body, reservation }).await
+    let form = Form::Otlp(encoding);
+    intake.accept(Arrival { door, signal, form, compression, body, reservation }).await
 }
 
 // Whatever can be said before the body is asked for.
@@ -91,14 +95,14 @@ fn admit(intake: &Intake, headers: &HeaderMap) -> Result<(Encoding, Compression,
     Ok((encoding, compression, reservation))
 }
 
-// Who asks before sending is told at once; who just sends is read a while, or would not see the answer.
-async fn dismiss(intake: &Intake, request: Request) {
+/// Who asks before sending is told at once; who just sends is read a while, or would not see the answer.
+pub(super) async fn dismiss(intake: &Intake, request: Request) {
     if !asks_first(request.headers()) {
         decode::discard(intake, request.into_body()).await;
     }
 }
 
-fn asks_first(headers: &HeaderMap) -> bool {
+pub(super) fn asks_first(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
 
@@ -107,8 +111,8 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-// The media type in lower case, without its parameters.
-fn media_type(headers: &HeaderMap) -> String {
+/// The media type in lower case, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let text = String::from_utf8_lossy(value);
     text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -225,8 +229,8 @@ fn refuse(refusal: &Refusal, answer_in: AnswerEncoding) -> Response {
     response
 }
 
-// 429, 502, 503 and 504 are what clients retry; only what is transient may get one of them.
-fn http_status(kind: RefusalKind) -> StatusCode {
+/// 429, 502, 503 and 504 are what clients retry; only what is transient may get one of them.
+pub(super) fn http_status(kind: RefusalKind) -> StatusCode {
     match kind {
         RefusalKind::Invalid => StatusCode::BAD_REQUEST,
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

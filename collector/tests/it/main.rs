@@ -14,6 +14,7 @@ mod odd;
 mod oracle;
 mod rebuild;
 mod reference;
+mod remote_write;
 mod retention;
 mod roundtrip;
 mod support;

@@ -46,6 +46,28 @@ pub enum QueryData {
     String(#[serde(serialize_with = "sample")] Sample),
 }
 
+/// The exemplars of a series, in the data of `query_exemplars`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExemplarSeries {
+    /// The series' labels, `__name__` among them.
+    pub series_labels: Labels,
+    /// In the order of time.
+    pub exemplars: Vec<WireExemplar>,
+}
+
+/// A measurement that stands for many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WireExemplar {
+    /// `trace_id` and others.
+    pub labels: Labels,
+    /// The number as text.
+    pub value: String,
+    /// Unix seconds.
+    #[serde(serialize_with = "timestamp")]
+    pub timestamp: f64,
+}
+
 /// A series at one instant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VectorSeries {
@@ -85,6 +107,14 @@ fn sample<S: Serializer>(sample: &Sample, serializer: S) -> Result<S::Ok, S::Err
         (*seconds as i64, text).serialize(serializer)
     } else {
         (seconds, text).serialize(serializer)
+    }
+}
+
+fn timestamp<S: Serializer>(seconds: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if seconds.fract() == 0.0 && seconds.abs() < 9e15 {
+        serializer.serialize_i64(*seconds as i64)
+    } else {
+        serializer.serialize_f64(*seconds)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Receipt {
-    /// `otlp_grpc` or `otlp_http`.
+    /// `otlp_grpc`, `otlp_http` or `remote_write`.
     pub door: String,
     /// The service's name; `(unnamed)`, `(others)` beyond some hundred, `(unread)` for requests refused before they were read.
     pub service: String,

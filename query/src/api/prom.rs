@@ -3,9 +3,12 @@
 //! Not Sextant's own style of answers: those are the other files of `api/`.
 
 mod answer;
+mod exemplars;
+mod expression;
 mod labels;
 mod params;
 mod query;
+mod status;
 
 use std::sync::Arc;
 
@@ -31,11 +34,18 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(api: &ApiState) -> Router
     Router::new()
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))
+        .route("/api/v1/query_exemplars", get(exemplars::query_exemplars).post(exemplars::query_exemplars))
+        .route("/api/v1/format_query", get(expression::format_query).post(expression::format_query))
+        .route("/api/v1/parse_query", get(expression::parse_query).post(expression::parse_query))
         .route("/api/v1/series", get(labels::series).post(labels::series))
         .route("/api/v1/labels", get(labels::names).post(labels::names))
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(labels::metadata))
         .route("/api/v1/status/buildinfo", get(query::build_info))
+        .route("/api/v1/status/config", get(status::config))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
+        .route("/api/v1/status/tsdb", get(status::tsdb))
         .with_state(state)
 }
 

@@ -25,6 +25,17 @@ pub(super) fn parse(query: &str) -> Result<Expr, PromqlError> {
     promql_parser::parser::parse(query).map_err(|message| explain(query, &tokens, message))
 }
 
+/// The query as Prometheus's formatter lays it out.
+pub fn format(query: &str) -> Result<String, PromqlError> {
+    Ok(parse(query)?.prettify())
+}
+
+/// The syntax tree as JSON, in the form of Prometheus's `parse_query`.
+pub fn tree(query: &str) -> Result<serde_json::Value, PromqlError> {
+    let tree = parse(query)?;
+    serde_json::to_value(&tree).map_err(|error| PromqlError::Request(format!("the syntax tree has no JSON: {error}")))
+}
+
 // Rule files are older than Prometheus 3, which has another name for this function; the parser has forgotten the old one.
 fn know_old_names() {
     static KNOWN: Once = Once::new();

@@ -14,6 +14,8 @@ pub use call::{HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mappe
 pub use operator::{Arithmetic, Comparison, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar};
 pub use select::{At, Range, RangeSelect, Select, Subquery, When};
 
+use promql_parser::parser::{Expr, VectorSelector};
+
 use super::matcher::Matcher;
 
 /// A whole query, ready to be evaluated any number of times over any source: immutable, and shared freely between threads.
@@ -154,6 +156,12 @@ impl Plan {
     pub(super) fn root(&self) -> &Root {
         &self.root
     }
+}
+
+/// What a selector somewhere in `query` matches.
+pub(super) fn matchers_of(query: &str, selector: &VectorSelector) -> Result<Vec<Matcher>, super::PromqlError> {
+    let plain = VectorSelector { offset: None, at: None, ..selector.clone() };
+    build::Builder::new(query).series_selector(&Expr::VectorSelector(plain))
 }
 
 /// Reads a series selector, as `match[]` has it: `up{job="shop"}`, without range, offset or time.

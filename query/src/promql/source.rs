@@ -4,7 +4,7 @@ mod memory;
 mod store;
 
 pub use memory::MemorySource;
-pub use store::{MetricFacts, StoreSource, Translator};
+pub use store::{MetricFacts, StoreSource, StoredExemplar, Translator};
 
 use model::Labels;
 

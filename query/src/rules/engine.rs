@@ -220,6 +220,11 @@ impl Rules {
         &self.inner.context
     }
 
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
     /// The mistakes of the files when they were last read; what was in force before them is in force.
     pub fn broken(&self) -> Vec<String> {
         let broken = lock(&self.inner.broken);

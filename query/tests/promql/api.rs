@@ -253,3 +253,75 @@ async fn a_timeout_is_503() {
     let (status, _) = world.get("/api/v1/query?query=sum(requests_total)&time=540&timeout=1ms").await;
     assert_eq!(status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn exemplars_are_found_by_the_series_that_an_expression_selects() {
+    let world = world().await;
+    let metric = Metric { service: "pay", attributes: &[("route", "/a")], ..Metric::counter("calls") };
+    world.send_with_exemplars(&metric, 60.0, PointValue::Int(7), &[(59.5, 6.5, Some([7; 16]))]).await;
+    let histogram = PointValue::Histogram {
+        count: 2,
+        sum: Some(3.0),
+        min: None,
+        max: None,
+        bucket_counts: &[1, 1],
+        explicit_bounds: &[10.0],
+    };
+    let metric = Metric { service: "pay", ..Metric::histogram("latency") };
+    world.send_with_exemplars(&metric, 61.0, histogram, &[(61.0, 12.0, None)]).await;
+    let ask = async |query: &str, start: u32| {
+        let (status, answer) =
+            world.get(&format!("/api/v1/query_exemplars?query={}&start={start}&end=100", encode(query))).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["data"].clone()
+    };
+    let of_calls = json!([{
+        "seriesLabels": {"__name__": "calls_total", "job": "pay", "route": "/a"},
+        "exemplars": [{
+            "labels": {"trace_id": "07070707070707070707070707070707", "order_id": "o-17"},
+            "value": "6.5",
+            "timestamp": 59.5,
+        }],
+    }]);
+    assert_eq!(ask("sum by (route) (rate(calls_total{job=\"pay\"}[5m])) > 1", 0).await, of_calls);
+    assert_eq!(ask("calls_total{job=\"shop\"}", 0).await, json!([]));
+    assert_eq!(ask("calls_total", 60).await, json!([]));
+    assert_eq!(ask("requests_total", 0).await, json!([]));
+    let quantile = "histogram_quantile(0.9, sum by (le) (rate(latency_bucket[5m])))";
+    let expected = json!([{
+        "seriesLabels": {"__name__": "latency_bucket", "job": "pay"},
+        "exemplars": [{"labels": {"order_id": "o-17"}, "value": "12", "timestamp": 61}],
+    }]);
+    assert_eq!(ask(quantile, 0).await, expected);
+    let (status, answer) = world.get("/api/v1/query_exemplars?query=calls_total&start=5&end=1").await;
+    assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+}
+
+#[tokio::test]
+async fn expressions_are_laid_out_and_taken_apart() {
+    let world = world().await;
+    let (_, answer) = world.post("/api/v1/format_query", "query=sum+by(job)(rate(a[5m]))").await;
+    assert_eq!(answer, json!({"status": "success", "data": "sum by (job) (rate(a[5m]))"}));
+    let (status, answer) = world.get("/api/v1/format_query?query=sum(").await;
+    assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+    let (_, answer) = world.get("/api/v1/parse_query?query=a%7Bb%3D%22c%22%7D%20%2B%201").await;
+    let data = &answer["data"];
+    assert_eq!((&data["type"], &data["op"]), (&json!("binaryExpr"), &json!("+")), "{answer}");
+    assert_eq!((&data["lhs"]["type"], &data["lhs"]["name"]), (&json!("vectorSelector"), &json!("a")), "{answer}");
+    assert_eq!((&data["rhs"]["type"], &data["rhs"]["val"]), (&json!("numberLiteral"), &json!("1")), "{answer}");
+}
+
+#[tokio::test]
+async fn what_prometheus_tells_of_itself() {
+    let world = world().await;
+    let (_, answer) = world.get("/api/v1/status/tsdb?limit=2").await;
+    let data = &answer["data"];
+    assert_eq!(data["headStats"]["numSeries"], 6, "{answer}");
+    let by_metric = &data["seriesCountByMetricName"];
+    assert_eq!(by_metric, &json!([{"name": "requests_total", "value": 3}, {"name": "size_bytes_bucket", "value": 1}]));
+    assert_eq!(data["seriesCountByLabelValuePair"][0], json!({"name": "job=pay", "value": 4}));
+    for (path, key) in [("flags", "query.timeout"), ("runtimeinfo", "startTime"), ("config", "yaml")] {
+        let (status, answer) = world.get(&format!("/api/v1/status/{path}")).await;
+        assert!(status == StatusCode::OK && answer["data"][key].is_string(), "{answer}");
+    }
+}

@@ -7,12 +7,14 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use model::stats::Stats;
-use model::{ManualClock, Timestamp};
+use model::{ManualClock, Timestamp, TraceId};
 use query::Config;
 use query::api::{ApiState, Server, router};
 use serde_json::Value;
 use store::disk::RealDisk;
-use store::schema::{PointColumns, PointRow, PointValue, ResourceRow, ScopeRow, SeriesRow, ValueRef, metric_type};
+use store::schema::{
+    ExemplarRow, PointColumns, PointRow, PointValue, ResourceRow, ScopeRow, SeriesRow, ValueRef, metric_type,
+};
 use store::{Batch, Setup, Store};
 use tower::ServiceExt as _;
 
@@ -64,6 +66,9 @@ impl<'a> Metric<'a> {
     }
 }
 
+/// An exemplar: seconds, value, trace. It carries an order's id besides.
+pub type Exemplar = (f64, f64, Option<[u8; 16]>);
+
 /// A point: seconds, flags, value.
 pub type Point<'a> = (f64, u32, PointValue<'a>);
 
@@ -104,13 +109,28 @@ impl World {
 
     /// Commits one request with these points of one metric.
     pub async fn send(&self, metric: &Metric<'_>, points: &[Point<'_>]) {
-        self.store.writer().append(self.batch(metric, points)).await.expect("committed");
+        self.append(self.batch(metric, points, &[])).await;
+    }
+
+    /// Commits one point with these exemplars.
+    pub async fn send_with_exemplars(
+        &self,
+        metric: &Metric<'_>,
+        seconds: f64,
+        value: PointValue<'_>,
+        exemplars: &[Exemplar],
+    ) {
+        self.append(self.batch(metric, &[(seconds, 0, value)], exemplars)).await;
+    }
+
+    async fn append(&self, batch: Batch) {
+        self.store.writer().append(batch).await.expect("committed");
         if self.flushing {
             self.store.flush_now().expect("the head is flushed");
         }
     }
 
-    fn batch(&self, metric: &Metric<'_>, points: &[Point<'_>]) -> Batch {
+    fn batch(&self, metric: &Metric<'_>, points: &[Point<'_>], exemplars: &[Exemplar]) -> Batch {
         let mut columns = PointColumns::new(self.store.writer().series_key());
         let attributes: Vec<(&str, ValueRef<'_>)> =
             metric.attributes.iter().map(|(key, value)| (*key, ValueRef::String(value))).collect();
@@ -129,6 +149,19 @@ impl World {
             monotonic: metric.monotonic,
             attributes: &attributes,
         });
+        let order = [("order.id", ValueRef::String("o-17"))];
+        let exemplars: Vec<ExemplarRow<'_>> = exemplars
+            .iter()
+            .map(|(seconds, value, trace)| ExemplarRow {
+                timestamp: Timestamp::from_nanos((seconds * 1e9) as i64),
+                derived_times: 0,
+                value: PointValue::Double(*value),
+                trace_id: trace.and_then(|bytes| TraceId::from_slice(&bytes)),
+                span_id: None,
+                correlation_id: None,
+                attributes: &order,
+            })
+            .collect();
         for (seconds, flags, value) in points {
             let row = PointRow {
                 series,
@@ -138,7 +171,7 @@ impl World {
                 flags: *flags,
                 value: *value,
             };
-            columns.push(&row, &[]);
+            columns.push(&row, &exemplars);
         }
         columns.finish()
     }

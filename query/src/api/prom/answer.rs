@@ -151,7 +151,7 @@ fn seconds(millis: i64) -> f64 {
 
 /// A number as Prometheus writes it: shortest digits that read back equal, an exponent of two digits or more only for the very
 /// small and the very large.
-fn number_text(value: f64) -> String {
+pub(super) fn number_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }

@@ -4,9 +4,11 @@
 //! and summaries fall apart into the series Prometheus has for them, and OTLP series that become one label set are one.
 
 mod decode;
+mod exemplars;
 mod target;
 mod translate;
 
+pub use exemplars::StoredExemplar;
 pub use translate::Translator;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
