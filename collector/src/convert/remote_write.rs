@@ -76,7 +76,7 @@ pub fn remote_write(
     }
 }
 
-fn walk<'a>(bytes: &'a [u8], version: Version, writer: &mut SeriesWriter<'_, '_>) -> Walk<()> {
+fn walk(bytes: &[u8], version: Version, writer: &mut SeriesWriter<'_, '_>) -> Walk<()> {
     let whole = Fields::of_request(bytes);
     // Texts may stand behind the series that name them.
     let symbols = match version {
