@@ -466,10 +466,10 @@ mod tests {
             outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
         }
         let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
-        assert_eq!(partial.rejected, 153);
-        assert!(partial.message.starts_with("153 of 154 data points rejected: 17 because "), "{}", partial.message);
-        assert!(partial.message.contains("(first place 16)"), "{}", partial.message);
-        assert!(partial.message.ends_with("; 78 for other reasons"), "{}", partial.message);
+        assert_eq!(partial.rejected, 210);
+        assert!(partial.message.starts_with("210 of 211 data points rejected: 20 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 19)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 120 for other reasons"), "{}", partial.message);
     }
 
     #[test]

@@ -39,3 +39,4 @@ pub mod report;
 pub mod resident;
 pub mod simulated;
 pub mod slow;
+pub mod small;
