@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod eval;
 mod function;
+mod histogram;
 pub mod limits;
 mod matcher;
 pub mod notation;
@@ -21,10 +22,11 @@ mod value;
 pub use engine::{Options, instant, instant_plan, range, range_plan};
 pub use error::{Kind, PromqlError};
 pub use eval::Budget;
+pub use histogram::{Bucket, Buckets, CUSTOM_SCHEMA, Hint, Histogram};
 pub use matcher::{Condition, Matcher, all_accept, only_name};
 pub use plan::{Plan, series_selector};
 pub use source::{
     MemorySource, MetricFacts, MillisRange, Samples, Selection, SeriesSource, StoreSource, StoredSeries, Translator,
 };
 pub use staleness::{is_stale, stale_marker};
-pub use value::{Answer, Sample, Steps, Value};
+pub use value::{Answer, Element, Point, Points, Sample, Steps, Value};

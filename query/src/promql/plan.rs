@@ -9,9 +9,13 @@ mod call;
 mod operator;
 mod select;
 
-pub use aggregate::{Aggregate, Aggregation, Choice, CountValues, GroupQuantile, Side};
-pub use call::{HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mapped, OverRange};
-pub use operator::{Arithmetic, Comparison, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar};
+pub use aggregate::{Aggregate, Aggregation, Choice, CountValues, GroupQuantile, Limit, Portion, Side};
+pub use call::{
+    HistogramFact, HistogramFunction, HistogramShare, Info, LabelJoin, LabelReplace, Mapped, OverRange, SortedByLabels,
+};
+pub use operator::{
+    Arithmetic, Comparison, Fill, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar,
+};
 pub use select::{At, Range, RangeSelect, Select, Subquery, When};
 
 use super::matcher::Matcher;
@@ -50,6 +54,23 @@ pub enum Scalar {
     Binary(Operator, Box<Scalar>, Box<Scalar>),
     /// `scalar(v)`: the number of the only series, NaN if there is none or more than one.
     Of(Box<Vector>),
+    /// `start()`, `end()`, `range()`, `step()`
+    Query(QueryFact),
+    /// `max_of(a, b)` and `min_of(a, b)`
+    Extreme(Side, Box<Scalar>, Box<Scalar>),
+}
+
+/// What a query knows of itself, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryFact {
+    /// When it starts.
+    Start,
+    /// When it ends.
+    End,
+    /// How long it is.
+    Range,
+    /// How far its steps are apart; 0 if there is only one.
+    Step,
 }
 
 /// An expression of any number of series.
@@ -67,6 +88,8 @@ pub enum Vector {
     Negate(Box<Vector>),
     /// `sort(v)` and `sort_desc(v)`, which count at the very end only.
     Sorted(Side, Box<Vector>),
+    /// `sort_by_label` and `sort_by_label_desc`, likewise.
+    SortedByLabels(Box<SortedByLabels>),
     /// An operator between a vector and a scalar.
     WithScalar(Box<WithScalar>),
     /// An operator between two vectors that computes or compares.
@@ -81,6 +104,8 @@ pub enum Vector {
     Choice(Box<Choice>),
     /// `count_values`
     CountValues(Box<CountValues>),
+    /// `limitk` and `limit_ratio`
+    Limit(Box<Limit>),
     /// A function over a range of samples.
     OverRange(Box<OverRange>),
     /// A function of single numbers.
@@ -93,6 +118,10 @@ pub enum Vector {
     LabelJoin(Box<LabelJoin>),
     /// A function of the buckets of histograms.
     Histogram(Box<HistogramShare>),
+    /// A number that native histograms tell.
+    HistogramFact(HistogramFact, Box<Vector>),
+    /// `info`
+    Info(Box<Info>),
 }
 
 /// The order in which an instant query gives its series.
@@ -104,6 +133,8 @@ pub(super) enum Order<'a> {
     Value(Side),
     /// Group by group, and in each by their numbers.
     Groups(&'a Grouping, Side),
+    /// By the values of these labels.
+    SomeLabels(&'a SortedByLabels),
 }
 
 impl Vector {
@@ -119,20 +150,28 @@ impl Vector {
             | Vector::OverRange(_)
             | Vector::Mapped(_)
             | Vector::Absent(..)
+            | Vector::HistogramFact(..)
             | Vector::Histogram(_) => true,
+            Vector::SortedByLabels(node) => node.vector.is_unique_without_name(),
+            Vector::Limit(node) => node.vector.is_unique_without_name(),
             Vector::Sorted(_, inner) => inner.is_unique_without_name(),
             Vector::WithScalar(node) => node.drops_name() || node.vector.is_unique_without_name(),
             Vector::Match(node) => node.drops_name(),
             Vector::Aggregate(node) => node.by.leaves_no_name(),
             Vector::GroupQuantile(node) => node.by.leaves_no_name(),
             Vector::Choice(node) => node.vector.is_unique_without_name(),
-            Vector::Set(_) | Vector::CountValues(_) | Vector::LabelReplace(_) | Vector::LabelJoin(_) => false,
+            Vector::Set(_)
+            | Vector::CountValues(_)
+            | Vector::LabelReplace(_)
+            | Vector::LabelJoin(_)
+            | Vector::Info(_) => false,
         }
     }
 
     pub(super) fn order(&self) -> Order<'_> {
         match self {
             Vector::Sorted(side, _) => Order::Value(*side),
+            Vector::SortedByLabels(node) => Order::SomeLabels(node),
             Vector::Choice(node) => Order::Groups(&node.by, node.side),
             _ => Order::Labels,
         }

@@ -147,6 +147,13 @@ impl<'q> Locator<'q> {
         self.upcoming()
     }
 
+    /// Past a bracket that opens, if that comes next.
+    pub(super) fn open(&mut self) {
+        if self.peek_symbol("(") {
+            self.next += 1;
+        }
+    }
+
     /// Past what is left of an argument and the comma behind it: where the next one begins.
     pub(super) fn next_argument(&mut self) -> Option<usize> {
         while let Some(token) = self.tokens.get(self.next) {

@@ -159,10 +159,10 @@ async fn errors_as_prometheus_says_them() {
         ),
         ("query", 400, "bad_data", "invalid parameter \"query\": 1:1: parse error: no expression found in input"),
         (
-            "query?query=info(up)",
+            "query?query=integral(up%5B1m%5D)",
             400,
             "bad_data",
-            "invalid parameter \"query\": 1:1: function \"info\" is not supported yet",
+            "invalid parameter \"query\": 1:1: function \"integral\" is not supported yet",
         ),
         (
             "query?query=1&time=soon",

@@ -52,7 +52,10 @@ impl<'q> Builder<'q> {
 
     fn typed(&mut self, tree: &Expr) -> Result<Typed> {
         match tree {
-            Expr::Paren(inner) => self.typed(&inner.expr),
+            Expr::Paren(inner) => {
+                self.locator.open();
+                self.typed(&inner.expr)
+            }
             Expr::NumberLiteral(number) => {
                 self.locator.number();
                 Ok(Typed::Scalar(Scalar::Number(number.val)))
@@ -157,12 +160,12 @@ mod tests {
     #[test]
     fn names_what_is_not_supported_and_where() {
         for (query, expected) in [
-            ("1 + limitk(3, up)", "1:5: aggregation \"limitk\" is not supported yet"),
-            ("sum by (a) (a) + histogram_avg(b)", "1:18: function \"histogram_avg\" is not supported yet"),
-            ("rate(up[5m:1m]) > sort_by_label(up, \"a\")", "1:19: function \"sort_by_label\" is not supported yet"),
+            ("rate(up[5m:1m]) > integral(up[1m])", "1:19: function \"integral\" is not supported yet"),
             ("up + up{a=\"1\" or b=\"2\"}", "1:6: \"or\" between matchers is not supported yet"),
-            ("a + fill(1) b", "1:3: \"fill\" is not supported yet"),
-            ("-a offset -5m - b + step()", "1:21: function \"step\" is not supported yet"),
+            ("-a offset -5m - b + start_timestamp(c)", "1:21: function \"start_timestamp\" is not supported yet"),
+            ("a and fill(1) b", "1:3: parse error: filling in missing series not allowed for set operators"),
+            ("a + fill(1) 2", "1:3: parse error: filling in missing series only allowed between instant vectors"),
+            ("info(a, b)", "1:9: parse error: expected label selectors only, got vector selector instead"),
             (
                 "label_replace(a, \"\", \"b\", \"c\", \"d\")",
                 "1:18: parse error: invalid destination label name in label_replace(): \"\"",
