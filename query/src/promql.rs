@@ -3,6 +3,7 @@
 //!
 //! Not an HTTP API: that is `api/prom`. Rules use the same engine.
 
+mod dialect;
 mod engine;
 mod error;
 mod eval;

@@ -37,7 +37,7 @@ pub fn instant(source: &dyn SeriesSource, query: &str, at: i64, options: &Option
 
 /// The same of a query that is planned already: rules evaluate theirs again and again.
 pub fn instant_plan(source: &dyn SeriesSource, plan: &Plan, at: i64, options: &Options) -> Result<Answer, PromqlError> {
-    let run = Run::new(source, plan, Steps::instant(at), options);
+    let run = Run::new(source, plan, Steps::instant(at), options)?;
     let value = match plan.root() {
         Root::Text(text) => Value::Text(at, text.clone()),
         Root::Scalar(scalar) => {
@@ -62,7 +62,7 @@ pub fn range_plan(
     steps: Steps,
     options: &Options,
 ) -> Result<Answer, PromqlError> {
-    let run = Run::new(source, plan, steps, options);
+    let run = Run::new(source, plan, steps, options)?;
     let refuse = |kind: &str| {
         Err(PromqlError::Request(format!(
             "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
@@ -84,12 +84,19 @@ struct Run<'a> {
 type Matrix = Vec<(Labels, Points)>;
 
 impl<'a> Run<'a> {
-    fn new(source: &'a dyn SeriesSource, plan: &'a Plan, steps: Steps, options: &'a Options) -> Self {
+    fn new(
+        source: &'a dyn SeriesSource,
+        plan: &'a Plan,
+        steps: Steps,
+        options: &'a Options,
+    ) -> Result<Self, PromqlError> {
         let notes = RefCell::new(Notes::default());
         // A step of nothing would have no end.
         let subquery_step_ms = options.subquery_step_ms.max(1);
         let (text, lookback_ms, budget) = (plan.query(), options.lookback_ms, &options.budget);
-        Self { query: Query { source, text, steps, lookback_ms, subquery_step_ms, budget, notes } }
+        let durations = plan.durations().iter().map(|duration| duration.millis(&steps));
+        let durations = durations.collect::<Result<Vec<i64>, String>>().map_err(PromqlError::Execution)?;
+        Ok(Self { query: Query { source, text, steps, durations, lookback_ms, subquery_step_ms, budget, notes } })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {

@@ -6,6 +6,7 @@ mod aggregate;
 mod budget;
 mod call;
 mod choose;
+mod extended;
 mod fill;
 mod grouped;
 mod histogram;
@@ -32,7 +33,7 @@ use super::error::PromqlError;
 use super::function::{greater, lesser};
 use super::histogram::{Histogram, short_number};
 use super::limits;
-use super::plan::{HistogramFact, Operator, QueryFact, Scalar, Side, Vector, WithScalar};
+use super::plan::{HistogramFact, Operator, QueryFact, Scalar, Side, Span, Vector, WithScalar};
 use super::source::SeriesSource;
 use super::value::{Column, Element, Series, Steps};
 
@@ -56,6 +57,8 @@ pub(super) struct Query<'a> {
     pub(super) text: &'a str,
     /// Of the query as a whole: what `start()` and `end()` mean behind `@`.
     pub(super) steps: Steps,
+    /// What the plan's computed durations are, in milliseconds.
+    pub(super) durations: Vec<i64>,
     pub(super) lookback_ms: i64,
     pub(super) subquery_step_ms: i64,
     pub(super) budget: &'a Budget,
@@ -70,6 +73,19 @@ pub(super) struct Notes {
 }
 
 impl Query<'_> {
+    pub(super) fn millis(&self, span: Span) -> i64 {
+        match span {
+            Span::Millis(millis) => millis,
+            Span::Computed(index) => self.durations.get(index).copied().unwrap_or_default(),
+        }
+    }
+
+    /// How long a range or a step is: more than nothing.
+    fn length(&self, span: Span) -> Result<i64> {
+        let nothing = || PromqlError::Execution("duration must be greater than 0".to_owned());
+        Some(self.millis(span)).filter(|millis| *millis > 0).ok_or_else(nothing)
+    }
+
     /// What `start()` and its sisters give, in seconds.
     fn fact(&self, fact: QueryFact) -> f64 {
         seconds(match fact {

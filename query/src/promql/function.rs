@@ -4,6 +4,7 @@
 pub mod buckets;
 mod calendar;
 mod element;
+pub mod extended;
 mod extremes;
 mod moments;
 mod native;

@@ -6,6 +6,7 @@
 mod aggregate;
 mod build;
 mod call;
+mod duration;
 mod operator;
 mod select;
 
@@ -13,10 +14,11 @@ pub use aggregate::{Aggregate, Aggregation, Choice, CountValues, GroupQuantile, 
 pub use call::{
     HistogramFact, HistogramFunction, HistogramShare, Info, LabelJoin, LabelReplace, Mapped, OverRange, SortedByLabels,
 };
+pub use duration::{Duration, Span};
 pub use operator::{
     Arithmetic, Comparison, Fill, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar,
 };
-pub use select::{At, Range, RangeSelect, Select, Subquery, When};
+pub use select::{At, Extension, Range, RangeSelect, Select, Subquery, When};
 
 use super::matcher::Matcher;
 
@@ -26,6 +28,8 @@ pub struct Plan {
     // Messages name places in it.
     query: Box<str>,
     root: Root,
+    // Durations that depend on the query's times.
+    durations: Vec<Duration>,
 }
 
 /// What a whole query gives.
@@ -181,13 +185,19 @@ impl Vector {
 impl Plan {
     /// Parses and plans a query.
     pub fn new(query: &str) -> Result<Self, super::PromqlError> {
-        let tree = super::parse::parse(query)?;
-        Ok(Self { query: query.into(), root: build::Builder::new(query).plan(&tree)? })
+        let parsed = super::parse::parse(query)?;
+        let mut builder = build::Builder::new(query, parsed.entries);
+        let root = builder.plan(&parsed.tree)?;
+        Ok(Self { query: query.into(), root, durations: builder.into_durations() })
     }
 
     /// The query's text.
     pub fn query(&self) -> &str {
         &self.query
+    }
+
+    pub(super) fn durations(&self) -> &[Duration] {
+        &self.durations
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -197,6 +207,6 @@ impl Plan {
 
 /// Reads a series selector, as `match[]` has it: `up{job="shop"}`, without range, offset or time.
 pub fn series_selector(query: &str) -> Result<Vec<Matcher>, super::PromqlError> {
-    let tree = super::parse::parse(query)?;
-    build::Builder::new(query).series_selector(&tree)
+    let parsed = super::parse::parse(query)?;
+    build::Builder::new(query, parsed.entries).series_selector(&parsed.tree)
 }

@@ -46,6 +46,9 @@ type StoredStream<'a> = Box<dyn Iterator<Item = Result<StoredSeries>> + 'a>;
 impl<'a> Evaluator<'a> {
     /// A function of the samples in a range, at each step.
     pub(super) fn over_range(self, node: &'a OverRange) -> Result<SeriesStream<'a>> {
+        if let (Range::Select(range), Some(extension)) = (&node.range, node.range.extension()) {
+            return self.over_extended(node, range, extension);
+        }
         let arguments = node.arguments.iter().map(|argument| self.scalar(argument)).collect::<Result<Vec<Column>>>()?;
         let stream = self.samples(&node.range)?.map(move |stored| {
             let StoredSeries { labels, samples } = stored?;
@@ -78,10 +81,11 @@ impl<'a> Evaluator<'a> {
         let mut numbers = Vec::with_capacity(arguments.len());
         let (mut floats, mut histograms) = (Sliding::default(), Sliding::default());
         let mut looked_at = 0;
+        let range_ms = self.query.length(node.range.range())?;
         let mut before: Option<(i64, Option<Element>)> = None;
         for index in 0..self.steps.count() {
             let end = self.reference_time(node.range.when(), index);
-            let start = end.saturating_sub(node.range.range_ms());
+            let start = end.saturating_sub(range_ms);
             floats.slide(samples.times(), start, end);
             histograms.slide(samples.histogram_times(), start, end);
             if floats.is_empty() && histograms.is_empty() {
@@ -120,7 +124,7 @@ impl<'a> Evaluator<'a> {
     /// The samples of a range as they are, at the query's only step.
     pub(in crate::promql) fn raw(self, range: &'a Range) -> Result<Vec<(Labels, Points)>> {
         let end = self.reference_time(range.when(), 0);
-        let start = end.saturating_sub(range.range_ms());
+        let start = end.saturating_sub(self.query.length(range.range())?);
         let mut matrix = Vec::new();
         for stored in self.samples(range)? {
             let StoredSeries { labels, samples } = stored?;
@@ -145,7 +149,7 @@ impl<'a> Evaluator<'a> {
     fn samples(self, range: &'a Range) -> Result<StoredStream<'a>> {
         match range {
             Range::Select(range) => {
-                let stored = self.stored(&range.select, range.range_ms)?;
+                let stored = self.stored(&range.select, self.query.length(range.range)?)?;
                 Ok(Box::new(stored.map(|stored| {
                     let StoredSeries { labels, samples } = stored?;
                     Ok(StoredSeries { labels, samples: without_markers(samples) })
@@ -156,8 +160,12 @@ impl<'a> Evaluator<'a> {
     }
 
     fn computed(self, subquery: &'a Subquery) -> Result<StoredStream<'a>> {
-        let step = subquery.step_ms.unwrap_or(self.query.subquery_step_ms);
-        let after = self.reference_time(subquery.when, 0).saturating_sub(subquery.range_ms);
+        let step = match subquery.step {
+            Some(step) => self.query.length(step)?,
+            None => self.query.subquery_step_ms,
+        };
+        let range_ms = self.query.length(subquery.range)?;
+        let after = self.reference_time(subquery.when, 0).saturating_sub(range_ms);
         let last = self.reference_time(subquery.when, self.steps.count() - 1);
         let Some(steps) = Steps::aligned(after, last, step) else { return Ok(Box::new(std::iter::empty())) };
         // Before anything as long as these steps is made.
@@ -175,7 +183,7 @@ impl<'a> Evaluator<'a> {
         })))
     }
 
-    fn check_counter_name(self, range: &Range, name: &str) {
+    pub(super) fn check_counter_name(self, range: &Range, name: &str) {
         if name.is_empty() || ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
             return;
         }

@@ -11,6 +11,9 @@ use crate::promql::value::{Column, Series};
 impl<'a> Evaluator<'a> {
     /// The newest sample within the lookback, at each step.
     pub(super) fn select(self, select: &'a Select) -> Result<SeriesStream<'a>> {
+        if select.extension.is_some() {
+            return self.smoothed(select);
+        }
         let stream = self.stored(select, self.query.lookback_ms)?.map(move |stored| {
             let StoredSeries { labels, samples } = stored?;
             let mut column = self.newest(select, samples.times(), |index| samples.values()[index]);
@@ -87,8 +90,18 @@ impl<'a> Evaluator<'a> {
         select: &Select,
         back_ms: i64,
     ) -> Result<impl Iterator<Item = Result<StoredSeries>> + use<'a>> {
+        self.stored_around(select, back_ms, 0)
+    }
+
+    /// The same with samples after the last step.
+    pub(super) fn stored_around(
+        self,
+        select: &Select,
+        back_ms: i64,
+        ahead_ms: i64,
+    ) -> Result<impl Iterator<Item = Result<StoredSeries>> + use<'a>> {
         let first = self.reference_time(select.when, 0).saturating_sub(back_ms).saturating_add(1);
-        let last = self.reference_time(select.when, self.steps.count() - 1);
+        let last = self.reference_time(select.when, self.steps.count() - 1).saturating_add(ahead_ms);
         let selection = self.query.source.select(&select.matchers, MillisRange { first, last }, self.query.budget)?;
         selection.warnings.into_iter().for_each(|warning| self.warn(warning));
         Ok(selection.series.map(move |stored| {
@@ -106,7 +119,7 @@ impl<'a> Evaluator<'a> {
             Some(At::Start) => self.query.steps.first(),
             Some(At::End) => self.query.steps.end(),
         };
-        time.saturating_sub(when.offset_ms)
+        time.saturating_sub(self.query.millis(when.offset))
     }
 }
 

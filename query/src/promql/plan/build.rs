@@ -4,9 +4,10 @@ mod call;
 mod operator;
 mod select;
 
-use promql_parser::parser::{Expr, LabelModifier};
+use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 
-use super::{Grouping, Range, Root, Scalar, Vector};
+use super::{Duration, Extension, Grouping, Range, Root, Scalar, Vector};
+use crate::promql::dialect::Entry;
 use crate::promql::error::PromqlError;
 use crate::promql::matcher::Matcher;
 use crate::promql::tokens::Locator;
@@ -17,6 +18,9 @@ type Result<T> = std::result::Result<T, PromqlError>;
 pub(super) struct Builder<'q> {
     query: &'q str,
     locator: Locator<'q>,
+    // What durations of impossible length stand for.
+    entries: Vec<Entry>,
+    durations: Vec<Duration>,
 }
 
 // An expression whose type is not yet known to the caller.
@@ -26,14 +30,26 @@ enum Typed {
 }
 
 impl<'q> Builder<'q> {
-    pub(super) fn new(query: &'q str) -> Self {
-        Self { query, locator: Locator::new(query) }
+    pub(super) fn new(query: &'q str, entries: Vec<Entry>) -> Self {
+        Self { query, locator: Locator::new(query), entries, durations: Vec::new() }
+    }
+
+    /// The durations that are computed when the query's times are known.
+    pub(super) fn into_durations(self) -> Vec<Duration> {
+        self.durations
     }
 
     pub(super) fn plan(&mut self, tree: &Expr) -> Result<Root> {
         match without_parentheses(tree) {
             Expr::StringLiteral(text) => Ok(Root::Text(text.val.clone())),
-            tree @ (Expr::MatrixSelector(_) | Expr::Subquery(_)) => self.range(tree).map(Root::Range),
+            tree @ (Expr::MatrixSelector(_) | Expr::Subquery(_)) => {
+                let range = self.range(tree)?;
+                if let Some(extension) = range.extension() {
+                    let (word, functions) = (extension.word(), extension.functions().join(", "));
+                    return Err(self.refuse(Some(0), &format!("{word} modifier needs a function: {functions}")));
+                }
+                Ok(Root::Range(range))
+            }
             tree => Ok(match self.typed(tree)? {
                 Typed::Scalar(scalar) => Root::Scalar(scalar),
                 Typed::Vector(vector) => Root::Vector(vector),
@@ -60,7 +76,7 @@ impl<'q> Builder<'q> {
                 self.locator.number();
                 Ok(Typed::Scalar(Scalar::Number(number.val)))
             }
-            Expr::VectorSelector(selector) => self.select(selector).map(|select| Typed::Vector(Vector::Select(select))),
+            Expr::VectorSelector(selector) => self.instant(selector).map(Typed::Vector),
             Expr::Unary(unary) => {
                 self.locator.operator("-");
                 Ok(match self.typed(&unary.expr)? {
@@ -81,6 +97,14 @@ impl<'q> Builder<'q> {
             }
             Expr::Extension(_) => Err(self.unsupported(None, "an extension")),
         }
+    }
+
+    fn instant(&mut self, selector: &VectorSelector) -> Result<Vector> {
+        let select = self.select(selector)?;
+        if select.extension == Some(Extension::Anchored) {
+            return Err(self.refuse(select.position, "anchored modifier can only be used with range selectors"));
+        }
+        Ok(Vector::Select(select))
     }
 
     fn vector(&mut self, tree: &Expr, place: &str) -> Result<Vector> {
@@ -155,7 +179,7 @@ fn grouping(modifier: Option<&LabelModifier>) -> Option<Grouping> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::promql::plan::{At, Plan, When};
+    use crate::promql::plan::{At, Plan, Span, When};
 
     #[test]
     fn names_what_is_not_supported_and_where() {
@@ -176,6 +200,22 @@ mod tests {
             ),
             ("exp(1)", "1:5: parse error: expected type vector in call to function 'exp', got scalar"),
             ("up[5m:0.0001]", "1:3: parse error: the step of a subquery is less than a millisecond"),
+            ("up[5m - 5m]", "1:1: parse error: duration must be greater than 0"),
+            ("up[5m / 0]", "1:1: parse error: division by zero"),
+            ("up[200y * 2]", "1:1: parse error: a range, offset or time of more than 300 years"),
+            (
+                "deriv(up[5m] smoothed)",
+                "1:1: parse error: smoothed modifier can only be used with: delta, increase, rate - not with deriv",
+            ),
+            (
+                "sum_over_time(up[5m] anchored)",
+                "1:1: parse error: anchored modifier can only be used with: changes, delta, increase, rate, resets - not \
+                 with sum_over_time",
+            ),
+            ("up anchored", "1:1: parse error: anchored modifier can only be used with range selectors"),
+            ("up[5m] smoothed", "1:1: parse error: smoothed modifier needs a function: delta, increase, rate"),
+            ("rate(up[5m:1m] smoothed)", "1:6: parse error: smoothed modifier cannot be used with subqueries"),
+            ("1 </ up", "1:3: parse error: the left side of \"</\" must be an instant vector"),
         ] {
             match Plan::new(query) {
                 Err(error) => assert_eq!(error.to_string(), expected, "{query}"),
@@ -191,9 +231,9 @@ mod tests {
         let Vector::Aggregate(aggregate) = &node.left else { panic!("{node:?}") };
         let Vector::OverRange(call) = &aggregate.vector else { panic!("{aggregate:?}") };
         let Range::Select(range) = &call.range else { panic!("{call:?}") };
-        assert_eq!((range.select.position, range.range_ms), (Some(12), 300_000));
+        assert_eq!((range.select.position, range.range), (Some(12), Span::Millis(300_000)));
         let Vector::Select(select) = &node.right else { panic!("{node:?}") };
-        let when = When { offset_ms: -60_000, at: Some(At::Time(10_000)) };
+        let when = When { offset: Span::Millis(-60_000), at: Some(At::Time(10_000)) };
         assert_eq!((select.position, select.when), (Some(42), when));
     }
 

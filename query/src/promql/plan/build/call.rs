@@ -99,6 +99,13 @@ impl Builder<'_> {
             }
         }
         let range = range.ok_or_else(|| self.wrong_arguments(called))?;
+        if let Some(extension) = range.extension()
+            && !extension.functions().contains(&function.name)
+        {
+            let (word, functions, name) = (extension.word(), extension.functions().join(", "), called.name);
+            let message = format!("{word} modifier can only be used with: {functions} - not with {name}");
+            return Err(self.refuse(called.start, &message));
+        }
         Ok(Vector::OverRange(Box::new(OverRange { function, range, arguments: numbers, position: called.first })))
     }
 
@@ -232,7 +239,7 @@ impl Builder<'_> {
         };
         let vector = self.vector(vector, &called.place)?;
         let mut infos = match selector {
-            None => Select { matchers: Vec::new(), when: When::default(), position: called.first },
+            None => Select { matchers: Vec::new(), when: When::default(), extension: None, position: called.first },
             Some(selector) => {
                 let position = self.locator.next_argument();
                 let Expr::VectorSelector(selector) = without_parentheses(selector) else {

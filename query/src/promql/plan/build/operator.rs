@@ -4,10 +4,18 @@ use promql_parser::parser::token as t;
 use promql_parser::parser::{AggregateExpr, BinModifier, BinaryExpr, Expr, VectorMatchCardinality};
 
 use super::{Builder, Result, Typed, grouping};
+use crate::promql::histogram::Kept;
 use crate::promql::plan::{
     Aggregate, Aggregation, Arithmetic, Choice, Comparison, CountValues, Fill, GroupQuantile, Grouping, Limit,
     ManySide, Match, Operator, Portion, Scalar, SetMatch, SetOperator, Side, Vector, WithScalar,
 };
+
+// Where the left side and the operator stand, and whether it is one that trims.
+struct Places {
+    start: Option<usize>,
+    position: Option<usize>,
+    trims: bool,
+}
 
 // Either kind of operator.
 enum Binary {
@@ -18,15 +26,22 @@ enum Binary {
 const PLACE: &str = "aggregation expression";
 
 impl Builder<'_> {
+    // Operators are nested as deep as the limit allows: what is done once both sides are planned takes up no room on the stack while
+    // they are.
     pub(super) fn binary(&mut self, binary: &BinaryExpr) -> Result<Typed> {
         let start = self.locator.upcoming();
         let left = self.typed(&binary.lhs)?;
-        let position = self.locator.operator(&binary.op.to_string());
-        let operator = operator(binary.op.id())
+        let (position, trims) = self.locator.operator_or_trim(&binary.op.to_string());
+        let right = self.typed(&binary.rhs)?;
+        self.joined(binary, Places { start, position, trims }, left, right)
+    }
+
+    fn joined(&self, binary: &BinaryExpr, places: Places, left: Typed, right: Typed) -> Result<Typed> {
+        let Places { start, position, trims } = places;
+        let operator = operator(binary.op.id(), trims)
             .ok_or_else(|| self.unsupported(position, &format!("operator \"{}\"", binary.op)))?;
         let modifier = binary.modifier.clone().unwrap_or_default();
         let fill = Fill { left: modifier.fill_values.lhs, right: modifier.fill_values.rhs };
-        let right = self.typed(&binary.rhs)?;
         let (operator, left, right) = match (operator, left, right) {
             (Binary::Set(_), ..) if !fill.is_none() => {
                 return Err(self.refuse(position, "filling in missing series not allowed for set operators"));
@@ -44,6 +59,10 @@ impl Builder<'_> {
         };
         if !fill.is_none() && !matches!((&left, &right), (Typed::Vector(_), Typed::Vector(_))) {
             return Err(self.refuse(position, "filling in missing series only allowed between instant vectors"));
+        }
+        if trims && matches!(left, Typed::Scalar(_)) {
+            let message = format!("the left side of \"{}/\" must be an instant vector", binary.op);
+            return Err(self.refuse(position, &message));
         }
         let return_bool = modifier.return_bool;
         let with_scalar = |vector, scalar, scalar_first| {
@@ -151,8 +170,10 @@ fn many_side(modifier: &BinModifier) -> Option<ManySide> {
     Some(ManySide { is_left, include: labels.labels.clone() })
 }
 
-fn operator(token: t::TokenId) -> Option<Binary> {
+fn operator(token: t::TokenId, trims: bool) -> Option<Binary> {
     Some(match token {
+        t::T_LSS if trims => Binary::Number(Operator::Trim(Kept::Below)),
+        t::T_GTR if trims => Binary::Number(Operator::Trim(Kept::Above)),
         t::T_LAND => Binary::Set(SetOperator::And),
         t::T_LOR => Binary::Set(SetOperator::Or),
         t::T_LUNLESS => Binary::Set(SetOperator::Unless),
