@@ -98,11 +98,7 @@ impl Rewriter<'_, '_> {
         let extension = extensions.iter().find(|extended| extended.target == close);
         let extension = extension.map(|extended| extended.extension);
         let Some((range, step)) = duration::bracket(&self.query[from..to]) else { return close + 1 };
-        let is_plain = |duration: &Duration| matches!(duration, Duration::Seconds(_));
-        if extension.is_none()
-            && is_plain(&range)
-            && step.as_ref().is_none_or(|step| step.as_ref().is_none_or(is_plain))
-        {
+        if extension.is_none() && is_bare(&self.query[from..to]) {
             return close + 1;
         }
         let range = self.entry(range, extension);
@@ -120,12 +116,10 @@ impl Rewriter<'_, '_> {
         let from = self.end(index);
         let Some((duration, length)) = duration::signed(&self.query[from..]) else { return index + 1 };
         let extended = extensions.iter().find(|extended| extended.target == index);
-        let unsigned = |duration: &Duration| matches!(duration, Duration::Seconds(seconds) if *seconds > 0.0);
-        let is_plain = match &duration {
-            Duration::Negate(inner) => unsigned(inner),
-            duration => unsigned(duration),
-        };
         let to = from + length;
+        let written = self.query[from..to].trim().trim_start_matches(['-', '+']);
+        // An offset of nothing is refused by the parser.
+        let is_plain = is_bare(written) && duration != Duration::Seconds(0.0);
         if !is_plain || extended.is_some() {
             let entry = self.entry(duration, extended.map(|extended| extended.extension));
             self.edits.push((from, to, format!(" {entry}")));
@@ -240,6 +234,11 @@ fn is_keyword(word: &str) -> bool {
     KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
 }
 
+// Whether it is nothing but numbers and durations.
+fn is_bare(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || byte == b'.' || byte == b':')
+}
+
 // `1_000_000`: underscores between digits only.
 fn is_grouped(number: &str) -> bool {
     number.contains('_') && number.split('_').all(|part| !part.is_empty())
@@ -283,6 +282,9 @@ mod tests {
             ("a[5m:-step()]", format!("a[{one}:{two}]")),
             ("a offset (1h + 5m) + 1", format!("a offset {one} + 1")),
             ("a offset -step()*0", format!("a offset {one}*0")),
+            ("a[(5m)]", format!("a[{one}]")),
+            ("a[1_000]", format!("a[{one}]")),
+            ("a offset (5m)", format!("a offset {one}")),
             ("a offset 0s", format!("a offset {one}")),
             ("rate(a[5m] anchored)", format!("rate(a[{one}] )")),
             ("rate(a[5m] offset 5m smoothed @ 3)", format!("rate(a[{one}] offset 5m  @ 3)")),

@@ -335,7 +335,7 @@ mod tests {
             ("{{sum:a}}", "\"a\" is no number"),
             ("{{some:1}}", "a histogram has no \"some\""),
             ("{{buckets:1}}", "expected numbers in brackets, not \"1\""),
-            ("{{buckets:[1 }}", "expected numbers in brackets, not \"[1 \""),
+            ("{{buckets:[1 }}", "expected numbers in brackets, not \"[1\""),
             ("{{counter_reset_hint:no}}", "\"no\" is no counter_reset_hint"),
             ("{{schema:9}}", "there is no schema 9"),
             ("{{}}+{{}}", "\"{{}}+{{}}\" does not say how often: \"x\" and a number are missing"),

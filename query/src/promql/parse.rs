@@ -202,8 +202,8 @@ mod tests {
             ("a\n  + )", "2:5: parse error: unexpected right parenthesis ')'"),
             ("a[1e300]", "1:3: parse error: 1e300 seconds are no duration"),
             ("a offset -inf", "1:11: parse error: inf seconds are no duration"),
-            ("a[5m * ]", "1:6: parse error: unexpected *"),
-            ("a[1h:steps()]", "1:5: parse error: unexpected :steps"),
+            ("a[5m * ]", "1:8: parse error: unexpected character inside brackets: '*'"),
+            ("a[1h:steps()]", "1:5: parse error: unexpected character inside brackets: 's'"),
             ("a offset -(5m) b", "1:16: parse error: unexpected b"),
             ("rate(a[5m] smoothed) smoothed", "1:22: parse error: unexpected smoothed"),
         ] {
