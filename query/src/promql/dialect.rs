@@ -11,6 +11,8 @@ use super::tokens::{Token, TokenKind};
 
 /// Seconds of the duration that stands for the first entry; that of the next is a second more. More than any query may say.
 const FIRST: u64 = 20_000_000_000;
+// What the selector of `info` begins with.
+const ANY_NAME: &str = "__name__!=\"\"";
 // So that nobody who writes a long duration hits an entry by chance.
 const FRACTION_NANOS: u32 = 500_000_000;
 
@@ -73,6 +75,7 @@ impl Rewriter<'_, '_> {
         let token = self.tokens[index];
         match token.text {
             "{" => return self.past_braces(index),
+            "info" if self.text(index + 1) == "(" => self.info(index + 1),
             "</" => self.edits.push((token.at, token.at + 2, "<".to_owned())),
             ">/" => self.edits.push((token.at, token.at + 2, ">".to_owned())),
             "[" => return self.bracket(index, extensions),
@@ -84,6 +87,27 @@ impl Rewriter<'_, '_> {
             _ => {}
         }
         index + 1
+    }
+
+    // The selector of `info(v, {...})` may accept everything, which the parser refuses of selectors: it gets a matcher that the plan takes
+    // away again.
+    fn info(&mut self, open: usize) {
+        let mut depth = 0usize;
+        for index in open..self.tokens.len() {
+            match self.text(index) {
+                "{" if depth == 1 && self.text(index - 1) == "," => {
+                    let at = self.end(index);
+                    self.edits.push((at, at, format!("{ANY_NAME},")));
+                    return;
+                }
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
     }
 
     fn past_braces(&self, index: usize) -> usize {
@@ -292,6 +316,9 @@ mod tests {
             ("a{b=\"c\"} SMOOTHED + b", format!("a{{b=\"c\"}} offset {one} + b")),
             ("a offset 5m smoothed", format!("a offset {one} ")),
             ("a @ 5 smoothed", format!("a @ 5 offset {one}")),
+            ("info(sum(a, {b}), {c})", "info(sum(a, {b}), {__name__!=\"\",c})".to_owned()),
+            ("info(a, {})", "info(a, {__name__!=\"\",})".to_owned()),
+            ("info(a{b=\"c\"}) info", "info(a{b=\"c\"}) info".to_owned()),
             ("a </ 1_000 >/ 2", "a < 1000 > 2".to_owned()),
         ] {
             assert_eq!(rewritten(query).0, expected, "{query}");

@@ -20,6 +20,7 @@ pub use operator::{
 };
 pub use select::{At, Extension, Range, RangeSelect, Select, Subquery, When};
 
+use super::features::Features;
 use super::matcher::Matcher;
 
 /// A whole query, ready to be evaluated any number of times over any source: immutable, and shared freely between threads.
@@ -183,10 +184,15 @@ impl Vector {
 }
 
 impl Plan {
-    /// Parses and plans a query.
+    /// Parses and plans a query that may use every feature.
     pub fn new(query: &str) -> Result<Self, super::PromqlError> {
+        Self::with_features(query, &Features::default())
+    }
+
+    /// Parses and plans a query that may use these features.
+    pub fn with_features(query: &str, features: &Features) -> Result<Self, super::PromqlError> {
         let parsed = super::parse::parse(query)?;
-        let mut builder = build::Builder::new(query, parsed.entries);
+        let mut builder = build::Builder::new(query, parsed.entries, features);
         let root = builder.plan(&parsed.tree)?;
         Ok(Self { query: query.into(), root, durations: builder.into_durations() })
     }
@@ -208,5 +214,5 @@ impl Plan {
 /// Reads a series selector, as `match[]` has it: `up{job="shop"}`, without range, offset or time.
 pub fn series_selector(query: &str) -> Result<Vec<Matcher>, super::PromqlError> {
     let parsed = super::parse::parse(query)?;
-    build::Builder::new(query, parsed.entries).series_selector(&parsed.tree)
+    build::Builder::new(query, parsed.entries, &Features::default()).series_selector(&parsed.tree)
 }

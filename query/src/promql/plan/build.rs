@@ -9,6 +9,7 @@ use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 use super::{Duration, Extension, Grouping, Range, Root, Scalar, Vector};
 use crate::promql::dialect::Entry;
 use crate::promql::error::PromqlError;
+use crate::promql::features::{Feature, Features};
 use crate::promql::matcher::Matcher;
 use crate::promql::tokens::Locator;
 
@@ -21,6 +22,7 @@ pub(super) struct Builder<'q> {
     // What durations of impossible length stand for.
     entries: Vec<Entry>,
     durations: Vec<Duration>,
+    features: &'q Features,
 }
 
 // An expression whose type is not yet known to the caller.
@@ -30,8 +32,8 @@ enum Typed {
 }
 
 impl<'q> Builder<'q> {
-    pub(super) fn new(query: &'q str, entries: Vec<Entry>) -> Self {
-        Self { query, locator: Locator::new(query), entries, durations: Vec::new() }
+    pub(super) fn new(query: &'q str, entries: Vec<Entry>, features: &'q Features) -> Self {
+        Self { query, locator: Locator::new(query), entries, durations: Vec::new(), features }
     }
 
     /// The durations that are computed when the query's times are known.
@@ -153,6 +155,11 @@ impl<'q> Builder<'q> {
         Ok(literal.val.clone())
     }
 
+    // Unless the feature is on.
+    fn need(&self, feature: Feature, position: Option<usize>, message: &str) -> Result<()> {
+        if self.features.has(feature) { Ok(()) } else { Err(self.refuse(position, message)) }
+    }
+
     fn refuse(&self, position: Option<usize>, message: &str) -> PromqlError {
         PromqlError::Parse { query: self.query.to_owned(), position, message: message.to_owned() }
     }
@@ -222,6 +229,36 @@ mod tests {
                 Ok(plan) => panic!("{query} planned as {plan:?}"),
             }
         }
+    }
+
+    #[test]
+    fn features_can_be_switched_off() {
+        let none: Features = serde_json::from_str("[]").expect("no feature is a list");
+        for (query, expected) in [
+            (
+                "1 + limitk(3, up)",
+                "1:5: parse error: limitk() is experimental and must be enabled with the feature \
+                 promql-experimental-functions",
+            ),
+            (
+                "info(up)",
+                "1:1: parse error: info() is experimental and must be enabled with the feature \
+                 promql-experimental-functions",
+            ),
+            ("up[5m * 2]", "1:1: parse error: experimental duration expression is not enabled"),
+            ("up offset step()", "1:1: parse error: experimental duration expression is not enabled"),
+            ("rate(up[5m] anchored)", "1:6: parse error: anchored modifier is experimental and not enabled"),
+            ("up smoothed", "1:1: parse error: smoothed modifier is experimental and not enabled"),
+            ("up + fill(0) up", "1:4: parse error: binop fill modifiers are experimental and not enabled"),
+        ] {
+            match Plan::with_features(query, &none) {
+                Err(error) => assert_eq!(error.to_string(), expected, "{query}"),
+                Ok(plan) => panic!("{query} planned as {plan:?}"),
+            }
+            assert!(Plan::new(query).is_ok(), "{query}");
+        }
+        assert!(Plan::with_features("sum(rate(up[5m] offset 1m))", &none).is_ok());
+        assert!(serde_json::from_str::<Features>("[\"promql-at-modifier\"]").is_err());
     }
 
     #[test]

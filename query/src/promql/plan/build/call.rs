@@ -5,8 +5,9 @@ use promql_parser::parser::{Call, Expr, VectorSelector};
 
 use super::{Builder, Result, Typed, without_parentheses};
 use crate::promql::error::PromqlError;
+use crate::promql::features::{EXPERIMENTAL, Feature};
 use crate::promql::function::{ElementFunction, RangeFunction, range_function};
-use crate::promql::matcher::{Matcher, anchored};
+use crate::promql::matcher::{Condition, Matcher, anchored};
 use crate::promql::plan::{
     HistogramFact, HistogramFunction, HistogramShare, Info, LabelJoin, LabelReplace, Mapped, OverRange, QueryFact,
     Scalar, Select, Side, SortedByLabels, Vector, When,
@@ -30,6 +31,7 @@ impl Builder<'_> {
     pub(super) fn call(&mut self, call: &Call) -> Result<Typed> {
         let name = call.func.name;
         let start = self.locator.call(name);
+        self.check_experimental(name, start)?;
         let arguments = call.args.args.iter().map(|argument| &**argument).collect();
         let first = self.locator.first_argument();
         let called = Called { name, arguments, start, first, place: format!("call to function '{name}'") };
@@ -39,6 +41,15 @@ impl Builder<'_> {
             }
             _ => self.vector_call(&called).map(Typed::Vector),
         }
+    }
+
+    pub(super) fn check_experimental(&self, name: &str, start: Option<usize>) -> Result<()> {
+        if !EXPERIMENTAL.contains(&name) {
+            return Ok(());
+        }
+        let feature = "promql-experimental-functions";
+        let message = format!("{name}() is experimental and must be enabled with the feature {feature}");
+        self.need(Feature::Functions, start, &message)
     }
 
     fn scalar_call(&mut self, called: &Called<'_>) -> Result<Scalar> {
@@ -248,7 +259,12 @@ impl Builder<'_> {
                 if selector.name.is_some() {
                     return Err(self.refuse(position, "expected label selectors only, got vector selector instead"));
                 }
-                self.select(selector)?
+                let mut select = self.select(selector)?;
+                // The first is the one that the text has not: see `dialect`.
+                if select.matchers.first().is_some_and(is_any_name) {
+                    select.matchers.remove(0);
+                }
+                select
             }
         };
         let is_name = |matcher: &Matcher| matcher.name == model::labels::METRIC_NAME;
@@ -265,6 +281,11 @@ impl Builder<'_> {
     fn wrong_arguments(&self, called: &Called<'_>) -> PromqlError {
         self.refuse(called.start, &format!("wrong number of arguments in {}", called.place))
     }
+}
+
+fn is_any_name(matcher: &Matcher) -> bool {
+    let refuses_none = matches!(&matcher.condition, Condition::NotEqual(value) if value.is_empty());
+    matcher.name == model::labels::METRIC_NAME && refuses_none
 }
 
 // What is known of a series that is not there: the labels its selector demands with `=`, each only once.

@@ -4,6 +4,7 @@ use promql_parser::parser::token as t;
 use promql_parser::parser::{AggregateExpr, BinModifier, BinaryExpr, Expr, VectorMatchCardinality};
 
 use super::{Builder, Result, Typed, grouping};
+use crate::promql::features::Feature;
 use crate::promql::histogram::Kept;
 use crate::promql::plan::{
     Aggregate, Aggregation, Arithmetic, Choice, Comparison, CountValues, Fill, GroupQuantile, Grouping, Limit,
@@ -42,6 +43,9 @@ impl Builder<'_> {
             .ok_or_else(|| self.unsupported(position, &format!("operator \"{}\"", binary.op)))?;
         let modifier = binary.modifier.clone().unwrap_or_default();
         let fill = Fill { left: modifier.fill_values.lhs, right: modifier.fill_values.rhs };
+        if !fill.is_none() {
+            self.need(Feature::Fill, position, "binop fill modifiers are experimental and not enabled")?;
+        }
         let (operator, left, right) = match (operator, left, right) {
             (Binary::Set(_), ..) if !fill.is_none() => {
                 return Err(self.refuse(position, "filling in missing series not allowed for set operators"));
@@ -118,6 +122,7 @@ impl Builder<'_> {
         start: Option<usize>,
         position: Option<usize>,
     ) -> Result<Vector> {
+        self.check_experimental(&aggregate.op.to_string(), start)?;
         match aggregate.op.id() {
             t::T_QUANTILE => {
                 let quantile = self.scalar(parameter, PLACE)?;

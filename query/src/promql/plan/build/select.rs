@@ -7,9 +7,10 @@ use promql_parser::parser::{AtModifier, MatrixSelector, Offset, SubqueryExpr, Ve
 
 use super::{Builder, Result};
 use crate::promql::dialect;
+use crate::promql::features::Feature;
 use crate::promql::limits;
 use crate::promql::matcher::{Condition, Matcher, anchored};
-use crate::promql::plan::{At, Extension, RangeSelect, Select, Span, Subquery, When};
+use crate::promql::plan::{At, Duration, Extension, RangeSelect, Select, Span, Subquery, When};
 use crate::promql::value::Steps;
 
 impl Builder<'_> {
@@ -59,6 +60,13 @@ impl Builder<'_> {
         let Some(entry) = dialect::entry(&self.entries, duration).cloned() else {
             return Ok((Span::Millis(self.millis(position, duration)?), None));
         };
+        if let Some(extension) = entry.extension {
+            let message = format!("{} modifier is experimental and not enabled", extension.word());
+            self.need(Feature::ExtendedRanges, position, &message)?;
+        }
+        if !matches!(entry.duration, Duration::Seconds(_)) {
+            self.need(Feature::Durations, position, "experimental duration expression is not enabled")?;
+        }
         if entry.duration.is_constant() {
             let millis = entry.duration.millis(&Steps::instant(0)).map_err(|error| self.refuse(position, &error))?;
             return Ok((Span::Millis(millis), entry.extension));
