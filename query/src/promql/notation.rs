@@ -166,7 +166,7 @@ pub fn quoted(text: &str) -> Result<(String, &str), String> {
 /// | `stale` | the series ends |
 /// | `7x3` | `7 7 7 7` |
 /// | `1+2x3`, `1-2x3` | `1 3 5 7`, `1 -1 -3 -5` |
-/// | `{{schema:1 sum:3 count:2 buckets:[1 1]}}` | that [histogram](histogram) |
+/// | `{{schema:1 sum:3 count:2 buckets:[1 1]}}` | that [`histogram`] |
 /// | `{{}}x3`, `{{}}+{{}}x3`, `{{}}-{{}}x3` | as with numbers |
 pub fn cells(text: &str) -> Result<Vec<Cell>, NotationError> {
     let wrong = |reason: String| wrong_values(text, reason);

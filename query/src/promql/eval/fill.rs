@@ -7,7 +7,7 @@ use model::Labels;
 use super::grouped::{self, Ones, Seen, not_unique};
 use super::matching::{self, Candidates, Clash, check_clashes, many_to_one};
 use super::{Evaluator, Result, SeriesStream, in_order};
-use crate::promql::plan::{ManySide, Match};
+use crate::promql::plan::{Fill, ManySide, Match};
 use crate::promql::value::{Column, Series, StepSet};
 
 impl<'a> Evaluator<'a> {
@@ -64,10 +64,10 @@ impl<'a> Evaluator<'a> {
 
     fn filled_with_many(self, node: &'a Match, many: &'a ManySide) -> Result<Vec<Series>> {
         let steps = self.steps.count();
-        let (many_vector, one_vector, fill_many, fill_one) = match many.is_left {
-            true => (&node.left, &node.right, node.fill.left, node.fill.right),
-            false => (&node.right, &node.left, node.fill.right, node.fill.left),
-        };
+        let (many_vector, one_vector) =
+            if many.is_left { (&node.left, &node.right) } else { (&node.right, &node.left) };
+        // As in Prometheus, `fill_left` is about the many also where they stand right.
+        let Fill { left: fill_many, right: fill_one } = node.fill;
         let mut ones: HashMap<Labels, Ones> = HashMap::new();
         for series in self.vector(one_vector)? {
             self.add_one(&mut ones, node, series?)?;

@@ -70,6 +70,8 @@ impl Evaluator<'_> {
             (Operand::Histogram(one), Operator::Arithmetic(Arithmetic::Divide), Operand::Number(divisor)) => {
                 made(one.over(divisor))
             }
+            // Nothing lies on either side of NaN.
+            (Operand::Histogram(_), Operator::Trim(_), Operand::Number(cut)) if cut.is_nan() => None,
             (Operand::Histogram(one), Operator::Trim(kept), Operand::Number(cut)) => made(one.trimmed(kept, cut)),
             _ => {
                 self.inform_of_types(operator, position, [left.kind(), right.kind()]);

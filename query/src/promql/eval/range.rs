@@ -177,7 +177,7 @@ impl<'a> Evaluator<'a> {
             let mut samples = Samples::default();
             column.present().for_each(|(index, value)| samples.push(steps.time(index), value));
             for (index, histogram) in column.histograms() {
-                samples.push_histogram(steps.time(index), Arc::clone(histogram));
+                samples.push_histogram(steps.time(index), histogram.compared_anew());
             }
             Ok(StoredSeries { labels, samples })
         })))

@@ -1,5 +1,7 @@
 //! Whether a counter of histograms has begun anew.
 
+use std::sync::Arc;
+
 use super::{Hint, Histogram};
 
 impl Histogram {
@@ -36,6 +38,14 @@ impl Histogram {
             before.without(inside).coarser(steps).iter().any(|(index, count)| now.get(index) < count)
         };
         fell(&self.positive, &before.positive) || fell(&self.negative, &before.negative)
+    }
+
+    /// The same where it stands behind another sample than the one it was compared with: nothing is known of resets any more.
+    pub fn compared_anew(self: &Arc<Self>) -> Arc<Self> {
+        match self.hint {
+            Hint::Unknown | Hint::Gauge => Arc::clone(self),
+            Hint::Reset | Hint::NotReset => Arc::new(Self { hint: Hint::Unknown, ..Self::clone(self) }),
+        }
     }
 
     /// The same with what a storage knows that has seen `before`, the sample before it: whether the count went on.

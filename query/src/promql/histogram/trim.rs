@@ -13,21 +13,18 @@ pub enum Kept {
 }
 
 impl Histogram {
-    /// Only the observations on one side of `cut`. Where it falls into a bucket, that is divided as quantiles divide it; the sum loses
-    /// what goes as if it stood in the middle.
+    /// Only the observations on one side of `cut`. Where it falls into a bucket, that is divided as quantiles divide it. If anything goes, the
+    /// sum is that of what stays, each observation taken to be in the middle of what stays of its bucket.
     #[must_use]
     pub fn trimmed(&self, kept: Kept, cut: f64) -> Self {
-        let mut trim = Trim { histogram: self, kept, cut, count: 0.0, sum: self.sum, changed: false };
-        let positive: Vec<(i32, f64)> = self
-            .positive
-            .iter()
-            .map(|(index, count)| (index, trim.bucket(self.positive_bucket(index, count))))
-            .collect();
-        let negative: Vec<(i32, f64)> = self
-            .negative
-            .iter()
-            .map(|(index, count)| (index, trim.bucket(self.negative_bucket(index, count))))
-            .collect();
+        let mut trim = Trim { histogram: self, kept, cut, count: 0.0, sum: 0.0, changed: false };
+        let mut side = |buckets: &Buckets, of: &dyn Fn(i32, f64) -> Bucket| {
+            Buckets::new(
+                buckets.iter().map(|(index, count)| (index, trim.bucket(of(index, count)))).collect::<Vec<_>>(),
+            )
+        };
+        let positive = side(&self.positive, &|index, count| self.positive_bucket(index, count));
+        let negative = side(&self.negative, &|index, count| self.negative_bucket(index, count));
         let zero = Bucket {
             lower: -self.zero_threshold,
             upper: self.zero_threshold,
@@ -39,15 +36,7 @@ impl Histogram {
         if !trim.changed {
             return self.clone();
         }
-        let (count, sum) = (trim.count, if trim.count == 0.0 { 0.0 } else { trim.sum });
-        Self {
-            count,
-            sum,
-            zero_count,
-            positive: Buckets::new(positive),
-            negative: Buckets::new(negative),
-            ..self.clone()
-        }
+        Self { count: trim.count, sum: trim.sum, zero_count, positive, negative, ..self.clone() }
     }
 }
 
@@ -63,62 +52,59 @@ struct Trim<'h> {
 impl Trim<'_> {
     // What stays of a bucket.
     fn bucket(&mut self, bucket: Bucket) -> f64 {
-        let bucket = self.with_ends(without_empty_side(self.histogram, bucket));
-        let (below, above) = self.divided(bucket);
-        let (stays, goes) = match self.kept {
-            Kept::Below => (below, above),
-            Kept::Above => (above, below),
+        let Some((count, middle)) = self.stays(bucket).filter(|(count, _)| *count != 0.0) else {
+            self.changed |= bucket.count != 0.0;
+            return 0.0;
         };
-        if goes.count != 0.0 {
-            self.changed = true;
-            self.sum -= goes.count * self.middle(goes);
-        }
-        self.count += stays.count;
-        stays.count
+        self.changed |= count != bucket.count;
+        self.count += count;
+        self.sum += count * middle;
+        count
     }
 
-    // The lowest custom bucket begins at zero, if it ends above that.
-    fn with_ends(&self, mut bucket: Bucket) -> Bucket {
-        if self.histogram.is_custom()
-            && bucket.lower == f64::NEG_INFINITY
-            && bucket.upper > 0.0
-            && bucket.upper.is_finite()
-        {
-            bucket.lower = 0.0;
+    // How much of a bucket stays, and where its middle is.
+    fn stays(&self, bucket: Bucket) -> Option<(f64, f64)> {
+        let cut = self.cut;
+        let keeps_all = match self.kept {
+            Kept::Below => cut == f64::INFINITY,
+            Kept::Above => cut == f64::NEG_INFINITY,
+        };
+        match (bucket.lower.is_finite(), bucket.upper.is_finite()) {
+            _ if keeps_all => Some((bucket.count, 0.0)),
+            // Endless buckets cannot be divided: they are all on one side, or nowhere.
+            (_, false) if self.kept == Kept::Below => None,
+            (false, false) => None,
+            (true, false) => (cut < f64::INFINITY).then(|| (bucket.count, bucket.lower.max(cut))),
+            // The lowest bucket begins at zero if it ends above that; what lies further down is not known.
+            (false, true) if bucket.upper > 0.0 && (self.kept == Kept::Below || cut >= 0.0) => {
+                self.divided(Bucket { lower: 0.0, ..bucket })
+            }
+            (false, true) if self.kept == Kept::Below && bucket.upper <= 0.0 => {
+                (cut > f64::NEG_INFINITY).then(|| (bucket.count, bucket.upper.min(cut)))
+            }
+            (false, true) => None,
+            (true, true) => self.divided(without_empty_side(self.histogram, bucket)),
         }
-        bucket
     }
 
-    fn divided(&self, bucket: Bucket) -> (Bucket, Bucket) {
-        let none = Bucket { count: 0.0, ..bucket };
-        if bucket.upper <= self.cut && (bucket.upper.is_finite() || self.kept == Kept::Below) {
-            return (bucket, none);
-        }
-        if bucket.lower >= self.cut {
-            return (none, bucket);
-        }
-        // Where within an endless bucket observations stand is not known: they go.
-        if bucket.lower.is_infinite() || bucket.upper.is_infinite() {
-            return match self.kept {
-                Kept::Below => (none, bucket),
-                Kept::Above => (bucket, none),
-            };
-        }
-        let share = share_below(self.histogram, bucket, self.cut);
-        (
-            Bucket { upper: self.cut, count: bucket.count * share, ..bucket },
-            Bucket { lower: self.cut, count: bucket.count * (1.0 - share), ..bucket },
-        )
-    }
-
-    fn middle(&self, bucket: Bucket) -> f64 {
-        let (lower, upper) = (bucket.lower, bucket.upper);
-        match (lower.is_infinite(), upper.is_infinite()) {
-            (true, true) => 0.0,
-            (true, false) => upper,
-            (false, true) => lower,
-            (false, false) if lower <= 0.0 && upper >= 0.0 => (lower + upper) / 2.0,
-            (false, false) => middle(self.histogram, bucket),
-        }
+    fn divided(&self, bucket: Bucket) -> Option<(f64, f64)> {
+        let cut = self.cut;
+        let stays = match self.kept {
+            Kept::Below if bucket.upper <= cut => bucket,
+            Kept::Above if bucket.lower >= cut => bucket,
+            Kept::Below if bucket.lower >= cut => return None,
+            Kept::Above if bucket.upper <= cut => return None,
+            Kept::Below => {
+                Bucket { upper: cut, count: bucket.count * share_below(self.histogram, bucket, cut), ..bucket }
+            }
+            Kept::Above => {
+                let share = 1.0 - share_below(self.histogram, bucket, cut);
+                Bucket { lower: cut, count: bucket.count * share, ..bucket }
+            }
+        };
+        // What is left of the zero bucket is spread evenly, as it was.
+        let is_zero = bucket.lower <= 0.0 && bucket.upper >= 0.0;
+        let middle = if is_zero { (stays.lower + stays.upper) / 2.0 } else { middle(self.histogram, stays) };
+        Some((stays.count, middle))
     }
 }

@@ -91,9 +91,9 @@ pub struct Match {
 /// `fill`, `fill_left`, `fill_right`
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fill {
-    /// What stands in for a missing left side.
+    /// What stands in for a missing left side; with `group_right` for the right one.
     pub left: Option<f64>,
-    /// What stands in for a missing right side.
+    /// What stands in for a missing right side; with `group_right` for the left one.
     pub right: Option<f64>,
 }
 
