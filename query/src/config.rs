@@ -3,7 +3,7 @@
 use model::names::{Policy, Strategy};
 use serde::{Deserialize, Serialize};
 
-use crate::promql::Translator;
+use crate::promql::{Features, Translator};
 
 /// See `src/default.toml` for what each setting means to its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub promote_resource_attributes: Vec<String>,
     /// Whether there is a series `target_info` for each resource.
     pub target_info: bool,
+    /// What of PromQL's experiments queries may use.
+    pub features: Features,
 }
 
 impl Config {
@@ -76,6 +78,7 @@ impl Default for Config {
             prometheus_spelling: false,
             promote_resource_attributes: Vec::new(),
             target_info: true,
+            features: Features::default(),
         }
     }
 }

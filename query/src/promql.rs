@@ -3,10 +3,13 @@
 //!
 //! Not an HTTP API: that is `api/prom`. Rules use the same engine.
 
+mod dialect;
 mod engine;
 mod error;
 mod eval;
+mod features;
 mod function;
+mod histogram;
 pub mod limits;
 mod matcher;
 pub mod notation;
@@ -22,6 +25,8 @@ mod value;
 pub use engine::{Options, instant, instant_plan, range, range_plan};
 pub use error::{Kind, PromqlError};
 pub use eval::Budget;
+pub use features::{Feature, Features};
+pub use histogram::{Bucket, Buckets, CUSTOM_SCHEMA, Hint, Histogram, SCHEMA_MAX, SCHEMA_MIN};
 pub use matcher::{Condition, Matcher, all_accept, only_name};
 pub use parse::{format, tree};
 pub use plan::{Plan, series_selector};
@@ -31,4 +36,4 @@ pub use source::{
     StoredSeries, Translator,
 };
 pub use staleness::{is_stale, stale_marker};
-pub use value::{Answer, Sample, Steps, Value};
+pub use value::{Answer, Element, Point, Points, Sample, Steps, Value};

@@ -168,7 +168,12 @@ fn draw(data: &QueryData, axis: Axis, screen: &mut Screen) -> std::io::Result<()
         QueryData::Vector(series) => {
             let mut table = Table::new(&[("VALUE", Align::Right), ("SERIES", Align::Left)]);
             for one in series {
-                table.push(screen, vec![(&one.value.1).into(), series_text(&one.metric).into()])?;
+                let value = match (&one.value, &one.histogram) {
+                    (Some((_, value)), _) => value.clone(),
+                    (None, Some((_, histogram))) => format!("count {} sum {}", histogram.count, histogram.sum),
+                    (None, None) => "-".to_owned(),
+                };
+                table.push(screen, vec![(&value).into(), series_text(&one.metric).into()])?;
             }
             table.settle(screen)
         }

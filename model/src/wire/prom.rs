@@ -68,14 +68,33 @@ pub struct WireExemplar {
     pub timestamp: f64,
 }
 
-/// A series at one instant.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A series at one instant: it has a value or a histogram.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VectorSeries {
     /// The labels, `__name__` among them.
     pub metric: Labels,
-    /// The sample.
-    #[serde(serialize_with = "sample")]
-    pub value: Sample,
+    /// The number.
+    #[serde(default, serialize_with = "maybe", skip_serializing_if = "Option::is_none")]
+    pub value: Option<Sample>,
+    /// The native histogram.
+    #[serde(default, serialize_with = "maybe", skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<HistogramSample>,
+}
+
+/// Unix seconds with a fraction, and a native histogram.
+pub type HistogramSample = (f64, Histogram);
+
+/// A native histogram.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// How many observations there are, as text.
+    pub count: String,
+    /// Their sum, as text.
+    pub sum: String,
+    /// Those that hold observations, from the lowest: which of their ends belong to them (0 the upper, 1 the lower, 2 none, 3 both), the
+    /// ends, the count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<(u8, String, String, String)>,
 }
 
 /// A series over time.
@@ -83,9 +102,12 @@ pub struct VectorSeries {
 pub struct MatrixSeries {
     /// The labels, `__name__` among them.
     pub metric: Labels,
-    /// The samples in time order.
-    #[serde(serialize_with = "samples")]
+    /// The numbers in time order.
+    #[serde(default, serialize_with = "samples", skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Sample>,
+    /// The native histograms in time order.
+    #[serde(default, serialize_with = "samples", skip_serializing_if = "Vec::is_empty")]
+    pub histograms: Vec<HistogramSample>,
 }
 
 /// What is known of a metric.
@@ -101,12 +123,12 @@ pub struct Metadata {
 }
 
 // Whole seconds are written without a fraction, as Prometheus does: `1700000000`, not `1700000000.0`.
-fn sample<S: Serializer>(sample: &Sample, serializer: S) -> Result<S::Ok, S::Error> {
-    let (seconds, text) = sample;
+fn sample<S: Serializer, V: Serialize>(sample: &(f64, V), serializer: S) -> Result<S::Ok, S::Error> {
+    let (seconds, value) = sample;
     if seconds.fract() == 0.0 && seconds.abs() < 9e15 {
-        (*seconds as i64, text).serialize(serializer)
+        (*seconds as i64, value).serialize(serializer)
     } else {
-        (seconds, text).serialize(serializer)
+        (seconds, value).serialize(serializer)
     }
 }
 
@@ -118,10 +140,17 @@ fn timestamp<S: Serializer>(seconds: &f64, serializer: S) -> Result<S::Ok, S::Er
     }
 }
 
-fn samples<S: Serializer>(samples: &[Sample], serializer: S) -> Result<S::Ok, S::Error> {
-    struct Whole<'a>(&'a Sample);
+fn maybe<S: Serializer, V: Serialize>(maybe: &Option<(f64, V)>, serializer: S) -> Result<S::Ok, S::Error> {
+    match maybe {
+        Some(value) => sample(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
 
-    impl Serialize for Whole<'_> {
+fn samples<S: Serializer, V: Serialize>(samples: &[(f64, V)], serializer: S) -> Result<S::Ok, S::Error> {
+    struct Whole<'a, V>(&'a (f64, V));
+
+    impl<V: Serialize> Serialize for Whole<'_, V> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             sample(self.0, serializer)
         }
@@ -139,6 +168,7 @@ mod tests {
         let series = MatrixSeries {
             metric: Labels::new(),
             values: vec![(1_700_000_000.0, "1".to_owned()), (1_700_000_000.5, "NaN".to_owned())],
+            histograms: Vec::new(),
         };
         let data = QueryData::Matrix(vec![series]);
         let text = serde_json::to_string(&data).expect("the data are JSON");
@@ -148,5 +178,16 @@ mod tests {
         assert_eq!(serde_json::from_str::<QueryData>(&text).expect("the text reads back"), data);
         let scalar = QueryData::Scalar((3.0, "4".to_owned()));
         assert_eq!(serde_json::to_string(&scalar).expect("JSON"), r#"{"resultType":"scalar","result":[3,"4"]}"#);
+    }
+
+    #[test]
+    fn histograms_stand_beside_values() {
+        let text = |text: &str| text.to_owned();
+        let histogram =
+            Histogram { count: text("3"), sum: text("4"), buckets: vec![(0, text("1"), text("2"), text("3"))] };
+        let series = VectorSeries { histogram: Some((5.0, histogram)), ..VectorSeries::default() };
+        let expected = r#"{"metric":{},"histogram":[5,{"count":"3","sum":"4","buckets":[[0,"1","2","3"]]}]}"#;
+        assert_eq!(serde_json::to_string(&series).expect("JSON"), expected);
+        assert_eq!(serde_json::from_str::<VectorSeries>(expected).expect("the text reads back"), series);
     }
 }

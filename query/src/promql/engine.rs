@@ -2,15 +2,16 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use model::Labels;
 
 use super::error::PromqlError;
 use super::eval::{Budget, Evaluator, Notes, Query};
 use super::limits;
-use super::plan::{Grouping, Order, Plan, Range, Root, Scalar, Side, Vector};
+use super::plan::{Grouping, Order, Plan, Range, Root, Scalar, Side, SortedByLabels, Vector};
 use super::source::SeriesSource;
-use super::value::{Answer, Column, Sample, Series, Steps, Value};
+use super::value::{Answer, Column, Element, Point, Points, Sample, Series, Steps, Value};
 
 /// How a query is to be evaluated.
 pub struct Options {
@@ -36,7 +37,7 @@ pub fn instant(source: &dyn SeriesSource, query: &str, at: i64, options: &Option
 
 /// The same of a query that is planned already: rules evaluate theirs again and again.
 pub fn instant_plan(source: &dyn SeriesSource, plan: &Plan, at: i64, options: &Options) -> Result<Answer, PromqlError> {
-    let run = Run::new(source, plan, Steps::instant(at), options);
+    let run = Run::new(source, plan, Steps::instant(at), options)?;
     let value = match plan.root() {
         Root::Text(text) => Value::Text(at, text.clone()),
         Root::Scalar(scalar) => {
@@ -61,7 +62,7 @@ pub fn range_plan(
     steps: Steps,
     options: &Options,
 ) -> Result<Answer, PromqlError> {
-    let run = Run::new(source, plan, steps, options);
+    let run = Run::new(source, plan, steps, options)?;
     let refuse = |kind: &str| {
         Err(PromqlError::Request(format!(
             "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
@@ -80,15 +81,22 @@ struct Run<'a> {
     query: Query<'a>,
 }
 
-type Matrix = Vec<(Labels, Vec<Sample>)>;
+type Matrix = Vec<(Labels, Points)>;
 
 impl<'a> Run<'a> {
-    fn new(source: &'a dyn SeriesSource, plan: &'a Plan, steps: Steps, options: &'a Options) -> Self {
+    fn new(
+        source: &'a dyn SeriesSource,
+        plan: &'a Plan,
+        steps: Steps,
+        options: &'a Options,
+    ) -> Result<Self, PromqlError> {
         let notes = RefCell::new(Notes::default());
         // A step of nothing would have no end.
         let subquery_step_ms = options.subquery_step_ms.max(1);
         let (text, lookback_ms, budget) = (plan.query(), options.lookback_ms, &options.budget);
-        Self { query: Query { source, text, steps, lookback_ms, subquery_step_ms, budget, notes } }
+        let durations = plan.durations().iter().map(|duration| duration.millis(&steps));
+        let durations = durations.collect::<Result<Vec<i64>, String>>().map_err(PromqlError::Execution)?;
+        Ok(Self { query: Query { source, text, steps, durations, lookback_ms, subquery_step_ms, budget, notes } })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
@@ -100,11 +108,11 @@ impl<'a> Run<'a> {
         Ok(vec![(Labels::empty(), self.samples(&column))])
     }
 
-    fn at_one_moment(&self, vector: &Vector, at: i64) -> Result<Vec<(Labels, Sample)>, PromqlError> {
+    fn at_one_moment(&self, vector: &Vector, at: i64) -> Result<Vec<(Labels, Point)>, PromqlError> {
         let mut samples = Vec::new();
         for series in self.evaluator().vector(vector)? {
             let Series { labels, column } = series?;
-            samples.extend(column.get(0).map(|value| (labels, Sample { time: at, value })));
+            samples.extend(column.element(0).map(|element| (labels, Point { time: at, element })));
         }
         let order = vector.order();
         samples.sort_by(|a, b| compare(&order, a, b));
@@ -129,8 +137,15 @@ impl<'a> Run<'a> {
         Ok(matrix)
     }
 
-    fn samples(&self, column: &Column) -> Vec<Sample> {
-        column.present().map(|(index, value)| Sample { time: self.query.steps.time(index), value }).collect()
+    fn samples(&self, column: &Column) -> Points {
+        let steps = self.query.steps;
+        Points {
+            numbers: column.present().map(|(index, value)| Sample { time: steps.time(index), value }).collect(),
+            histograms: column
+                .histograms()
+                .map(|(index, histogram)| (steps.time(index), Arc::clone(histogram)))
+                .collect(),
+        }
     }
 
     fn answer(self, value: Value) -> Answer {
@@ -140,8 +155,12 @@ impl<'a> Run<'a> {
 }
 
 // Where the order leaves a tie, labels decide.
-fn compare(order: &Order<'_>, a: &(Labels, Sample), b: &(Labels, Sample)) -> Ordering {
-    let by_value = |side: Side| side.compare(a.1.value, b.1.value);
+fn compare(order: &Order<'_>, a: &(Labels, Point), b: &(Labels, Point)) -> Ordering {
+    let number = |point: &Point| match point.element {
+        Element::Number(value) => value,
+        Element::Histogram(_) => f64::NAN,
+    };
+    let by_value = |side: Side| side.compare(number(&a.1), number(&b.1));
     let first = match order {
         Order::Labels => Ordering::Equal,
         Order::Value(side) => by_value(*side),
@@ -149,6 +168,52 @@ fn compare(order: &Order<'_>, a: &(Labels, Sample), b: &(Labels, Sample)) -> Ord
             let group = |by: &Grouping| by.of(&a.0).cmp(&by.of(&b.0));
             group(by).then_with(|| by_value(*side))
         }
+        Order::SomeLabels(node) => return by_labels(node, &a.0, &b.0),
     };
     first.then_with(|| a.0.cmp(&b.0))
+}
+
+fn by_labels(node: &SortedByLabels, a: &Labels, b: &Labels) -> Ordering {
+    let value = |labels: &Labels, name: &str| labels.get(name).unwrap_or("").to_owned();
+    let by_names = node.labels.iter().map(|name| natural(&value(a, name), &value(b, name)));
+    let order = by_names.fold(Ordering::Equal, Ordering::then).then_with(|| a.cmp(b));
+    if node.descending { order.reverse() } else { order }
+}
+
+// As people count: numbers within texts by their size, everything else by its characters.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    while !a.is_empty() && !b.is_empty() {
+        let (one, two) = (run(a), run(b));
+        let order = match (one.parse::<u64>(), two.parse::<u64>()) {
+            (Ok(one), Ok(two)) => one.cmp(&two),
+            _ => one.cmp(two),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+        (a, b) = (&a[one.len()..], &b[two.len()..]);
+    }
+    a.len().cmp(&b.len())
+}
+
+// The digits at the beginning, or what stands before the first.
+fn run(text: &str) -> &str {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    &text[..text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_in_natural_order() {
+        let ordered = ["", "1", "2", "4m5", "4m600", "4m1000", "10", "a", "a1", "a1b", "a02", "a10", "b"];
+        for (index, one) in ordered.iter().enumerate() {
+            for (other_index, other) in ordered.iter().enumerate() {
+                assert_eq!(natural(one, other), index.cmp(&other_index), "{one} {other}");
+            }
+        }
+    }
 }

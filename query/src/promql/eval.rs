@@ -6,12 +6,17 @@ mod aggregate;
 mod budget;
 mod call;
 mod choose;
+mod extended;
+mod fill;
 mod grouped;
 mod histogram;
+mod info;
 mod label;
+mod limit;
 mod matching;
 mod operator;
 mod range;
+mod remark;
 mod select;
 mod set;
 mod unique;
@@ -20,14 +25,19 @@ pub use budget::Budget;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use model::Labels;
 
 use super::error::PromqlError;
+use super::function::{greater, lesser};
+use super::histogram::{Histogram, short_number};
 use super::limits;
-use super::plan::{Scalar, Vector, WithScalar};
+use super::plan::{HistogramFact, Operator, QueryFact, Scalar, Side, Span, Vector, WithScalar};
 use super::source::SeriesSource;
-use super::value::{Column, Series, Steps};
+use super::value::{Column, Element, Series, Steps};
+
+use operator::Operand;
 
 type Result<T> = std::result::Result<T, PromqlError>;
 
@@ -47,6 +57,8 @@ pub(super) struct Query<'a> {
     pub(super) text: &'a str,
     /// Of the query as a whole: what `start()` and `end()` mean behind `@`.
     pub(super) steps: Steps,
+    /// What the plan's computed durations are, in milliseconds.
+    pub(super) durations: Vec<i64>,
     pub(super) lookback_ms: i64,
     pub(super) subquery_step_ms: i64,
     pub(super) budget: &'a Budget,
@@ -58,6 +70,31 @@ pub(super) struct Query<'a> {
 pub(super) struct Notes {
     pub(super) warnings: BTreeSet<String>,
     pub(super) infos: BTreeSet<String>,
+}
+
+impl Query<'_> {
+    pub(super) fn millis(&self, span: Span) -> i64 {
+        match span {
+            Span::Millis(millis) => millis,
+            Span::Computed(index) => self.durations.get(index).copied().unwrap_or_default(),
+        }
+    }
+
+    /// How long a range or a step is: more than nothing.
+    fn length(&self, span: Span) -> Result<i64> {
+        let nothing = || PromqlError::Execution("duration must be greater than 0".to_owned());
+        Some(self.millis(span)).filter(|millis| *millis > 0).ok_or_else(nothing)
+    }
+
+    /// What `start()` and its sisters give, in seconds.
+    fn fact(&self, fact: QueryFact) -> f64 {
+        seconds(match fact {
+            QueryFact::Start => self.steps.first(),
+            QueryFact::End => self.steps.end(),
+            QueryFact::Range => self.steps.end() - self.steps.first(),
+            QueryFact::Step => self.steps.step(),
+        })
+    }
 }
 
 impl<'a> Evaluator<'a> {
@@ -74,6 +111,12 @@ impl<'a> Evaluator<'a> {
                 left.map(|index, left| right.get(index).map(|right| operator::number(*operator, left, right)))
             }
             Scalar::Of(vector) => self.only_number(vector)?,
+            Scalar::Query(fact) => Column::constant(self.query.fact(*fact), count),
+            Scalar::Extreme(side, left, right) => {
+                let right = self.scalar(right)?;
+                let choose = if *side == Side::Greatest { greater } else { lesser };
+                self.scalar(left)?.map(|index, left| right.get(index).map(|right| choose(left, right)))
+            }
         })
     }
 
@@ -81,18 +124,17 @@ impl<'a> Evaluator<'a> {
         match node {
             Vector::Select(select) => self.select(select),
             Vector::SampleTime(select) => self.sample_times(select),
-            Vector::StepTime(inner) => {
-                let steps = self.steps;
-                self.mapped(inner, move |index, _| Some(seconds(steps.time(index))))
-            }
+            Vector::StepTime(inner) => self.step_times(inner),
             Vector::Constant(scalar) => {
                 let series = Series { labels: Labels::empty(), column: self.scalar(scalar)? };
                 Ok(Box::new(std::iter::once(Ok(series))))
             }
-            Vector::Negate(inner) => self.mapped(inner, |_, value| Some(-value)),
+            Vector::Negate(inner) => self.negated(inner),
             // The order is a matter of the answer.
-            Vector::Sorted(_, inner) => self.vector(inner),
+            Vector::Sorted(_, inner) => self.only_numbers(inner),
+            Vector::SortedByLabels(node) => self.vector(&node.vector),
             Vector::WithScalar(node) => self.with_scalar(node),
+            Vector::Match(node) if !node.fill.is_none() => self.matched_filled(node),
             Vector::Match(node) => match &node.many {
                 None => self.matched(node),
                 Some(many) => self.matched_with_many(node, many),
@@ -102,13 +144,44 @@ impl<'a> Evaluator<'a> {
             Vector::GroupQuantile(node) => self.group_quantile(node),
             Vector::Choice(node) => self.choice(node),
             Vector::CountValues(node) => self.count_values(node),
+            Vector::Limit(node) => self.limit(node),
             Vector::OverRange(node) => self.over_range(node),
             Vector::Mapped(node) => self.element_function(node),
             Vector::Absent(labels, inner) => self.absent(labels, inner),
             Vector::LabelReplace(node) => self.label_replace(node),
             Vector::LabelJoin(node) => self.label_join(node),
             Vector::Histogram(node) => self.histogram(node),
+            Vector::HistogramFact(fact, inner) => self.histogram_fact(*fact, inner),
+            Vector::Info(node) => self.info(node),
         }
+    }
+
+    // Nodes are nested as deep as the limit allows: each kind has a function of its own, so that none of them takes up room on the
+    // stack for the others.
+    fn step_times(self, inner: &'a Vector) -> Result<SeriesStream<'a>> {
+        let steps = self.steps;
+        let time = move |index| seconds(steps.time(index));
+        self.mapped_all(inner, move |index, _| Some(time(index)), move |index, _| Some(Element::Number(time(index))))
+    }
+
+    fn negated(self, inner: &'a Vector) -> Result<SeriesStream<'a>> {
+        let negative = |histogram: &Histogram| Element::Histogram(Arc::new(histogram.times(-1.0)));
+        self.mapped_all(inner, |_, value| Some(-value), move |_, histogram| Some(negative(histogram)))
+    }
+
+    // Of what is to be sorted: histograms have no order.
+    fn only_numbers(self, inner: &'a Vector) -> Result<SeriesStream<'a>> {
+        let stream = self.vector(inner)?.map(|series| {
+            let Series { labels, column } = series?;
+            let column = if column.has_histograms() { column.map(|_, value| Some(value)) } else { column };
+            Ok(Series { labels, column })
+        });
+        Ok(Box::new(stream.filter(select::has_elements)))
+    }
+
+    fn histogram_fact(self, fact: HistogramFact, inner: &'a Vector) -> Result<SeriesStream<'a>> {
+        let number = move |histogram: &Histogram| Element::Number(histogram::fact(fact, histogram));
+        self.mapped_all(inner, |_, _| None, move |_, histogram| Some(number(histogram)))
     }
 
     fn with_scalar(self, node: &'a WithScalar) -> Result<SeriesStream<'a>> {
@@ -116,11 +189,21 @@ impl<'a> Evaluator<'a> {
         let stream = self.vector(&node.vector)?.map(move |series| {
             let Series { labels, column } = series?;
             let labels = if node.drops_name() { labels.without_name() } else { labels };
-            let column = column.map(|index, value| {
+            let numbers = |index, value| {
                 let scalar = scalar.get(index)?;
                 let (left, right) = if node.scalar_first { (scalar, value) } else { (value, scalar) };
+                if let Operator::Trim(_) = node.operator {
+                    self.inform_of_types(node.operator, node.position, ["float", "float"]);
+                    return None;
+                }
                 // A comparison keeps the series' own number, whichever side it stands on.
                 operator::vector_element(node.operator, node.return_bool, left, right, value)
+            };
+            let column = column.map_all(numbers, |index, histogram| {
+                let scalar = Operand::Number(scalar.get(index)?);
+                let histogram = Operand::Histogram(histogram);
+                let (left, right) = if node.scalar_first { (scalar, histogram) } else { (histogram, scalar) };
+                self.elements(node.operator, node.return_bool, node.position, left, right)
             });
             Ok(Series { labels, column })
         });
@@ -132,6 +215,20 @@ impl<'a> Evaluator<'a> {
         let stream = self.vector(inner)?.map(move |series| {
             let Series { labels, column } = series?;
             Ok(Series { labels: labels.without_name(), column: column.map(&change) })
+        });
+        self.unique(Box::new(stream), inner.is_unique_without_name())
+    }
+
+    // The same of numbers and histograms.
+    fn mapped_all(
+        self,
+        inner: &'a Vector,
+        numbers: impl Fn(usize, f64) -> Option<f64> + 'a,
+        histograms: impl Fn(usize, &Arc<Histogram>) -> Option<Element> + 'a,
+    ) -> Result<SeriesStream<'a>> {
+        let stream = self.vector(inner)?.map(move |series| {
+            let Series { labels, column } = series?;
+            Ok(Series { labels: labels.without_name(), column: column.map_all(&numbers, &histograms) })
         });
         self.unique(Box::new(stream), inner.is_unique_without_name())
     }
@@ -183,21 +280,6 @@ fn seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
 }
 
-// As Go writes it with %g.
-fn short_number(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
-    }
-    let exponent = value.abs().log10().floor();
-    if value == 0.0 || value.is_nan() || (-4.0..21.0).contains(&exponent) {
-        return value.to_string();
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
-    format!("{digits}e{sign}{exponent:0>2}")
-}
-
 fn note(notes: &mut BTreeSet<String>, text: String) {
     if notes.len() < limits::NOTES_MAX {
         notes.insert(text);
@@ -209,23 +291,4 @@ fn same_labels(labels: &Labels) -> PromqlError {
     PromqlError::Execution(format!(
         "vector cannot contain metrics with the same labelset: {labels} occurs more than once"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_messages() {
-        for (value, expected) in [
-            (2.0, "2"),
-            (-1.5, "-1.5"),
-            (1e22, "1e+22"),
-            (2.5e-7, "2.5e-07"),
-            (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Inf"),
-        ] {
-            assert_eq!(short_number(value), expected);
-        }
-    }
 }

@@ -3,22 +3,38 @@
 //! Not PromQL: a sequence has no times of its own, whoever loads it says when it begins and how far its samples are apart.
 //! Callers are the runner of rule tests and the engine's own test scripts, both through [`MemorySource::load`].
 
+mod native;
+
+pub use native::histogram;
+
+use std::sync::Arc;
+
 use model::Labels;
 use promql_parser::util::unquote_string;
 
+use super::histogram::Histogram;
 use super::limits;
 use super::source::MemorySource;
 use super::staleness::stale_marker;
 
 /// What stands at one place of a sequence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Cell {
     /// A sample; the staleness marker is one.
     Number(f64),
     /// No sample.
     Nothing,
-    /// A native histogram, for which there is no value yet.
-    Histogram,
+    /// A native histogram.
+    Histogram(Written),
+}
+
+/// A native histogram as it is written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The histogram.
+    pub histogram: Arc<Histogram>,
+    /// Whether it says something about resets.
+    pub says_hint: bool,
 }
 
 /// A series or a sequence is not written as it should be.
@@ -47,14 +63,12 @@ impl MemorySource {
     pub fn load(&mut self, series: &str, values: &str, start: i64, step: i64) -> Result<(), NotationError> {
         let labels = self::series(series)?;
         for (index, cell) in cells(values)?.into_iter().enumerate() {
+            let time = i64::try_from(index).ok().and_then(|index| start.checked_add(step.checked_mul(index)?));
+            let time = time.ok_or_else(|| wrong_values(values, "its times leave the range of time"));
             match cell {
-                Cell::Number(value) => {
-                    let time = i64::try_from(index).ok().and_then(|index| start.checked_add(step.checked_mul(index)?));
-                    let time = time.ok_or_else(|| wrong_values(values, "its times leave the range of time"))?;
-                    self.push(&labels, time, value);
-                }
+                Cell::Number(value) => self.push(&labels, time?, value),
+                Cell::Histogram(written) => self.push_histogram(&labels, time?, Histogram::clone(&written.histogram)),
                 Cell::Nothing => {}
-                Cell::Histogram => return Err(wrong_values(values, "native histograms are not supported yet")),
             }
         }
         Ok(())
@@ -152,6 +166,8 @@ pub fn quoted(text: &str) -> Result<(String, &str), String> {
 /// | `stale` | the series ends |
 /// | `7x3` | `7 7 7 7` |
 /// | `1+2x3`, `1-2x3` | `1 3 5 7`, `1 -1 -3 -5` |
+/// | `{{schema:1 sum:3 count:2 buckets:[1 1]}}` | that [`histogram`] |
+/// | `{{}}x3`, `{{}}+{{}}x3`, `{{}}-{{}}x3` | as with numbers |
 pub fn cells(text: &str) -> Result<Vec<Cell>, NotationError> {
     let wrong = |reason: String| wrong_values(text, reason);
     let mut cells = Vec::new();
@@ -197,12 +213,11 @@ fn sequence(item: &str, cells: &mut Vec<Cell>) -> Result<(), String> {
         cells.extend(std::iter::repeat_n(Cell::Nothing, times.unwrap_or(1)));
         return Ok(());
     }
+    if what.contains("{{") {
+        return native::sequence(what, times, cells);
+    }
     // One more than the number says: the first value, and then so many steps.
     let count = times.unwrap_or(0) + 1;
-    if what.contains("{{") {
-        cells.extend(std::iter::repeat_n(Cell::Histogram, count));
-        return Ok(());
-    }
     let (first, increment) = what.split_at(first_number_length(what));
     let mut value = number(first)?;
     if increment.is_empty() {
@@ -269,7 +284,7 @@ mod tests {
             Cell::Number(value) if crate::promql::is_stale(*value) => "stale".to_owned(),
             Cell::Number(value) => value.to_string(),
             Cell::Nothing => "_".to_owned(),
-            Cell::Histogram => "{{}}".to_owned(),
+            Cell::Histogram(written) => written.histogram.to_string(),
         });
         cells.collect::<Vec<_>>().join(" ")
     }
@@ -289,7 +304,20 @@ mod tests {
             ("1e-3+1e+3x1", "0.001 1000.001"),
             ("NaN Inf -Inf inf +Infx1", "NaN inf -inf inf inf inf"),
             ("0x2 -0x1 0x0", "0 0 0 -0 -0 0"),
-            ("{{schema:1 buckets:[1 2]}}+{{sum:1}}x2 1", "{{}} {{}} {{}} 1"),
+            ("{{}} 1", "{count:0, sum:0} 1"),
+            (
+                "{{count:3 buckets:[1 2]}}+{{sum:1}}x1 1",
+                "{count:3, sum:0, (0.5,1]:1, (1,2]:2} {count:3, sum:1, (0.5,1]:1, (1,2]:2} 1",
+            ),
+            ("{{count:2}}-{{count:1}}x1", "{count:2, sum:0} {count:1, sum:0}"),
+            (
+                "{{schema:-53 sum:4 count:3 custom_values:[2 4] buckets:[1 1 1] counter_reset_hint:gauge}}x1",
+                "{count:3, sum:4, [-Inf,2]:1, (2,4]:1, (4,+Inf]:1} {count:3, sum:4, [-Inf,2]:1, (2,4]:1, (4,+Inf]:1}",
+            ),
+            (
+                "{{z_bucket:1 z_bucket_w:0.5 offset:1 buckets:[1] n_offset:2 n_buckets:[1 0 3]}}",
+                "{count:0, sum:0, [-16,-8):3, [-4,-2):1, [-0.5,0.5]:1, (1,2]:1}",
+            ),
         ] {
             assert_eq!(shown(text), expected, "{text:?}");
         }
@@ -304,6 +332,14 @@ mod tests {
             ("1+2", "\"1+2\" does not say how often: \"x\" and a number are missing"),
             ("1x-2", "\"1x-2\" has no number behind its \"x\""),
             ("{{sum:1", "a histogram has no end"),
+            ("{{sum:a}}", "\"a\" is no number"),
+            ("{{some:1}}", "a histogram has no \"some\""),
+            ("{{buckets:1}}", "expected numbers in brackets, not \"1\""),
+            ("{{buckets:[1 }}", "expected numbers in brackets, not \"[1\""),
+            ("{{counter_reset_hint:no}}", "\"no\" is no counter_reset_hint"),
+            ("{{schema:9}}", "there is no schema 9"),
+            ("{{}}+{{}}", "\"{{}}+{{}}\" does not say how often: \"x\" and a number are missing"),
+            ("{{schema:-53}}+{{schema:0}}x1", "exponential and custom buckets do not add up"),
             ("1x99999999999", "more than 10000000 values"),
         ] {
             assert_eq!(cells(text).err(), Some(wrong_values(text, reason)), "{text:?}");
@@ -330,7 +366,7 @@ mod tests {
     fn sources_are_filled() {
         let mut source = MemorySource::new();
         assert_eq!(source.load("up", "1 _ 3", 1_000, 500), Ok(()));
-        assert!(source.load("up", "{{sum:1}}", 0, 1).is_err());
+        assert_eq!(source.load("up", "{{sum:1}}", 0, 1), Ok(()));
         assert!(source.load("up", "1 1", i64::MAX, 1).is_err());
     }
 }

@@ -8,12 +8,22 @@ use promql_parser::parser::Expr;
 use promql_parser::parser::function::{Function, register_extra_functions};
 use promql_parser::parser::value::ValueType;
 
+use super::dialect::{Entry, Rewritten, rewrite};
 use super::error::PromqlError;
 use super::limits;
 use super::tokens::{Token, TokenKind, tokens};
 
+/// A query's tree, and what its durations of impossible length stand for.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) tree: Expr,
+    pub(super) entries: Vec<Entry>,
+    // Whether the tree is of a text that differs from the query.
+    is_rewritten: bool,
+}
+
 /// Parses `query`, or says what is wrong and where.
-pub(super) fn parse(query: &str) -> Result<Expr, PromqlError> {
+pub(super) fn parse(query: &str) -> Result<Parsed, PromqlError> {
     if query.len() > limits::QUERY_BYTES_MAX {
         let message = format!("the query is longer than {} bytes", limits::QUERY_BYTES_MAX);
         return Err(PromqlError::Request(message));
@@ -22,18 +32,34 @@ pub(super) fn parse(query: &str) -> Result<Expr, PromqlError> {
     check_size(query, &tokens)?;
     check_durations(query, &tokens)?;
     know_old_names();
-    promql_parser::parser::parse(query).map_err(|message| explain(query, &tokens, message))
+    let Rewritten { text, entries } = rewrite(query, &tokens);
+    match promql_parser::parser::parse(&text) {
+        Ok(tree) => Ok(Parsed { tree, entries, is_rewritten: text != query }),
+        Err(message) => Err(explain(query, &tokens, message)),
+    }
 }
 
 /// The query as Prometheus's formatter lays it out.
 pub fn format(query: &str) -> Result<String, PromqlError> {
-    Ok(parse(query)?.prettify())
+    Ok(as_written(query)?.prettify())
 }
 
 /// The syntax tree as JSON, in the form of Prometheus's `parse_query`.
 pub fn tree(query: &str) -> Result<serde_json::Value, PromqlError> {
-    let tree = parse(query)?;
+    let tree = as_written(query)?;
     serde_json::to_value(&tree).map_err(|error| PromqlError::Request(format!("the syntax tree has no JSON: {error}")))
+}
+
+// Of a query that the parser knows as it is.
+fn as_written(query: &str) -> Result<Expr, PromqlError> {
+    let parsed = parse(query)?;
+    match parsed.is_rewritten {
+        false => Ok(parsed.tree),
+        true => Err(PromqlError::Request(
+            "durations that are computed, anchored, smoothed, </, >/, info and numbers such as 1_000 have no such form here yet"
+                .to_owned(),
+        )),
+    }
 }
 
 // Rule files are older than Prometheus 3, which has another name for this function; the parser has forgotten the old one.
@@ -97,45 +123,8 @@ fn check_durations(query: &str, tokens: &[Token<'_>]) -> Result<(), PromqlError>
     Ok(())
 }
 
-// What is PromQL only with a feature switched on, and unknown to the parser: durations that are computed, and the modifiers of
-// extended ranges. The parser has refused it already, so that a guess does no harm.
-fn experimental(tokens: &[Token<'_>]) -> Option<(usize, &'static str)> {
-    let mut in_brackets = false;
-    for (index, token) in tokens.iter().enumerate() {
-        let before = |back: usize| index.checked_sub(back).map_or("", |index| tokens[index].text);
-        let computes = matches!(token.text, "+" | "-" | "*" | "/" | "%" | "^" | "(");
-        let signed = matches!(before(1), "-" | "+");
-        let after_offset = before(if signed { 2 } else { 1 }).eq_ignore_ascii_case("offset");
-        match token.text {
-            "[" => in_brackets = true,
-            "]" => in_brackets = false,
-            _ if in_brackets && (computes || is_duration_word(token)) => return Some((token.at, COMPUTED)),
-            "(" if after_offset => return Some((token.at, COMPUTED)),
-            _ if after_offset && is_duration_word(token) => return Some((token.at, COMPUTED)),
-            word if matches!(before(1), "]" | "}") && word.eq_ignore_ascii_case("anchored") => {
-                return Some((token.at, "\"anchored\""));
-            }
-            word if matches!(before(1), "]" | "}") && word.eq_ignore_ascii_case("smoothed") => {
-                return Some((token.at, "\"smoothed\""));
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-const COMPUTED: &str = "a duration that is computed";
-
-fn is_duration_word(token: &Token<'_>) -> bool {
-    let word = token.text.trim_start_matches(':');
-    token.kind == TokenKind::Word && ["step", "range", "min", "max", "min_of", "max_of"].contains(&word)
-}
-
 fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
     let query = query.to_owned();
-    if let Some((at, construct)) = experimental(tokens) {
-        return PromqlError::Unsupported { query, position: Some(at), construct: construct.to_owned() };
-    }
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
         let called = |pair: &&[Token<'_>]| pair[0].text == name && pair[1].text == "(";
         let position = tokens.windows(2).find(called).map(|pair| pair[0].at);
@@ -210,7 +199,10 @@ fn is_completable(beginning: &str, tokens: &[Token<'_>]) -> bool {
         }
     }
     let closing: String = closing.into_iter().rev().collect();
-    ENDS.iter().any(|end| promql_parser::parser::parse(&format!("{beginning}{end}{closing}")).is_ok())
+    ENDS.iter().any(|end| {
+        let query = format!("{beginning}{end}{closing}");
+        promql_parser::parser::parse(&rewrite(&query, &super::tokens::tokens(&query)).text).is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -235,10 +227,10 @@ mod tests {
             ("a\n  + )", "2:5: parse error: unexpected right parenthesis ')'"),
             ("a[1e300]", "1:3: parse error: 1e300 seconds are no duration"),
             ("a offset -inf", "1:11: parse error: inf seconds are no duration"),
-            ("a[5m * 2]", "1:6: a duration that is computed is not supported yet"),
-            ("a[1h:step()]", "1:5: a duration that is computed is not supported yet"),
-            ("a offset -(5m)", "1:11: a duration that is computed is not supported yet"),
-            ("rate(a[5m] smoothed)", "1:12: \"smoothed\" is not supported yet"),
+            ("a[5m * ]", "1:8: parse error: unexpected character inside brackets: '*'"),
+            ("a[1h:steps()]", "1:5: parse error: unexpected character inside brackets: 's'"),
+            ("a offset -(5m) b", "1:16: parse error: unexpected b"),
+            ("rate(a[5m] smoothed) smoothed", "1:22: parse error: unexpected smoothed"),
         ] {
             match parse(query) {
                 Err(error) => assert_eq!(error.to_string(), expected, "{query}"),

@@ -6,16 +6,23 @@
 mod aggregate;
 mod build;
 mod call;
+mod duration;
 mod operator;
 mod select;
 
-pub use aggregate::{Aggregate, Aggregation, Choice, CountValues, GroupQuantile, Side};
-pub use call::{HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mapped, OverRange};
-pub use operator::{Arithmetic, Comparison, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar};
-pub use select::{At, Range, RangeSelect, Select, Subquery, When};
+pub use aggregate::{Aggregate, Aggregation, Choice, CountValues, GroupQuantile, Limit, Portion, Side};
+pub use call::{
+    HistogramFact, HistogramFunction, HistogramShare, Info, LabelJoin, LabelReplace, Mapped, OverRange, SortedByLabels,
+};
+pub use duration::{Duration, Span};
+pub use operator::{
+    Arithmetic, Comparison, Fill, Grouping, ManySide, Match, Operator, SetMatch, SetOperator, WithScalar,
+};
+pub use select::{At, Extension, Range, RangeSelect, Select, Subquery, When};
 
 use promql_parser::parser::{Expr, VectorSelector};
 
+use super::features::Features;
 use super::matcher::Matcher;
 
 /// A whole query, ready to be evaluated any number of times over any source: immutable, and shared freely between threads.
@@ -24,6 +31,8 @@ pub struct Plan {
     // Messages name places in it.
     query: Box<str>,
     root: Root,
+    // Durations that depend on the query's times.
+    durations: Vec<Duration>,
 }
 
 /// What a whole query gives.
@@ -52,6 +61,23 @@ pub enum Scalar {
     Binary(Operator, Box<Scalar>, Box<Scalar>),
     /// `scalar(v)`: the number of the only series, NaN if there is none or more than one.
     Of(Box<Vector>),
+    /// `start()`, `end()`, `range()`, `step()`
+    Query(QueryFact),
+    /// `max_of(a, b)` and `min_of(a, b)`
+    Extreme(Side, Box<Scalar>, Box<Scalar>),
+}
+
+/// What a query knows of itself, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryFact {
+    /// When it starts.
+    Start,
+    /// When it ends.
+    End,
+    /// How long it is.
+    Range,
+    /// How far its steps are apart; 0 if there is only one.
+    Step,
 }
 
 /// An expression of any number of series.
@@ -69,6 +95,8 @@ pub enum Vector {
     Negate(Box<Vector>),
     /// `sort(v)` and `sort_desc(v)`, which count at the very end only.
     Sorted(Side, Box<Vector>),
+    /// `sort_by_label` and `sort_by_label_desc`, likewise.
+    SortedByLabels(Box<SortedByLabels>),
     /// An operator between a vector and a scalar.
     WithScalar(Box<WithScalar>),
     /// An operator between two vectors that computes or compares.
@@ -83,6 +111,8 @@ pub enum Vector {
     Choice(Box<Choice>),
     /// `count_values`
     CountValues(Box<CountValues>),
+    /// `limitk` and `limit_ratio`
+    Limit(Box<Limit>),
     /// A function over a range of samples.
     OverRange(Box<OverRange>),
     /// A function of single numbers.
@@ -95,6 +125,10 @@ pub enum Vector {
     LabelJoin(Box<LabelJoin>),
     /// A function of the buckets of histograms.
     Histogram(Box<HistogramShare>),
+    /// A number that native histograms tell.
+    HistogramFact(HistogramFact, Box<Vector>),
+    /// `info`
+    Info(Box<Info>),
 }
 
 /// The order in which an instant query gives its series.
@@ -106,6 +140,8 @@ pub(super) enum Order<'a> {
     Value(Side),
     /// Group by group, and in each by their numbers.
     Groups(&'a Grouping, Side),
+    /// By the values of these labels.
+    SomeLabels(&'a SortedByLabels),
 }
 
 impl Vector {
@@ -121,20 +157,28 @@ impl Vector {
             | Vector::OverRange(_)
             | Vector::Mapped(_)
             | Vector::Absent(..)
+            | Vector::HistogramFact(..)
             | Vector::Histogram(_) => true,
+            Vector::SortedByLabels(node) => node.vector.is_unique_without_name(),
+            Vector::Limit(node) => node.vector.is_unique_without_name(),
             Vector::Sorted(_, inner) => inner.is_unique_without_name(),
             Vector::WithScalar(node) => node.drops_name() || node.vector.is_unique_without_name(),
             Vector::Match(node) => node.drops_name(),
             Vector::Aggregate(node) => node.by.leaves_no_name(),
             Vector::GroupQuantile(node) => node.by.leaves_no_name(),
             Vector::Choice(node) => node.vector.is_unique_without_name(),
-            Vector::Set(_) | Vector::CountValues(_) | Vector::LabelReplace(_) | Vector::LabelJoin(_) => false,
+            Vector::Set(_)
+            | Vector::CountValues(_)
+            | Vector::LabelReplace(_)
+            | Vector::LabelJoin(_)
+            | Vector::Info(_) => false,
         }
     }
 
     pub(super) fn order(&self) -> Order<'_> {
         match self {
             Vector::Sorted(side, _) => Order::Value(*side),
+            Vector::SortedByLabels(node) => Order::SomeLabels(node),
             Vector::Choice(node) => Order::Groups(&node.by, node.side),
             _ => Order::Labels,
         }
@@ -142,15 +186,26 @@ impl Vector {
 }
 
 impl Plan {
-    /// Parses and plans a query.
+    /// Parses and plans a query that may use every feature.
     pub fn new(query: &str) -> Result<Self, super::PromqlError> {
-        let tree = super::parse::parse(query)?;
-        Ok(Self { query: query.into(), root: build::Builder::new(query).plan(&tree)? })
+        Self::with_features(query, &Features::default())
+    }
+
+    /// Parses and plans a query that may use these features.
+    pub fn with_features(query: &str, features: &Features) -> Result<Self, super::PromqlError> {
+        let parsed = super::parse::parse(query)?;
+        let mut builder = build::Builder::new(query, parsed.entries, features);
+        let root = builder.plan(&parsed.tree)?;
+        Ok(Self { query: query.into(), root, durations: builder.into_durations() })
     }
 
     /// The query's text.
     pub fn query(&self) -> &str {
         &self.query
+    }
+
+    pub(super) fn durations(&self) -> &[Duration] {
+        &self.durations
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -161,11 +216,11 @@ impl Plan {
 /// What a selector somewhere in `query` matches.
 pub(super) fn matchers_of(query: &str, selector: &VectorSelector) -> Result<Vec<Matcher>, super::PromqlError> {
     let plain = VectorSelector { offset: None, at: None, ..selector.clone() };
-    build::Builder::new(query).series_selector(&Expr::VectorSelector(plain))
+    build::Builder::new(query, Vec::new(), &Features::default()).series_selector(&Expr::VectorSelector(plain))
 }
 
 /// Reads a series selector, as `match[]` has it: `up{job="shop"}`, without range, offset or time.
 pub fn series_selector(query: &str) -> Result<Vec<Matcher>, super::PromqlError> {
-    let tree = super::parse::parse(query)?;
-    build::Builder::new(query).series_selector(&tree)
+    let parsed = super::parse::parse(query)?;
+    build::Builder::new(query, parsed.entries, &Features::default()).series_selector(&parsed.tree)
 }

@@ -11,7 +11,7 @@ use super::plan::matchers_of;
 
 /// The matchers of each selector in `query`, whatever is done with what it selects. Offsets and times are not looked at.
 pub fn selectors(query: &str) -> Result<Vec<Vec<Matcher>>, PromqlError> {
-    let tree = super::parse::parse(query)?;
+    let tree = super::parse::parse(query)?.tree;
     let mut found = Found::default();
     // Nothing in it fails.
     let Ok(_) = walk_expr(&mut found, &tree);

@@ -39,7 +39,8 @@ pub(super) fn tokens(query: &str) -> Vec<Token<'_>> {
                 (Some(TokenKind::Number), number_length(rest))
             }
             _ => {
-                let double = ["==", "!=", ">=", "<=", "=~", "!~"].iter().any(|operator| rest.starts_with(operator));
+                let double =
+                    ["==", "!=", ">=", "<=", "=~", "!~", "</", ">/"].iter().any(|operator| rest.starts_with(operator));
                 (Some(TokenKind::Symbol), if double { 2 } else { first.len_utf8() })
             }
         };
@@ -147,6 +148,13 @@ impl<'q> Locator<'q> {
         self.upcoming()
     }
 
+    /// Past a bracket that opens, if that comes next.
+    pub(super) fn open(&mut self) {
+        if self.peek_symbol("(") {
+            self.next += 1;
+        }
+    }
+
     /// Past what is left of an argument and the comma behind it: where the next one begins.
     pub(super) fn next_argument(&mut self) -> Option<usize> {
         while let Some(token) = self.tokens.get(self.next) {
@@ -160,6 +168,19 @@ impl<'q> Locator<'q> {
             }
         }
         None
+    }
+
+    /// An operator, and past the modifiers behind it; besides, whether it is the trimming one that the parser takes for it.
+    pub(super) fn operator_or_trim(&mut self, operator: &str) -> (Option<usize>, bool) {
+        let trim = [("<", "</"), (">", ">/")].into_iter().find(|(plain, _)| *plain == operator).map(|(_, trim)| trim);
+        let start = self.next;
+        let found = self.find(|token| token.text.eq_ignore_ascii_case(operator) || Some(token.text) == trim);
+        let trims = found.is_some() && self.next > 0 && Some(self.tokens[self.next - 1].text) == trim;
+        if found.is_some() && !trims {
+            self.next = start;
+            return (self.operator(operator), false);
+        }
+        (found, trims)
     }
 
     /// An operator, and past the modifiers behind it.
@@ -218,7 +239,13 @@ impl<'q> Locator<'q> {
         if self.peek_symbol("-") || self.peek_symbol("+") {
             self.next += 1;
         }
-        self.next += 1;
+        // `5m`, `(5m * 2)`, `step()`.
+        if !self.peek_symbol("(") {
+            self.next += 1;
+        }
+        if self.peek_symbol("(") {
+            self.skip_brackets();
+        }
     }
 
     fn skip_brackets(&mut self) {

@@ -11,7 +11,7 @@ use super::file::{Group, GroupKind, Rule};
 use super::limits;
 use super::template::Query;
 use crate::admission::Cancel;
-use crate::promql::{self, Options, Plan, SeriesSource, StoreSource, Translator, Value};
+use crate::promql::{self, Element as Sampled, Options, Plan, SeriesSource, StoreSource, Translator, Value};
 use crate::search::budget::Budget;
 use crate::search::stats::{CountQuery, Label};
 
@@ -105,7 +105,12 @@ pub fn vector(source: &dyn SeriesSource, plan: &Plan, at_ms: i64, options: &Opti
     let answer = promql::instant_plan(source, plan, at_ms, options).map_err(|error| chain(&error))?;
     match answer.value {
         Value::Vector(vector) => {
-            Ok(vector.into_iter().map(|(labels, sample)| Element { labels, value: sample.value }).collect())
+            // Rules are about numbers; what has none yields nothing.
+            let numbers = vector.into_iter().filter_map(|(labels, point)| match point.element {
+                Sampled::Number(value) => Some(Element { labels, value }),
+                Sampled::Histogram(_) => None,
+            });
+            Ok(numbers.collect())
         }
         Value::Scalar(sample) => Ok(vec![Element { labels: Labels::empty(), value: sample.value }]),
         Value::Text(..) | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),

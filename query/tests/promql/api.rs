@@ -159,10 +159,10 @@ async fn errors_as_prometheus_says_them() {
         ),
         ("query", 400, "bad_data", "invalid parameter \"query\": 1:1: parse error: no expression found in input"),
         (
-            "query?query=info(up)",
+            "query?query=integral(up%5B1m%5D)",
             400,
             "bad_data",
-            "invalid parameter \"query\": 1:1: function \"info\" is not supported yet",
+            "invalid parameter \"query\": 1:1: function \"integral\" is not supported yet",
         ),
         (
             "query?query=1&time=soon",
@@ -303,6 +303,8 @@ async fn expressions_are_laid_out_and_taken_apart() {
     let (_, answer) = world.post("/api/v1/format_query", "query=sum+by(job)(rate(a[5m]))").await;
     assert_eq!(answer, json!({"status": "success", "data": "sum by (job) (rate(a[5m]))"}));
     let (status, answer) = world.get("/api/v1/format_query?query=sum(").await;
+    assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+    let (status, answer) = world.get("/api/v1/format_query?query=rate(a%5B5m%2B1m%5D)").await;
     assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
     let (_, answer) = world.get("/api/v1/parse_query?query=a%7Bb%3D%22c%22%7D%20%2B%201").await;
     let data = &answer["data"];

@@ -79,7 +79,7 @@ impl World {
         let Value::Matrix(matrix) = answer.value else { panic!("a range query gives a matrix") };
         matrix
             .into_iter()
-            .map(|(labels, samples)| (labels, samples.iter().map(|sample| (sample.time, sample.value)).collect()))
+            .map(|(labels, points)| (labels, points.numbers.iter().map(|sample| (sample.time, sample.value)).collect()))
             .collect()
     }
 

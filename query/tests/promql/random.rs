@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use model::Labels;
-use query::promql::{self, Plan, PromqlError, Steps, Value};
+use query::promql::{self, Element, Plan, PromqlError, Steps, Value};
 
 use crate::oracle::{World, random_steps};
 use crate::script::options;
@@ -41,8 +41,9 @@ fn check(world: &World, query: &str, steps: Steps) -> Option<usize> {
         match promql::instant_plan(&world.source, &plan, time, &options()) {
             Ok(answer) => {
                 let Value::Vector(vector) = answer.value else { panic!("{query} gives no vector") };
-                for (labels, sample) in vector {
-                    expected.entry(labels).or_default().push((time, sample.value));
+                for (labels, point) in vector {
+                    let Element::Number(value) = point.element else { panic!("{query} gives a histogram") };
+                    expected.entry(labels).or_default().push((time, value));
                 }
             }
             Err(PromqlError::Execution(_)) => {
@@ -56,7 +57,7 @@ fn check(world: &World, query: &str, steps: Steps) -> Option<usize> {
     let Value::Matrix(matrix) = answer.value else { panic!("{query} gives no matrix") };
     let got: Vec<(Labels, Vec<(i64, f64)>)> = matrix
         .into_iter()
-        .map(|(labels, samples)| (labels, samples.iter().map(|sample| (sample.time, sample.value)).collect()))
+        .map(|(labels, points)| (labels, points.numbers.iter().map(|sample| (sample.time, sample.value)).collect()))
         .collect();
     let same = got.len() == expected.len()
         && got.iter().zip(&expected).all(|(a, b)| {

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use model::{Labels, ManualClock, Timestamp};
 use query::admission::Cancel;
-use query::promql::notation::{self, Cell, number, quoted};
+use query::promql::notation::{self, Cell, Written, number, quoted};
 use query::promql::{
-    self, Answer, Budget, Matcher, MemorySource, MillisRange, Options, PromqlError, Selection, SeriesSource, Steps,
-    Value,
+    self, Answer, Buckets, Budget, CUSTOM_SCHEMA, Element, Histogram, MemorySource, Options, PromqlError, Steps, Value,
 };
 
 /// What came of the evaluations of some scripts.
@@ -31,7 +30,7 @@ impl fmt::Display for Report {
 
 /// Runs one script and adds to `report`.
 pub fn run(file: &str, text: &str, report: &mut Report) {
-    let mut source = ScriptSource::default();
+    let mut source = MemorySource::new();
     let mut lines = text.lines().enumerate().peekable();
     while let Some((number, line)) = lines.next() {
         let line = line.trim();
@@ -47,18 +46,18 @@ pub fn run(file: &str, text: &str, report: &mut Report) {
         }
         let place = format!("{file}:{}", number + 1);
         if let Some(step) = line.strip_prefix("load ") {
-            if let Err(error) = source.load(step.trim(), &block) {
+            if let Err(error) = load(&mut source, step.trim(), &block) {
                 report.failures.push(format!("{place}: {error}"));
             }
         } else if let Some(step) = line.strip_prefix("load_with_nhcb ") {
-            if let Err(error) = source.load_with_native(step.trim(), &block) {
+            if let Err(error) = load_with_native(&mut source, step.trim(), &block) {
                 report.failures.push(format!("{place}: {error}"));
             }
         } else if line == "clear" {
-            source = ScriptSource::default();
+            source = MemorySource::new();
             // Only a blank line ends a block, but `clear` has none.
             if let Some(step) = block.first().and_then(|line| line.strip_prefix("load "))
-                && let Err(error) = source.load(step.trim(), &block[1..])
+                && let Err(error) = load(&mut source, step.trim(), &block[1..])
             {
                 report.failures.push(format!("{place}: {error}"));
             }
@@ -73,63 +72,83 @@ pub fn run(file: &str, text: &str, report: &mut Report) {
     }
 }
 
-/// Loaded series; those with native histograms are only remembered.
+/// Adds series, their values `step` apart.
+fn load(source: &mut MemorySource, step: &str, lines: &[&str]) -> Result<(), String> {
+    let step = millis(step)?;
+    for line in lines {
+        let (labels, sequence) = metric(line)?;
+        for (cell, time) in cells(sequence)?.into_iter().zip((0..).map(|index| step * index)) {
+            match cell {
+                Cell::Number(value) => source.push(&labels, time, value),
+                Cell::Histogram(written) => {
+                    source.push_histogram(&labels, time, Histogram::clone(&written.histogram));
+                }
+                Cell::Nothing => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A classic histogram at one time: bounds with cumulative counts, count, sum.
 #[derive(Default)]
-struct ScriptSource {
-    series: MemorySource,
-    foreign: MemorySource,
+struct Classic {
+    buckets: Vec<(f64, f64)>,
+    count: Option<f64>,
+    sum: f64,
 }
 
-const FOREIGN: &str = "native histograms";
-
-impl ScriptSource {
-    fn load(&mut self, step: &str, lines: &[&str]) -> Result<(), String> {
-        let step = millis(step)?;
-        for line in lines {
-            let (labels, sequence) = metric(line)?;
-            for (index, cell) in cells(sequence)?.into_iter().enumerate() {
-                let time = step * index as i64;
-                match cell {
-                    Cell::Number(value) => self.series.push(&labels, time, value),
-                    Cell::Histogram => self.foreign.push(&labels, time, 0.0),
-                    Cell::Nothing => {}
-                }
+/// Classic histograms, and from each a native one with custom buckets under the name without a suffix.
+fn load_with_native(source: &mut MemorySource, step: &str, lines: &[&str]) -> Result<(), String> {
+    load(source, step, lines)?;
+    let step = millis(step)?;
+    let mut found: BTreeMap<Labels, BTreeMap<i64, Classic>> = BTreeMap::new();
+    for line in lines {
+        let (labels, sequence) = metric(line)?;
+        let name = labels.metric_name().unwrap_or("");
+        let suffixed = ["_bucket", "_count", "_sum"].into_iter().find_map(|end| Some((name.strip_suffix(end)?, end)));
+        let Some((base, suffix)) = suffixed else { continue };
+        let bound = labels.get("le").and_then(|bound| bound.parse::<f64>().ok());
+        let times = found.entry(labels.with("le", "").with("__name__", base)).or_default();
+        for (cell, time) in cells(sequence)?.into_iter().zip((0..).map(|index| step * index)) {
+            let Cell::Number(value) = cell else { continue };
+            let classic = times.entry(time).or_default();
+            match (suffix, bound) {
+                ("_bucket", Some(bound)) => classic.buckets.push((bound, value)),
+                ("_count", _) => classic.count = Some(value),
+                ("_sum", _) => classic.sum = value,
+                _ => {}
             }
         }
-        Ok(())
     }
-
-    // Classic histograms, and from each a native one under the name without a suffix.
-    fn load_with_native(&mut self, step: &str, lines: &[&str]) -> Result<(), String> {
-        self.load(step, lines)?;
-        for line in lines {
-            let (labels, sequence) = metric(line)?;
-            if let Some(name) = labels.metric_name().and_then(|name| name.strip_suffix("_bucket")) {
-                let native = labels.with("le", "").with("__name__", name);
-                for index in 0..cells(sequence)?.len() {
-                    self.foreign.push(&native, millis(step)? * index as i64, 0.0);
-                }
-            }
+    for (labels, times) in found {
+        for (time, classic) in times {
+            source.push_histogram(&labels, time, native(classic));
         }
-        Ok(())
     }
+    Ok(())
 }
 
-impl SeriesSource for ScriptSource {
-    fn select<'a>(
-        &'a self,
-        matchers: &[Matcher],
-        range: MillisRange,
-        budget: &Budget,
-    ) -> Result<Selection<'a>, PromqlError> {
-        if !self.foreign.labels(matchers, range, budget)?.is_empty() {
-            return Err(PromqlError::Source(FOREIGN.into()));
-        }
-        self.series.select(matchers, range, budget)
-    }
-
-    fn labels(&self, matchers: &[Matcher], range: MillisRange, budget: &Budget) -> Result<Vec<Labels>, PromqlError> {
-        self.series.labels(matchers, range, budget)
+fn native(mut classic: Classic) -> Histogram {
+    classic.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let counts: Vec<f64> = classic.buckets.iter().map(|(_, count)| *count).collect();
+    let count = classic.count.or(counts.last().copied()).unwrap_or(0.0);
+    let finite: Vec<f64> = classic.buckets.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).collect();
+    let cumulative = counts.iter().copied().take(finite.len()).chain([count]);
+    let mut before = 0.0;
+    let buckets = cumulative.zip(0..).map(|(cumulative, index)| {
+        let own = cumulative - before;
+        before = cumulative;
+        (index, own)
+    });
+    let positive = Buckets::new(buckets.collect::<Vec<_>>());
+    Histogram {
+        schema: CUSTOM_SCHEMA,
+        count,
+        sum: classic.sum,
+        positive,
+        bounds: finite.into(),
+        ..Histogram::default()
     }
 }
 
@@ -143,12 +162,13 @@ struct Case<'a> {
     query: &'a str,
     when: When,
     fails: bool,
-    fail_message: Option<String>,
+    fail_message: Option<Text>,
     text: Option<String>,
-    /// Of warnings and infos: whether there have to be some, or none; and the exact text of one.
+    /// Of warnings and infos: whether there have to be some, or none; and what each has to be.
     warn: Option<bool>,
     info: Option<bool>,
-    messages: Vec<String>,
+    warnings: Vec<Text>,
+    infos: Vec<Text>,
     scalar: Option<f64>,
     series: Vec<(Labels, Vec<Cell>)>,
     /// Whether an instant query has to give the series in this order.
@@ -185,7 +205,8 @@ impl<'a> Case<'a> {
             text: None,
             warn: (command == "eval_warn").then_some(true),
             info: (command == "eval_info").then_some(true),
-            messages: Vec::new(),
+            warnings: Vec::new(),
+            infos: Vec::new(),
             scalar: None,
             series: Vec::new(),
             ordered: command == "eval_ordered",
@@ -200,15 +221,21 @@ impl<'a> Case<'a> {
     fn expect(&mut self, line: &str) -> Result<(), String> {
         if let Some(expectation) = line.strip_prefix("expect ") {
             let (word, rest) = expectation.trim().split_once(char::is_whitespace).unwrap_or((expectation.trim(), ""));
-            let message = rest.trim().strip_prefix("msg:").map(|message| message.trim().to_owned());
+            let message = Text::read(rest)?;
             match word {
                 "fail" => {
                     self.fails = true;
                     self.fail_message = message;
                 }
-                "warn" => self.warn = Some(true),
+                "warn" => {
+                    self.warn = Some(true);
+                    self.warnings.extend(message);
+                }
                 "no_warn" => self.warn = Some(false),
-                "info" => self.info = Some(true),
+                "info" => {
+                    self.info = Some(true);
+                    self.infos.extend(message);
+                }
                 "no_info" => self.info = Some(false),
                 "string" => self.text = Some(quoted(rest.trim())?.0),
                 "ordered" => self.ordered = true,
@@ -221,15 +248,13 @@ impl<'a> Case<'a> {
                 }
                 _ => return Err(format!("unknown expectation {word:?}")),
             }
-            if let (false, Some(message)) = (word == "fail", rest.trim().strip_prefix("msg:")) {
-                self.messages.push(message.trim().to_owned());
-            }
             return Ok(());
         }
         if let Some(message) = line.strip_prefix("expected_fail_message ") {
-            self.fail_message = Some(message.trim().to_owned());
-        } else if line.starts_with("expected_fail_regexp") {
+            self.fail_message = Some(Text::Part(message.trim().to_owned()));
+        } else if let Some(pattern) = line.strip_prefix("expected_fail_regexp ") {
             self.fails = true;
+            self.fail_message = Some(Text::pattern(pattern)?);
         } else if let Ok(value) = number(line) {
             self.scalar = Some(value);
         } else {
@@ -239,7 +264,7 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    fn check(&self, source: &ScriptSource) -> Result<Outcome, String> {
+    fn check(&self, source: &MemorySource) -> Result<Outcome, String> {
         let answer = match self.when {
             When::Instant(at) => promql::instant(source, self.query, at, &options()),
             When::Range(start, end, step) => {
@@ -248,13 +273,10 @@ impl<'a> Case<'a> {
         };
         let answer = match answer {
             Err(PromqlError::Unsupported { construct, .. }) => return Ok(Outcome::Skipped(construct)),
-            Err(PromqlError::Source(error)) if error.to_string() == FOREIGN => {
-                return Ok(Outcome::Skipped(FOREIGN.to_owned()));
-            }
             Err(error) if self.fails => {
                 let text = error.to_string();
                 return match &self.fail_message {
-                    Some(message) if !text.contains(message.as_str()) => Err(format!("fails with {text:?}")),
+                    Some(message) if !message.is(&text) => Err(format!("fails with {text:?}")),
                     _ => Ok(Outcome::Agrees),
                 };
             }
@@ -276,23 +298,30 @@ impl<'a> Case<'a> {
                 return Err(format!("warnings {:?}, infos {:?}", answer.warnings, answer.infos));
             }
         }
-        let all: Vec<&String> = answer.warnings.iter().chain(&answer.infos).collect();
-        match self.messages.iter().find(|message| !all.contains(message)) {
-            Some(message) => Err(format!("{message:?} is not among {all:?}")),
-            None => Ok(()),
+        for (expected, notes) in [(&self.warnings, &answer.warnings), (&self.infos, &answer.infos)] {
+            if let Some(message) = expected.iter().find(|message| !notes.iter().any(|note| message.is(note))) {
+                return Err(format!("{message:?} is not among {notes:?}"));
+            }
+            if !expected.is_empty()
+                && let Some(note) = notes.iter().find(|note| !expected.iter().any(|message| message.is(note)))
+            {
+                return Err(format!("{note:?} is not expected"));
+            }
         }
+        Ok(())
     }
 
     fn check_value(&self, value: &Value) -> Result<(), String> {
-        let expected: BTreeMap<Labels, Vec<(usize, f64)>> = self
+        let expected: BTreeMap<Labels, Vec<(usize, Expected)>> = self
             .series
             .iter()
             .map(|(labels, cells)| {
-                let numbers = cells.iter().enumerate().filter_map(|(index, cell)| match cell {
-                    Cell::Number(value) => Some((index, *value)),
-                    Cell::Nothing | Cell::Histogram => None,
+                let cells = cells.iter().enumerate().filter_map(|(index, cell)| match cell {
+                    Cell::Number(value) => Some((index, Expected::Number(*value))),
+                    Cell::Histogram(written) => Some((index, Expected::Histogram(written.clone()))),
+                    Cell::Nothing => None,
                 });
-                (labels.clone(), numbers.collect())
+                (labels.clone(), cells.collect())
             })
             .collect();
         let index = |time: i64| match (&self.when, &self.raw) {
@@ -300,7 +329,7 @@ impl<'a> Case<'a> {
             (When::Instant(_), None) => Some(0),
             (When::Range(start, _, step), None) => usize::try_from((time - start) / step).ok(),
         };
-        let got: BTreeMap<Labels, Vec<(usize, f64)>> = match value {
+        let got: BTreeMap<Labels, Vec<(usize, Element)>> = match value {
             Value::Text(_, text) => {
                 return if self.text.as_ref() == Some(text) { Ok(()) } else { Err(format!("gives the text {text:?}")) };
             }
@@ -313,27 +342,31 @@ impl<'a> Case<'a> {
                 if self.ordered && !order.iter().copied().eq(self.series.iter().map(|(labels, _)| labels)) {
                     return Err(format!("gives the order {order:?}"));
                 }
-                vector.iter().map(|(labels, sample)| (labels.clone(), vec![(0, sample.value)])).collect()
+                vector.iter().map(|(labels, point)| (labels.clone(), vec![(0, point.element.clone())])).collect()
             }
             Value::Matrix(matrix) => {
                 let mut got = BTreeMap::new();
-                for (labels, samples) in matrix {
+                for (labels, points) in matrix {
+                    let numbers = points.numbers.iter().map(|sample| (sample.time, Element::Number(sample.value)));
+                    let histograms = points.histograms.iter();
+                    let histograms = histograms.map(|(time, histogram)| (*time, Element::Histogram(histogram.clone())));
                     let mut cells = Vec::new();
-                    for sample in samples {
-                        let index = index(sample.time).ok_or_else(|| format!("a sample at {}", sample.time))?;
-                        cells.push((index, sample.value));
+                    for (time, element) in numbers.chain(histograms) {
+                        cells.push((index(time).ok_or_else(|| format!("a sample at {time}"))?, element));
                     }
+                    cells.sort_by_key(|(index, _)| *index);
                     got.insert(labels.clone(), cells);
                 }
                 got
             }
         };
-        let same_cells = |a: &[(usize, f64)], b: &[(usize, f64)]| {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && close(a.1, b.1))
+        let same_cells = |a: &[(usize, Expected)], b: &[(usize, Element)]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.is(&b.1))
         };
         // A scalar over a range is a series without labels.
         if let (Some(expected), Value::Matrix(_)) = (self.scalar, value) {
-            let all = got.values().flatten().all(|(_, value)| close(expected, *value));
+            let expected = Expected::Number(expected);
+            let all = got.values().flatten().all(|(_, element)| expected.is(element));
             return if all { Ok(()) } else { Err(format!("gives {got:?}")) };
         }
         let same =
@@ -344,11 +377,11 @@ impl<'a> Case<'a> {
     // An instant is also one step of a range: the same numbers have to come out of the middle of three steps.
     fn check_as_range(
         &self,
-        source: &ScriptSource,
+        source: &MemorySource,
         at: i64,
-        expected: &[(Labels, promql::Sample)],
+        expected: &[(Labels, promql::Point)],
     ) -> Result<(), String> {
-        if self.query.contains("start()") || self.query.contains("end()") {
+        if ["start()", "end()", "range()", "step()"].iter().any(|fact| self.query.to_lowercase().contains(fact)) {
             return Ok(());
         }
         let steps = Steps::range(at - 60_000, at + 60_000, 60_000).map_err(|error| error.to_string())?;
@@ -356,18 +389,20 @@ impl<'a> Case<'a> {
             Ok(answer) => answer,
             // The steps before and after may have errors of their own.
             Err(PromqlError::Execution(_)) => return Ok(()),
-            Err(PromqlError::Source(error)) if error.to_string() == FOREIGN => return Ok(()),
             Err(error) => return Err(format!("fails as a range with {error}")),
         };
         let Value::Matrix(matrix) = answer.value else { return Err("a range query gave no matrix".into()) };
         let mut middle = Vec::new();
-        for (labels, samples) in &matrix {
-            middle.extend(samples.iter().filter(|sample| sample.time == at).map(|sample| (labels, sample.value)));
+        for (labels, points) in &matrix {
+            let numbers = points.numbers.iter().filter(|sample| sample.time == at);
+            middle.extend(numbers.map(|sample| (labels, Element::Number(sample.value))));
+            let histograms = points.histograms.iter().filter(|(time, _)| *time == at);
+            middle.extend(histograms.map(|(_, histogram)| (labels, Element::Histogram(histogram.clone()))));
         }
         let mut expected: Vec<_> = expected.iter().collect();
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         let same = middle.len() == expected.len()
-            && middle.iter().zip(expected).all(|(a, b)| *a.0 == b.0 && close(a.1, b.1.value));
+            && middle.iter().zip(expected).all(|(a, b)| *a.0 == b.0 && Expected::from(&b.1.element).is(&a.1));
         if same { Ok(()) } else { Err(format!("gives {middle:?} as a range")) }
     }
 }
@@ -383,6 +418,80 @@ fn range(text: &str) -> Result<(When, &str), String> {
         rest = tail.trim_start();
     }
     Ok((When::Range(values[0], values[1], values[2]), rest))
+}
+
+/// A text that has to be there: a part of it, all of it but the place at its end, or what a pattern finds.
+#[derive(Debug)]
+enum Text {
+    Part(String),
+    Pattern(regex::Regex),
+}
+
+impl Text {
+    fn read(rest: &str) -> Result<Option<Self>, String> {
+        let rest = rest.trim();
+        if let Some(message) = rest.strip_prefix("msg:") {
+            return Ok(Some(Text::Part(message.trim().to_owned())));
+        }
+        rest.strip_prefix("regex:").map(Self::pattern).transpose()
+    }
+
+    fn pattern(pattern: &str) -> Result<Self, String> {
+        regex::Regex::new(pattern.trim()).map(Text::Pattern).map_err(|error| error.to_string())
+    }
+
+    fn is(&self, text: &str) -> bool {
+        match self {
+            Text::Part(part) => text.contains(part.as_str()),
+            Text::Pattern(pattern) => pattern.is_match(text),
+        }
+    }
+}
+
+/// What has to be at a step.
+#[derive(Clone, Debug)]
+enum Expected {
+    Number(f64),
+    Histogram(Written),
+}
+
+impl From<&Element> for Expected {
+    fn from(element: &Element) -> Self {
+        match element {
+            Element::Number(value) => Expected::Number(*value),
+            Element::Histogram(histogram) => {
+                Expected::Histogram(Written { histogram: histogram.clone(), says_hint: true })
+            }
+        }
+    }
+}
+
+impl Expected {
+    fn is(&self, got: &Element) -> bool {
+        match (self, got) {
+            (Expected::Number(expected), Element::Number(got)) => close(*expected, *got),
+            (Expected::Histogram(expected), Element::Histogram(got)) => {
+                let hint = !expected.says_hint || expected.histogram.hint == got.hint;
+                hint && close_histograms(&expected.histogram, got)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn close_histograms(expected: &Histogram, got: &Histogram) -> bool {
+    let buckets = |expected: &Buckets, got: &Buckets| {
+        let all = expected.iter().chain(got.iter());
+        all.map(|(index, _)| index).all(|index| close(expected.get(index), got.get(index)))
+    };
+    expected.schema == got.schema
+        && close(expected.count, got.count)
+        && close(expected.sum, got.sum)
+        && close(expected.zero_threshold, got.zero_threshold)
+        && close(expected.zero_count, got.zero_count)
+        && buckets(&expected.positive, &got.positive)
+        && buckets(&expected.negative, &got.negative)
+        && expected.bounds == got.bounds
 }
 
 fn close(a: f64, b: f64) -> bool {

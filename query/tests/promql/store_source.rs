@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use store::schema::{PointValue, metric_type};
 
-use crate::world::{CUMULATIVE, DELTA, Metric, World};
+use crate::world::{DELTA, Metric, World};
 
 #[tokio::test]
 async fn points_in_the_head() {
@@ -20,6 +20,7 @@ async fn everything(new: fn() -> World) {
     points_of_many_requests_are_one_series(new()).await;
     histograms_become_buckets(new()).await;
     summaries_become_quantiles(new()).await;
+    exponential_histograms_become_native(new()).await;
     no_recorded_value_ends_a_series(new()).await;
     what_promql_cannot_have_yet_is_said(new()).await;
     different_metrics_that_meet_in_one_label_set_are_one_series(new()).await;
@@ -181,6 +182,60 @@ async fn summaries_become_quantiles(world: World) {
     .await;
 }
 
+async fn exponential_histograms_become_native(world: World) {
+    let kind = metric_type::EXPONENTIAL_HISTOGRAM;
+    let metric = Metric { kind, unit: "s", service: "a", ..Metric::histogram("spread") };
+    let point = |scale: i32, sum: Option<f64>, counts: &'static [u64]| PointValue::ExponentialHistogram {
+        count: 4 + counts.iter().sum::<u64>(),
+        sum,
+        min: None,
+        max: None,
+        scale,
+        zero_count: 1,
+        zero_threshold: 0.0,
+        positive: Some((-1, counts)),
+        negative: Some((0, &[3])),
+    };
+    let points = [(0.0, 0, point(0, Some(1.5), &[1, 0, 2])), (60.0, 0, point(0, Some(7.5), &[2, 1, 4]))];
+    world.send(&metric, &points).await;
+    let histogram = |time: i64, count: &str, sum: &str, positive: serde_json::Value| {
+        let mut buckets = vec![json!([1, "-2", "-1", "3"]), json!([3, "-1e-128", "1e-128", "1"])];
+        buckets.extend(positive.as_array().cloned().unwrap_or_default());
+        json!([time, {"count": count, "sum": sum, "buckets": buckets}])
+    };
+    let first = histogram(0, "7", "1.5", json!([[0, "0.5", "1", "1"], [0, "2", "4", "2"]]));
+    let second = histogram(60, "11", "7.5", json!([[0, "0.5", "1", "2"], [0, "1", "2", "1"], [0, "2", "4", "4"]]));
+    let labels = json!({"__name__": "spread_seconds", "job": "a"});
+    assert_eq!(world.query("spread_seconds", 60.0).await, json!([{"metric": labels, "histogram": second}]));
+    assert_eq!(
+        world.query("spread_seconds[2m]", 60.0).await,
+        json!([{"metric": labels, "histograms": [first, second]}])
+    );
+    check(&world, "histogram_count(increase(spread_seconds[1m1s]))", 60.0, &[r#"{"job":"a"} 4.066666666666666"#]).await;
+    let (_, series) = world.get("/api/v1/series?match[]=spread_seconds&start=0&end=60").await;
+    assert_eq!(series["data"], json!([labels]));
+    // What is finer than any schema becomes coarser; what is coarser, or has no sum, is left out.
+    world.send(&metric, &[(120.0, 0, point(9, Some(2.0), &[2, 1, 3, 4]))]).await;
+    let finest = histogram(120, "14", "2", json!([]));
+    let found = world.query("spread_seconds", 120.0).await;
+    assert_eq!(found[0]["histogram"][1]["count"], finest[1]["count"]);
+    let counts = found[0]["histogram"][1]["buckets"].as_array().expect("buckets");
+    let counts: Vec<&str> = counts.iter().filter_map(|bucket| bucket[3].as_str()).collect();
+    assert_eq!(counts, ["3", "1", "2", "4", "4"]);
+    world.send(&metric, &[(180.0, 0, point(-5, Some(2.0), &[1])), (181.0, 0, point(0, None, &[1]))]).await;
+    let (_, answer) = world.get("/api/v1/query?time=190&query=histogram_count(spread_seconds)").await;
+    assert_eq!(answer["data"]["result"][0]["value"], json!([190, "14"]));
+    assert_eq!(
+        answer["warnings"],
+        json!([
+            "1 exponential histograms of metric \"spread_seconds\" are left out: native histograms have no schema below -4",
+            "1 exponential histograms of metric \"spread_seconds\" are left out: they have no sum",
+        ])
+    );
+    world.send(&metric, &[(200.0, 1, PointValue::None)]).await;
+    check(&world, "spread_seconds", 210.0, &[]).await;
+}
+
 async fn no_recorded_value_ends_a_series(world: World) {
     let metric = Metric::gauge("up");
     world
@@ -198,23 +253,12 @@ async fn what_promql_cannot_have_yet_is_said(world: World) {
     world.send(&delta, &[(0.0, 0, PointValue::Int(1))]).await;
     let delta_histogram = Metric { temporality: DELTA, ..Metric::histogram("sizes") };
     let exponential =
-        Metric { kind: metric_type::EXPONENTIAL_HISTOGRAM, temporality: CUMULATIVE, ..Metric::histogram("spread") };
-    let value = PointValue::ExponentialHistogram {
-        count: 1,
-        sum: None,
-        min: None,
-        max: None,
-        scale: 0,
-        zero_count: 1,
-        zero_threshold: 0.0,
-        positive: None,
-        negative: None,
-    };
-    world.send(&exponential, &[(0.0, 0, value)]).await;
+        Metric { kind: metric_type::EXPONENTIAL_HISTOGRAM, temporality: DELTA, ..Metric::histogram("spread") };
+    world.send(&exponential, &[(0.0, 0, PointValue::None)]).await;
     world.send(&delta_histogram, &[(0.0, 0, PointValue::None)]).await;
     for (query, expected) in [
         ("steps_total", json!(["metric \"steps\" is left out: delta temporality is stored, but not yet in PromQL"])),
-        ("spread", json!(["metric \"spread\" is left out: exponential histograms are stored, but not yet in PromQL"])),
+        ("spread", json!(["metric \"spread\" is left out: delta temporality is stored, but not yet in PromQL"])),
         ("sizes_count", json!(["metric \"sizes\" is left out: delta temporality is stored, but not yet in PromQL"])),
         ("other", Value::Null),
         ("steps_total{job=\"nobody\"}", Value::Null),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use model::wire::alerts::AlertSample;
 use model::{Labels, ManualClock, Timestamp};
 use query::admission::Cancel;
-use query::promql::{self, Budget, MemorySource, Options, Value};
+use query::promql::{self, Budget, Element, MemorySource, Options, Value};
 use query::rules::template::{self, Data, Query, Template, TemplateError};
 use serde::Deserialize;
 
@@ -62,7 +62,13 @@ impl Query for Others {
         let options = options();
         let answer = promql::instant(&self.0, expr, at_ms, &options).map_err(|error| error.to_string())?;
         match answer.value {
-            Value::Vector(samples) => Ok(samples.into_iter().map(|(labels, sample)| (labels, sample.value)).collect()),
+            Value::Vector(points) => Ok(points
+                .into_iter()
+                .filter_map(|(labels, point)| match point.element {
+                    Element::Number(value) => Some((labels, value)),
+                    Element::Histogram(_) => None,
+                })
+                .collect()),
             Value::Scalar(sample) => Ok(vec![(Labels::empty(), sample.value)]),
             _ => Err("rule result is not a vector or scalar".to_owned()),
         }

@@ -67,7 +67,7 @@ pub fn of_answer(data: &QueryData) -> (Vec<Series>, usize) {
         QueryData::String(_) => Vec::new(),
         QueryData::Vector(vector) => {
             let some = vector.iter().take(SERIES_MAX);
-            some.map(|one| series(&one.metric, std::slice::from_ref(&one.value))).collect()
+            some.map(|one| series(&one.metric, one.value.as_slice())).collect()
         }
         QueryData::Matrix(matrix) => {
             matrix.iter().take(SERIES_MAX).map(|one| series(&one.metric, &one.values)).collect()
@@ -151,12 +151,13 @@ mod tests {
         let matrix = QueryData::Matrix(vec![MatrixSeries {
             metric: Labels::new(),
             values: vec![sample("1"), sample("NaN"), sample("+Inf"), sample("1e+03"), sample("x")],
+            histograms: Vec::new(),
         }]);
         let (series, more) = of_answer(&matrix);
         let values: Vec<f64> = series[0].points.iter().map(|(_, value)| *value).collect();
         assert_eq!((values[0], values[2], values[3], more), (1.0, f64::INFINITY, 1000.0, 0));
         assert!(values[1].is_nan() && values[4].is_nan());
-        let one = VectorSeries { metric: Labels::new(), value: sample("1") };
+        let one = VectorSeries { value: Some(sample("1")), ..VectorSeries::default() };
         let (series, more) = of_answer(&QueryData::Vector(vec![one; SERIES_MAX + 7]));
         assert_eq!((series.len(), more), (SERIES_MAX, 7));
         assert_eq!(of_answer(&QueryData::String(sample("x"))), (Vec::new(), 0));

@@ -38,7 +38,7 @@ pub fn over_time(expression: &str, range: TimeRange, step_ns: i64, services: [&s
             .enumerate()
             .filter(is_there)
             .map(|(index, nanos)| (nanos as f64 / 1e9, value(expression, at, index).to_string()));
-        MatrixSeries { metric: labels, values: values.collect() }
+        MatrixSeries { metric: labels, values: values.collect(), histograms: Vec::new() }
     });
     QueryData::Matrix(series.collect())
 }
@@ -47,7 +47,7 @@ pub fn over_time(expression: &str, range: TimeRange, step_ns: i64, services: [&s
 pub fn instant(expression: &str, moment: Timestamp, services: [&str; 3]) -> QueryData {
     let series = series(expression, services).into_iter().enumerate().map(|(at, metric)| {
         let value = (moment.as_nanos() as f64 / 1e9, value(expression, at, 180).to_string());
-        VectorSeries { metric, value }
+        VectorSeries { metric, value: Some(value), histogram: None }
     });
     QueryData::Vector(series.collect())
 }

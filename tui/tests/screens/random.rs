@@ -221,13 +221,16 @@ impl Monkey {
             0 => QueryData::Scalar(sample(self, 0)),
             1 => QueryData::String(sample(self, 0)),
             2..4 => QueryData::Vector(
-                (0..count).map(|_| VectorSeries { metric: metric(self), value: sample(self, 0) }).collect(),
+                (0..count)
+                    .map(|_| VectorSeries { metric: metric(self), value: Some(sample(self, 0)), histogram: None })
+                    .collect(),
             ),
             _ => {
                 let points = self.rng.usize(..200);
                 let series = |monkey: &mut Self| MatrixSeries {
                     metric: metric(monkey),
                     values: (0..points).map(|at| sample(monkey, at)).collect(),
+                    histograms: Vec::new(),
                 };
                 QueryData::Matrix((0..count).map(|_| series(self)).collect())
             }

@@ -3,10 +3,13 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
-use model::wire::prom::{Labels, MatrixSeries, QueryData, Response, Sample as WireSample, VectorSeries};
+use model::wire::prom::{
+    Histogram as WireHistogram, HistogramSample, Labels, MatrixSeries, QueryData, Response, Sample as WireSample,
+    VectorSeries,
+};
 use serde::Serialize;
 
-use crate::promql::{Answer, Kind, PromqlError, Sample, Value};
+use crate::promql::{Answer, Bucket, Element, Histogram, Kind, PromqlError, Sample, Value};
 
 /// An answer with what the asker should know about it.
 pub(in crate::api) struct Reply<D> {
@@ -118,15 +121,30 @@ pub(super) fn query_reply(answer: Answer, limit: usize) -> Reply<QueryData> {
         Value::Scalar(sample) => Reply::plain(QueryData::Scalar(wire_sample(sample))),
         Value::Text(time, text) => Reply::plain(QueryData::String((seconds(time), text))),
         Value::Vector(vector) => {
-            let series = vector
-                .into_iter()
-                .map(|(labels, sample)| VectorSeries { metric: wire_labels(&labels), value: wire_sample(sample) });
+            let series = vector.into_iter().map(|(labels, point)| {
+                let metric = wire_labels(&labels);
+                match point.element {
+                    Element::Number(value) => {
+                        let value = Some(wire_sample(Sample { time: point.time, value }));
+                        VectorSeries { metric, value, histogram: None }
+                    }
+                    Element::Histogram(histogram) => {
+                        let histogram = Some(wire_histogram(point.time, &histogram));
+                        VectorSeries { metric, value: None, histogram }
+                    }
+                }
+            });
             Reply::limited(series.collect(), limit, QueryData::Vector)
         }
         Value::Matrix(matrix) => {
-            let series = matrix.into_iter().map(|(labels, samples)| MatrixSeries {
+            let series = matrix.into_iter().map(|(labels, points)| MatrixSeries {
                 metric: wire_labels(&labels),
-                values: samples.into_iter().map(wire_sample).collect(),
+                values: points.numbers.into_iter().map(wire_sample).collect(),
+                histograms: points
+                    .histograms
+                    .iter()
+                    .map(|(time, histogram)| wire_histogram(*time, histogram))
+                    .collect(),
             });
             Reply::limited(series.collect(), limit, QueryData::Matrix)
         }
@@ -143,6 +161,21 @@ pub(super) fn wire_labels(labels: &model::Labels) -> Labels {
 
 fn wire_sample(sample: Sample) -> WireSample {
     (seconds(sample.time), number_text(sample.value))
+}
+
+fn wire_histogram(time: i64, histogram: &Histogram) -> HistogramSample {
+    let bucket = |bucket: Bucket| {
+        let ends = match (bucket.lower_inclusive, bucket.upper_inclusive) {
+            (false, true) => 0,
+            (true, false) => 1,
+            (false, false) => 2,
+            (true, true) => 3,
+        };
+        (ends, number_text(bucket.lower), number_text(bucket.upper), number_text(bucket.count))
+    };
+    let buckets = histogram.buckets().into_iter().map(bucket).collect();
+    let histogram = WireHistogram { count: number_text(histogram.count), sum: number_text(histogram.sum), buckets };
+    (seconds(time), histogram)
 }
 
 fn seconds(millis: i64) -> f64 {

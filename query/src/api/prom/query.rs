@@ -11,14 +11,15 @@ use super::answer::query_reply;
 use super::{Params, PromError, PromState, Reply};
 use crate::admission::Cancel;
 use crate::api::ApiState;
-use crate::promql::{self, Budget, Options, Steps, limits};
+use crate::promql::{self, Budget, Options, Plan, Steps, limits};
 
 pub(super) async fn instant(State(state): State<PromState>, params: Params) -> Result<Reply<QueryData>, PromError> {
     let at = params.time("time")?.unwrap_or_else(|| state.api.clock.now().as_millis());
     let asked = Asked::read(&state, &params)?;
     let api = state.api.clone();
     let run = move |source: &promql::StoreSource, cancel: &Cancel| {
-        let answer = promql::instant(source, &asked.query, at, &asked.options(&api, cancel));
+        let plan = Plan::with_features(&asked.query, &api.config.features);
+        let answer = plan.and_then(|plan| promql::instant_plan(source, &plan, at, &asked.options(&api, cancel)));
         answer.map(|answer| query_reply(answer, asked.limit)).map_err(|error| PromError::of_query("query", &error))
     };
     state.run(run).await
@@ -29,7 +30,8 @@ pub(super) async fn range(State(state): State<PromState>, params: Params) -> Res
     let asked = Asked::read(&state, &params)?;
     let api = state.api.clone();
     let run = move |source: &promql::StoreSource, cancel: &Cancel| {
-        let answer = promql::range(source, &asked.query, steps, &asked.options(&api, cancel));
+        let plan = Plan::with_features(&asked.query, &api.config.features);
+        let answer = plan.and_then(|plan| promql::range_plan(source, &plan, steps, &asked.options(&api, cancel)));
         answer.map(|answer| query_reply(answer, asked.limit)).map_err(|error| PromError::of_query("query", &error))
     };
     state.run(run).await

@@ -1,36 +1,126 @@
 //! Aggregations over groups of series, folded as the series come: a group costs one state per step, however many series it has.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Evaluator, Result, SeriesStream, in_order};
+use crate::promql::function::{During, Remark, Remarks};
+use crate::promql::histogram::Histogram;
 use crate::promql::plan::{Aggregate, Aggregation};
 use crate::promql::summation::{Mean, compensated};
 use crate::promql::value::{Column, Series};
 
+/// What is known of a group: of its numbers at each step, and of its histograms at those steps that have some.
+struct Group {
+    states: Vec<State>,
+    histograms: HashMap<usize, HistogramState>,
+    name: String,
+}
+
 impl<'a> Evaluator<'a> {
     pub(super) fn aggregate(self, node: &'a Aggregate) -> Result<SeriesStream<'a>> {
         let steps = self.steps.count();
-        let mut groups: HashMap<model::Labels, Vec<State>> = HashMap::new();
+        let mut groups: HashMap<model::Labels, Group> = HashMap::new();
         for series in self.vector(&node.vector)? {
-            let Series { labels, column } = series?;
-            let key = node.by.of(&labels);
-            if !groups.contains_key(&key) {
-                // A state is wider than a number, and the budget counts numbers.
-                self.charge(steps * size_of::<State>() / size_of::<f64>())?;
-            }
-            let states = groups.entry(key).or_insert_with(|| vec![State::default(); steps]);
-            for (index, value) in column.present() {
-                states[index].add(node.operation, value);
-            }
+            self.add_series(node, &mut groups, series?)?;
         }
-        let groups = in_order(groups).into_iter().map(move |(labels, states)| {
+        let groups = in_order(groups).into_iter().map(move |(labels, group)| {
             let mut column = Column::holes(steps);
-            for (index, state) in states.iter().enumerate() {
+            for (index, state) in group.states.iter().enumerate() {
                 column.set(index, state.result(node.operation));
+            }
+            for (index, state) in group.histograms {
+                self.put_histogram(node, &mut column, index, state, &group.name);
             }
             Ok(Series { labels, column })
         });
         Ok(Box::new(groups))
+    }
+
+    fn add_series(self, node: &Aggregate, groups: &mut HashMap<model::Labels, Group>, series: Series) -> Result<()> {
+        let Series { labels, column } = series;
+        let steps = self.steps.count();
+        let key = node.by.of(&labels);
+        if !groups.contains_key(&key) {
+            // A state is wider than a number, and the budget counts numbers.
+            self.charge(steps * size_of::<State>() / size_of::<f64>())?;
+        }
+        let group = groups.entry(key).or_insert_with(|| Group {
+            states: vec![State::default(); steps],
+            histograms: HashMap::new(),
+            name: labels.metric_name().unwrap_or("").to_owned(),
+        });
+        for (index, value) in column.present() {
+            group.states[index].add(node.operation, value);
+        }
+        for (index, histogram) in column.histograms() {
+            self.add_histogram(node, group, index, histogram)?;
+        }
+        Ok(())
+    }
+
+    fn add_histogram(
+        self,
+        node: &Aggregate,
+        group: &mut Group,
+        index: usize,
+        histogram: &Arc<Histogram>,
+    ) -> Result<()> {
+        match node.operation {
+            Aggregation::Count | Aggregation::Group => group.states[index].count += 1.0,
+            Aggregation::Sum | Aggregation::Avg => {
+                let state = group.histograms.entry(index).or_default();
+                if state.count == 0.0 {
+                    self.charge(histogram.size())?;
+                }
+                state.add(histogram);
+            }
+            _ => self.inform_of_ignored(node.operation.word(), node.position),
+        }
+        Ok(())
+    }
+
+    fn put_histogram(self, node: &Aggregate, column: &mut Column, index: usize, mut state: HistogramState, name: &str) {
+        self.remark(state.remarks.take(), name, node.position);
+        if column.has(index) {
+            column.set(index, None);
+            let place = self.place(node.position);
+            self.warn(format!("PromQL warning: encountered a mix of histograms and floats for aggregation{place}"));
+        } else if let (Some(sum), false) = (state.sum, state.failed) {
+            let sum = if node.operation == Aggregation::Avg && state.count > 1.0 {
+                Arc::new(sum.over(state.count))
+            } else {
+                sum
+            };
+            column.set_histogram(index, sum);
+        }
+    }
+}
+
+/// What one group knows of its histograms at one step.
+#[derive(Debug, Default)]
+struct HistogramState {
+    sum: Option<Arc<Histogram>>,
+    count: f64,
+    remarks: Remarks,
+    // Whether they have no sum.
+    failed: bool,
+}
+
+impl HistogramState {
+    fn add(&mut self, histogram: &Arc<Histogram>) {
+        self.count += 1.0;
+        let Some(sum) = &self.sum else {
+            self.sum = Some(Arc::clone(histogram));
+            return;
+        };
+        match self.remarks.combined(sum.plus(histogram), During::Aggregation) {
+            Ok(sum) => self.sum = Some(Arc::new(sum)),
+            Err(_) => {
+                self.failed = true;
+                self.remarks.note(Remark::MixedSchemas);
+            }
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl<'a> Evaluator<'a> {
         self.charge(self.steps.count())?;
         let mut column = Column::constant(1.0, self.steps.count());
         for series in self.vector(vector)? {
-            for (index, _) in series?.column.present() {
+            for index in series?.column.occupied() {
                 column.set(index, None);
             }
         }

@@ -15,6 +15,9 @@ impl<'a> Evaluator<'a> {
         let quantiles = self.scalar(&node.quantile)?;
         self.check_quantile(&quantiles, node.position);
         let groups = self.groups(&node.vector, &node.by)?;
+        if groups.values().flatten().any(|series| series.column.has_histograms()) {
+            self.inform_of_ignored("quantile", node.series_position);
+        }
         Ok(Box::new(groups.into_iter().map(move |(labels, members)| {
             self.charge(self.steps.count())?;
             let mut column = Column::holes(self.steps.count());
@@ -40,7 +43,11 @@ impl<'a> Evaluator<'a> {
         }
         let groups = self.groups(&node.vector, &node.by)?;
         let mut series = Vec::new();
-        for members in groups.into_values() {
+        for mut members in groups.into_values() {
+            for member in members.iter_mut().filter(|member| member.column.has_histograms()) {
+                self.inform_of_ignored(node.side.word(), node.position);
+                member.column = member.column.clone().map(|_, value| Some(value));
+            }
             series.extend(self.first_of(members, &counts, node.side)?);
         }
         Ok(Box::new(series.into_iter().map(Ok)))
@@ -56,20 +63,29 @@ impl<'a> Evaluator<'a> {
                 let key = of_value
                     .entry(value.to_bits())
                     .or_insert_with(|| node.by.of(&labels.with(&node.label, &plain_number(value))));
-                if !counts.contains_key(key) {
-                    self.charge(self.steps.count())?;
-                    counts.insert(key.clone(), Column::holes(self.steps.count()));
-                }
-                if let Some(column) = counts.get_mut(key) {
-                    column.set(index, Some(column.get(index).unwrap_or(0.0) + 1.0));
-                }
+                self.count_one(&mut counts, key, index)?;
+            }
+            for (index, histogram) in column.histograms() {
+                let key = node.by.of(&labels.with(&node.label, &histogram.to_string()));
+                self.count_one(&mut counts, &key, index)?;
             }
         }
         Ok(Box::new(in_order(counts).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
     }
 
+    fn count_one(self, counts: &mut HashMap<Labels, Column>, key: &Labels, index: usize) -> Result<()> {
+        if !counts.contains_key(key) {
+            self.charge(self.steps.count())?;
+            counts.insert(key.clone(), Column::holes(self.steps.count()));
+        }
+        if let Some(column) = counts.get_mut(key) {
+            column.set(index, Some(column.get(index).unwrap_or(0.0) + 1.0));
+        }
+        Ok(())
+    }
+
     // The members of a group come in the order of their labels, so that ties are always decided alike.
-    fn groups(self, vector: &'a Vector, by: &Grouping) -> Result<BTreeMap<Labels, Vec<Series>>> {
+    pub(super) fn groups(self, vector: &'a Vector, by: &Grouping) -> Result<BTreeMap<Labels, Vec<Series>>> {
         let mut groups: BTreeMap<Labels, Vec<Series>> = BTreeMap::new();
         for series in self.vector(vector)? {
             let series = series?;
@@ -102,7 +118,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-fn count(parameter: Option<f64>) -> Result<usize> {
+pub(super) fn count(parameter: Option<f64>) -> Result<usize> {
     let refuse = |message: String| Err(PromqlError::Execution(message));
     match parameter {
         None => refuse("Parameter value is NaN".to_owned()),

@@ -7,21 +7,21 @@ use std::collections::hash_map::Entry;
 use model::Labels;
 
 use super::matching::{Clash, check_clashes};
-use super::{Evaluator, Result, SeriesStream, operator};
+use super::{Evaluator, Result, SeriesStream};
 use crate::promql::error::PromqlError;
 use crate::promql::plan::{ManySide, Match};
 use crate::promql::value::{Series, StepSet};
 
 /// The series of the one side with one signature: at each step there may be only one of them.
-struct Ones {
-    series: Vec<Series>,
-    taken: StepSet,
+pub(super) struct Ones {
+    pub(super) series: Vec<Series>,
+    pub(super) taken: StepSet,
     // The steps at which there is more than one.
-    clash: Option<Clash>,
+    pub(super) clash: Option<Clash>,
 }
 
 /// The results there are already, by signature and labels: within one signature none may come twice at a step.
-type Seen = HashMap<(Labels, Labels), StepSet>;
+pub(super) type Seen = HashMap<(Labels, Labels), StepSet>;
 
 impl<'a> Evaluator<'a> {
     pub(super) fn matched_with_many(self, node: &'a Match, many: &'a ManySide) -> Result<SeriesStream<'a>> {
@@ -51,7 +51,7 @@ impl<'a> Evaluator<'a> {
         self.unique(Box::new(stream), surely)
     }
 
-    fn add_one(self, ones: &mut HashMap<Labels, Ones>, node: &Match, series: Series) -> Result<()> {
+    pub(super) fn add_one(self, ones: &mut HashMap<Labels, Ones>, node: &Match, series: Series) -> Result<()> {
         let key = node.on.of(&series.labels);
         let found = match ones.entry(key.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -60,10 +60,9 @@ impl<'a> Evaluator<'a> {
                 entry.insert(Ones { series: Vec::new(), taken: StepSet::none(self.steps.count()), clash: None })
             }
         };
-        let present = series.column.present();
-        let met: Vec<usize> = present.map(|(index, _)| index).filter(|index| !found.taken.insert(*index)).collect();
+        let met: Vec<usize> = series.column.occupied().filter(|index| !found.taken.insert(*index)).collect();
         if let (Some(step), None) = (met.first(), &found.clash) {
-            let other = found.series.iter().find(|other| other.column.get(*step).is_some());
+            let other = found.series.iter().find(|other| other.column.has(*step));
             let other = other.map_or_else(|| series.labels.clone(), |other| other.labels.clone());
             found.clash = Some(Clash { key, one: other, two: series.labels.clone(), steps: Vec::new() });
         }
@@ -75,7 +74,7 @@ impl<'a> Evaluator<'a> {
     }
 
     // One series of the many with each of the ones that take turns.
-    fn pairs(
+    pub(super) fn pairs(
         self,
         node: &Match,
         many: &ManySide,
@@ -92,35 +91,41 @@ impl<'a> Evaluator<'a> {
             }
             let steps = seen.entry(key).or_insert_with(|| StepSet::none(self.steps.count()));
             self.charge(self.steps.count())?;
-            let mut twice = false;
-            let column = series.column.clone().map(|index, of_many| {
-                let of_one = one.column.get(index)?;
+            for index in series.column.occupied() {
                 // Also where the comparison drops the result: whether there is an error must not depend on the numbers.
-                twice |= !steps.insert(index);
-                let (left, right) = if many.is_left { (of_many, of_one) } else { (of_one, of_many) };
-                operator::vector_element(node.operator, node.return_bool, left, right, left)
-            });
-            if twice {
-                return Err(PromqlError::Execution(
-                    "multiple matches for labels: grouping labels must ensure unique matches".to_owned(),
-                ));
+                if one.column.has(index) && !steps.insert(index) {
+                    return Err(not_unique());
+                }
             }
+            let column = if many.is_left {
+                self.columns(node.operator, node.return_bool, node.position, series.column.clone(), &one.column)
+            } else {
+                let one = one.column.clone();
+                self.columns(node.operator, node.return_bool, node.position, one, &series.column)
+            };
             add(&mut results, Series { labels, column });
         }
         Ok(results)
     }
 }
 
+pub(super) fn not_unique() -> PromqlError {
+    PromqlError::Execution("multiple matches for labels: grouping labels must ensure unique matches".to_owned())
+}
+
 // Ones that take turns may leave one label set: then it is one series.
-fn add(results: &mut Vec<Series>, result: Series) {
+pub(super) fn add(results: &mut Vec<Series>, result: Series) {
     match results.iter_mut().find(|other| other.labels == result.labels) {
-        Some(other) => result.column.present().for_each(|(index, value)| other.column.set(index, Some(value))),
+        Some(other) => {
+            let column = &result.column;
+            column.occupied().for_each(|index| other.column.put(index, column.element(index)));
+        }
         None if result.column.is_empty() => {}
         None => results.push(result),
     }
 }
 
-fn result_labels(node: &Match, many: &ManySide, of_many: &Labels, of_one: &Labels) -> Labels {
+pub(super) fn result_labels(node: &Match, many: &ManySide, of_many: &Labels, of_one: &Labels) -> Labels {
     let labels = if node.drops_name() { of_many.without_name() } else { of_many.clone() };
     many.include.iter().fold(labels, |labels, name| labels.with(name, of_one.get(name).unwrap_or("")))
 }

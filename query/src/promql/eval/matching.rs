@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use model::Labels;
 
-use super::{Evaluator, Result, SeriesStream, operator};
+use super::{Evaluator, Result, SeriesStream};
 use crate::promql::error::PromqlError;
 use crate::promql::plan::{Grouping, Match};
-use crate::promql::value::{Column, Series};
+use crate::promql::value::{Column, Series, StepSet};
 
 /// The right side's series with one signature: different ones may take turns, but not meet at a step.
-struct Candidates {
-    first: Labels,
-    column: Column,
-    clash: Option<Clash>,
+pub(super) struct Candidates {
+    pub(super) first: Labels,
+    pub(super) column: Column,
+    pub(super) clash: Option<Clash>,
     // The steps at which a left series has already been matched.
-    taken: Column,
+    pub(super) taken: StepSet,
 }
 
 /// Two series of a side that should have one, and the steps at which they met: an error as soon as the other side has
@@ -35,7 +35,7 @@ impl<'a> Evaluator<'a> {
         let stream = left.filter_map(move |series| {
             let paired = series.and_then(|series| {
                 check_clashes(&clashes, &series, "right")?;
-                pair(node, &mut right, series)
+                self.pair(node, &mut right, series)
             });
             paired.transpose()
         });
@@ -44,24 +44,24 @@ impl<'a> Evaluator<'a> {
         self.unique(Box::new(stream), surely)
     }
 
-    fn candidates(self, node: &'a Match) -> Result<HashMap<Labels, Candidates>> {
+    pub(super) fn candidates(self, node: &'a Match) -> Result<HashMap<Labels, Candidates>> {
         let steps = self.steps.count();
         let mut right: HashMap<Labels, Candidates> = HashMap::new();
         for series in self.vector(&node.right)? {
             let Series { labels, column } = series?;
             let key = node.on.of(&labels);
             let Some(found) = right.get_mut(&key) else {
-                self.charge(2 * steps)?;
-                let candidates = Candidates { first: labels, column, clash: None, taken: Column::holes(steps) };
+                self.charge(steps + StepSet::words(steps))?;
+                let candidates = Candidates { first: labels, column, clash: None, taken: StepSet::none(steps) };
                 right.insert(key, candidates);
                 continue;
             };
             let mut met = Vec::new();
-            for (index, value) in column.present() {
-                if found.column.get(index).is_some() {
+            for index in column.occupied() {
+                if found.column.has(index) {
                     met.push(index);
                 }
-                found.column.set(index, Some(value));
+                found.column.put(index, column.element(index));
             }
             if !met.is_empty() {
                 let (one, two) = (found.first.clone(), labels.clone());
@@ -70,11 +70,29 @@ impl<'a> Evaluator<'a> {
         }
         Ok(right)
     }
+
+    fn pair(self, node: &Match, right: &mut HashMap<Labels, Candidates>, series: Series) -> Result<Option<Series>> {
+        let Some(found) = right.get_mut(&node.on.of(&series.labels)) else { return Ok(None) };
+        for index in series.column.occupied() {
+            // Also where the comparison drops the result: whether there is an error must not depend on the numbers.
+            if found.column.has(index) && !found.taken.insert(index) {
+                return Err(many_to_one());
+            }
+        }
+        let column = self.columns(node.operator, node.return_bool, node.position, series.column, &found.column);
+        Ok(Some(Series { labels: result_labels(node, &series.labels), column }))
+    }
+}
+
+pub(super) fn many_to_one() -> PromqlError {
+    PromqlError::Execution(
+        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned(),
+    )
 }
 
 pub(super) fn check_clashes(clashes: &[Clash], series: &Series, side: &str) -> Result<()> {
     for Clash { key, one, two, steps } in clashes {
-        if steps.iter().any(|index| series.column.get(*index).is_some()) {
+        if steps.iter().any(|index| series.column.has(*index)) {
             let (one, two) = if one <= two { (one, two) } else { (two, one) };
             return Err(PromqlError::Execution(format!(
                 "found duplicate series for the match group {key} on the {side} hand-side of the operation: [{one}, {two}];\
@@ -85,29 +103,7 @@ pub(super) fn check_clashes(clashes: &[Clash], series: &Series, side: &str) -> R
     Ok(())
 }
 
-fn pair(node: &Match, right: &mut HashMap<Labels, Candidates>, series: Series) -> Result<Option<Series>> {
-    let Some(found) = right.get_mut(&node.on.of(&series.labels)) else { return Ok(None) };
-    for (index, _) in series.column.present() {
-        if found.column.get(index).is_none() {
-            continue;
-        }
-        // Also where the comparison drops the result: whether there is an error must not depend on the numbers.
-        if found.taken.get(index).is_some() {
-            return Err(PromqlError::Execution(
-                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
-                    .to_owned(),
-            ));
-        }
-        found.taken.set(index, Some(0.0));
-    }
-    let column = series.column.map(|index, left| {
-        let right = found.column.get(index)?;
-        operator::vector_element(node.operator, node.return_bool, left, right, left)
-    });
-    Ok(Some(Series { labels: result_labels(node, &series.labels), column }))
-}
-
-fn result_labels(node: &Match, left: &Labels) -> Labels {
+pub(super) fn result_labels(node: &Match, left: &Labels) -> Labels {
     let labels = if node.drops_name() { left.without_name() } else { left.clone() };
     match &node.on {
         Grouping::Only(names) => labels.filter(|name| names.iter().any(|n| n == name)),

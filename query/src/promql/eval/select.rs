@@ -1,5 +1,7 @@
 //! Selectors: from stored samples to numbers at steps.
 
+use std::sync::Arc;
+
 use super::{Evaluator, Result, SeriesStream, seconds};
 use crate::promql::plan::{At, Select, When};
 use crate::promql::source::{MillisRange, Samples, StoredSeries};
@@ -9,11 +11,20 @@ use crate::promql::value::{Column, Series};
 impl<'a> Evaluator<'a> {
     /// The newest sample within the lookback, at each step.
     pub(super) fn select(self, select: &'a Select) -> Result<SeriesStream<'a>> {
+        if select.extension.is_some() {
+            return self.smoothed(select);
+        }
         let stream = self.stored(select, self.query.lookback_ms)?.map(move |stored| {
             let StoredSeries { labels, samples } = stored?;
-            Ok(Series { labels, column: self.newest(select, &samples, |index| samples.values()[index]) })
+            let mut column = self.newest(select, samples.times(), |index| samples.values()[index]);
+            if !samples.histograms().is_empty() {
+                self.put_newest(select, &samples, &mut column, |column, step, index| {
+                    column.set_histogram(step, Arc::clone(&samples.histograms()[index]));
+                });
+            }
+            Ok(Series { labels, column })
         });
-        Ok(Box::new(stream.filter(has_numbers)))
+        Ok(Box::new(stream.filter(has_elements)))
     }
 
     /// The time of that sample.
@@ -24,25 +35,53 @@ impl<'a> Evaluator<'a> {
                 marker if is_stale(marker) => marker,
                 _ => seconds(samples.times()[index]),
             };
-            Ok(Series { labels: labels.without_name(), column: self.newest(select, &samples, time) })
+            let mut column = self.newest(select, samples.times(), time);
+            if !samples.histograms().is_empty() {
+                self.put_newest(select, &samples, &mut column, |column, step, index| {
+                    column.set(step, Some(seconds(samples.histogram_times()[index])));
+                });
+            }
+            Ok(Series { labels: labels.without_name(), column })
         });
         let surely = crate::promql::matcher::only_name(&select.matchers).is_some();
-        self.unique(Box::new(stream.filter(has_numbers)), surely)
+        self.unique(Box::new(stream.filter(has_elements)), surely)
     }
 
-    fn newest(self, select: &Select, samples: &Samples, of: impl Fn(usize) -> f64) -> Column {
+    fn newest(self, select: &Select, times: &[i64], of: impl Fn(usize) -> f64) -> Column {
         let mut column = Column::holes(self.steps.count());
+        self.each_newest(select, times, |step, newest| column.set(step, Some(of(newest))));
+        column
+    }
+
+    // Where a histogram is newer than the newest number, it counts.
+    fn put_newest(
+        self,
+        select: &Select,
+        samples: &Samples,
+        column: &mut Column,
+        put: impl Fn(&mut Column, usize, usize),
+    ) {
+        let mut numbers = vec![i64::MIN; self.steps.count()];
+        self.each_newest(select, samples.times(), |step, newest| numbers[step] = samples.times()[newest]);
+        self.each_newest(select, samples.histogram_times(), |step, newest| {
+            if samples.histogram_times()[newest] > numbers[step] {
+                put(column, step, newest);
+            }
+        });
+    }
+
+    // The newest time within the lookback, at each step that has one.
+    fn each_newest(self, select: &Select, times: &[i64], mut found: impl FnMut(usize, usize)) {
         let mut end = 0;
         for index in 0..self.steps.count() {
             let time = self.reference_time(select.when, index);
-            end += samples.times()[end..].partition_point(|sample| *sample <= time);
+            end += times[end..].partition_point(|sample| *sample <= time);
             let Some(newest) = end.checked_sub(1) else { continue };
             // The window is open on the left: a sample exactly one lookback old is too old.
-            if samples.times()[newest] > time.saturating_sub(self.query.lookback_ms) {
-                column.set(index, Some(of(newest)));
+            if times[newest] > time.saturating_sub(self.query.lookback_ms) {
+                found(index, newest);
             }
         }
-        column
     }
 
     /// The series of a selector with the samples that any step may look at.
@@ -51,13 +90,23 @@ impl<'a> Evaluator<'a> {
         select: &Select,
         back_ms: i64,
     ) -> Result<impl Iterator<Item = Result<StoredSeries>> + use<'a>> {
+        self.stored_around(select, back_ms, 0)
+    }
+
+    /// The same with samples after the last step.
+    pub(super) fn stored_around(
+        self,
+        select: &Select,
+        back_ms: i64,
+        ahead_ms: i64,
+    ) -> Result<impl Iterator<Item = Result<StoredSeries>> + use<'a>> {
         let first = self.reference_time(select.when, 0).saturating_sub(back_ms).saturating_add(1);
-        let last = self.reference_time(select.when, self.steps.count() - 1);
+        let last = self.reference_time(select.when, self.steps.count() - 1).saturating_add(ahead_ms);
         let selection = self.query.source.select(&select.matchers, MillisRange { first, last }, self.query.budget)?;
         selection.warnings.into_iter().for_each(|warning| self.warn(warning));
         Ok(selection.series.map(move |stored| {
             let stored = stored?;
-            self.charge(stored.samples.len() + self.steps.count())?;
+            self.charge(stored.samples.size() + self.steps.count())?;
             Ok(stored)
         }))
     }
@@ -68,12 +117,12 @@ impl<'a> Evaluator<'a> {
             Some(At::Time(time)) => time,
             // Of the query as a whole, also within a subquery.
             Some(At::Start) => self.query.steps.first(),
-            Some(At::End) => self.query.steps.last(),
+            Some(At::End) => self.query.steps.end(),
         };
-        time.saturating_sub(when.offset_ms)
+        time.saturating_sub(self.query.millis(when.offset))
     }
 }
 
-pub(super) fn has_numbers(series: &Result<Series>) -> bool {
+pub(super) fn has_elements(series: &Result<Series>) -> bool {
     series.as_ref().map_or(true, |series| !series.column.is_empty())
 }

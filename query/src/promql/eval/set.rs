@@ -65,7 +65,7 @@ impl<'a> Evaluator<'a> {
             self.charge(StepSet::words(self.steps.count()))?;
         }
         let steps = presence.entry(key).or_insert_with(|| StepSet::none(self.steps.count()));
-        for (index, _) in series.column.present() {
+        for index in series.column.occupied() {
             steps.insert(index);
         }
         Ok(())
@@ -73,5 +73,5 @@ impl<'a> Evaluator<'a> {
 }
 
 fn kept(column: Column, counterpart: Option<&StepSet>, wanted: bool) -> Column {
-    column.map(|index, value| (counterpart.is_some_and(|steps| steps.contains(index)) == wanted).then_some(value))
+    column.filter(|index| counterpart.is_some_and(|steps| steps.contains(index)) == wanted)
 }

@@ -22,11 +22,11 @@ impl<'a> Evaluator<'a> {
                     entry.insert(column);
                 }
                 Entry::Occupied(mut entry) => {
-                    for (index, value) in column.present() {
-                        if entry.get().get(index).is_some() {
+                    for index in column.occupied() {
+                        if entry.get().has(index) {
                             return Err(same_labels(entry.key()));
                         }
-                        entry.get_mut().set(index, Some(value));
+                        entry.get_mut().put(index, column.element(index));
                     }
                 }
             }

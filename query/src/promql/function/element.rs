@@ -80,8 +80,8 @@ fn clamp(value: f64, bounds: &[f64]) -> Option<f64> {
     Some(greater(*least, lesser(*most, value)))
 }
 
-// As in Go: an infinity wins over everything, then NaN. Rust's own `max` prefers numbers to NaN.
-fn greater(left: f64, right: f64) -> f64 {
+/// The greater of two numbers as in Go: an infinity wins over everything, then NaN. Rust's own `max` prefers numbers to NaN.
+pub fn greater(left: f64, right: f64) -> f64 {
     if left == f64::INFINITY || right == f64::INFINITY {
         f64::INFINITY
     } else if left.is_nan() || right.is_nan() {
@@ -91,7 +91,8 @@ fn greater(left: f64, right: f64) -> f64 {
     }
 }
 
-fn lesser(left: f64, right: f64) -> f64 {
+/// The lesser, in the same way.
+pub fn lesser(left: f64, right: f64) -> f64 {
     -greater(-left, -right)
 }
 

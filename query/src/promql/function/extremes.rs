@@ -10,6 +10,22 @@ pub(super) fn max(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
     window.values.iter().copied().reduce(|most, value| if value > most || most.is_nan() { value } else { most })
 }
 
+/// When the least value was, for the last time, in seconds.
+pub(super) fn time_of_min(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    time_of(window, |value, least| value <= least)
+}
+
+/// When the greatest value was, for the last time, in seconds.
+pub(super) fn time_of_max(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
+    time_of(window, |value, most| value >= most)
+}
+
+fn time_of(window: Window<'_>, wins: impl Fn(f64, f64) -> bool) -> Option<f64> {
+    let samples = window.times.iter().copied().zip(window.values.iter().copied());
+    let extreme = samples.reduce(|best, next| if wins(next.1, best.1) || best.1.is_nan() { next } else { best });
+    super::seconds(extreme.map(|(time, _)| time).as_ref())
+}
+
 /// The median of the distances from the median; NaN if any value is.
 pub(super) fn mad(window: Window<'_>, _: Arguments<'_>) -> Option<f64> {
     if window.values.iter().any(|value| value.is_nan()) {

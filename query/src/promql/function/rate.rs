@@ -1,6 +1,10 @@
 //! `rate`, `increase`, `delta` and their instant forms: how much a series grew; `changes` and `resets`: how often.
 
-use super::{Arguments, Window};
+use std::sync::Arc;
+
+use super::{Arguments, During, Remark, Remarks, Window};
+use crate::promql::histogram::{Hint, Histogram};
+use crate::promql::value::Element;
 
 /// How a fall of the values is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,30 +70,185 @@ fn extrapolated(window: Window<'_>, counting: Counting, per_seconds: Option<f64>
             growth += pair[0];
         }
     }
-    let seconds = |millis: i64| millis as f64 / 1000.0;
-    let sampled = seconds(last_time - first_time);
-    let distance = sampled / (window.times.len() - 1) as f64;
-    let threshold = distance * 1.1;
+    let sampled = Sampled { first_time, last_time, count: window.times.len() };
+    let counted = (counting == Counting::Counter).then_some((first, growth));
+    Some(growth * sampled.factor(window, counted, per_seconds))
+}
 
-    let mut to_start = seconds(first_time - window.start);
-    let mut to_end = seconds(window.end - last_time);
-    if to_start >= threshold {
-        to_start = distance / 2.0;
-    }
-    if counting == Counting::Counter && growth > 0.0 && first >= 0.0 {
-        let to_zero = sampled * (first / growth);
-        if to_zero < to_start {
-            to_start = to_zero;
+/// Where a window was sampled.
+struct Sampled {
+    first_time: i64,
+    last_time: i64,
+    count: usize,
+}
+
+impl Sampled {
+    // How much more a series grew in the whole window than between its samples. `counted` is a counter's first value and its growth.
+    fn factor(&self, window: Window<'_>, counted: Option<(f64, f64)>, per_seconds: Option<f64>) -> f64 {
+        let seconds = |millis: i64| millis as f64 / 1000.0;
+        let sampled = seconds(self.last_time - self.first_time);
+        let distance = sampled / (self.count - 1) as f64;
+        let threshold = distance * 1.1;
+
+        let mut to_start = seconds(self.first_time - window.start);
+        let mut to_end = seconds(window.end - self.last_time);
+        if to_start >= threshold {
+            to_start = distance / 2.0;
         }
+        if let Some((first, growth)) = counted
+            && growth > 0.0
+            && first >= 0.0
+        {
+            let to_zero = sampled * (first / growth);
+            if to_zero < to_start {
+                to_start = to_zero;
+            }
+        }
+        if to_end >= threshold {
+            to_end = distance / 2.0;
+        }
+        let factor = (sampled + to_start + to_end) / sampled;
+        per_seconds.map_or(factor, |per_seconds| factor / per_seconds)
     }
-    if to_end >= threshold {
-        to_end = distance / 2.0;
+}
+
+/// Growth of a counter of histograms per second.
+pub(super) fn histogram_rate(window: Window<'_>, remarks: &mut Remarks) -> Option<Element> {
+    let seconds = (window.end - window.start) as f64 / 1000.0;
+    extrapolated_histogram(window, Counting::Counter, Some(seconds), remarks)
+}
+
+/// Growth of a counter of histograms.
+pub(super) fn histogram_increase(window: Window<'_>, remarks: &mut Remarks) -> Option<Element> {
+    extrapolated_histogram(window, Counting::Counter, None, remarks)
+}
+
+/// Growth of a gauge of histograms.
+pub(super) fn histogram_delta(window: Window<'_>, remarks: &mut Remarks) -> Option<Element> {
+    extrapolated_histogram(window, Counting::Gauge, None, remarks)
+}
+
+fn extrapolated_histogram(
+    window: Window<'_>,
+    counting: Counting,
+    per_seconds: Option<f64>,
+    remarks: &mut Remarks,
+) -> Option<Element> {
+    if window.is_mixed() {
+        remarks.note(Remark::Mixed);
+        return None;
     }
-    let mut factor = (sampled + to_start + to_end) / sampled;
-    if let Some(per_seconds) = per_seconds {
-        factor /= per_seconds;
+    let [first, .., _] = window.histograms else { return None };
+    let growth = match counting {
+        Counting::Counter => counted(window.histograms, remarks)?,
+        Counting::Gauge => grown(window.histograms, remarks)?,
+    };
+    let (first_time, last_time) = (*window.histogram_times.first()?, *window.histogram_times.last()?);
+    let sampled = Sampled { first_time, last_time, count: window.histogram_times.len() };
+    let of_counter = (counting == Counting::Counter).then_some((first.count, growth.count));
+    let growth = growth.times(sampled.factor(window, of_counter, per_seconds));
+    Some(Element::Histogram(Arc::new(growth.into_gauge())))
+}
+
+// The growth of a counter from the first to the last, what was counted before resets added. The first is left out if there is a reset
+// right behind it: then its buckets need not even be comparable.
+fn counted(histograms: &[Arc<Histogram>], remarks: &mut Remarks) -> Option<Histogram> {
+    let [first, second, ..] = histograms else { return None };
+    let last = histograms.last()?;
+    if histograms.iter().any(|histogram| histogram.hint == Hint::Gauge) {
+        remarks.note(Remark::NotCounter);
     }
-    Some(growth * factor)
+    let begins_anew = second.is_reset_after(first);
+    let compared = if begins_anew { &histograms[1..] } else { histograms };
+    if compared.iter().any(|histogram| histogram.is_custom() != last.is_custom()) {
+        remarks.note(Remark::MixedSchemas);
+        return None;
+    }
+    let mut growth = if begins_anew {
+        Histogram::clone(last)
+    } else {
+        remarks.combined(without_hint(last).minus(&without_hint(first)), During::Subtraction).ok()?
+    };
+    for pair in compared.windows(2).filter(|pair| pair[1].is_reset_after(&pair[0])) {
+        growth = remarks.combined(without_hint(&growth).plus(&without_hint(&pair[0])), During::Addition).ok()?;
+    }
+    // In the coarsest of all schemas, so that it does not depend on where there were resets.
+    let schema = compared.iter().map(|histogram| histogram.schema).min()?;
+    Some(growth.in_schema(schema))
+}
+
+fn grown(histograms: &[Arc<Histogram>], remarks: &mut Remarks) -> Option<Histogram> {
+    let (first, last) = (histograms.first()?, histograms.last()?);
+    if first.is_custom() != last.is_custom() {
+        remarks.note(Remark::MixedSchemas);
+        return None;
+    }
+    let growth = remarks.combined(without_hint(last).minus(&without_hint(first)), During::Subtraction).ok()?;
+    if first.hint != Hint::Gauge || last.hint != Hint::Gauge {
+        remarks.note(Remark::NotGauge);
+    }
+    Some(growth)
+}
+
+// Resets are looked at one by one here; that two histograms of one counter have different ones is no contradiction.
+fn without_hint(histogram: &Histogram) -> Histogram {
+    Histogram { hint: Hint::Unknown, ..histogram.clone() }
+}
+
+/// Growth of a counter of histograms per second, from the last two samples.
+pub(super) fn histogram_irate(window: Window<'_>, remarks: &mut Remarks) -> Option<Element> {
+    instant_histogram(window, Counting::Counter, remarks)
+}
+
+/// Growth of a gauge of histograms between the last two samples.
+pub(super) fn histogram_idelta(window: Window<'_>, remarks: &mut Remarks) -> Option<Element> {
+    instant_histogram(window, Counting::Gauge, remarks)
+}
+
+fn instant_histogram(window: Window<'_>, counting: Counting, remarks: &mut Remarks) -> Option<Element> {
+    let [.., before, last] = window.histograms else {
+        return one_histogram(window, counting, remarks);
+    };
+    let [.., before_time, last_time] = window.histogram_times else { return None };
+    // A number behind the last but one histogram is one of the last two samples.
+    let newer = window.times.iter().filter(|time| *time > before_time).count();
+    if newer >= 2 && window.times[window.times.len() - 2] > *last_time {
+        return instant(window, counting).map(Element::Number);
+    }
+    if newer > 0 {
+        remarks.note(Remark::Mixed);
+        return None;
+    }
+    let wanted = |is_gauge: bool| is_gauge == (counting == Counting::Gauge);
+    if !wanted(before.hint == Hint::Gauge) || !wanted(last.hint == Hint::Gauge) {
+        remarks.note(if counting == Counting::Counter { Remark::NotCounter } else { Remark::NotGauge });
+    }
+    let growth = if counting == Counting::Counter && last.is_reset_after(before) {
+        Histogram::clone(last)
+    } else {
+        match remarks.combined(without_hint(last).minus(&without_hint(before)), During::Subtraction) {
+            Ok(growth) => growth,
+            Err(_) => {
+                remarks.note(Remark::MixedSchemas);
+                return None;
+            }
+        }
+    };
+    let growth = match counting {
+        Counting::Counter => growth.over((last_time - before_time) as f64 / 1000.0),
+        Counting::Gauge => growth,
+    };
+    Some(Element::Histogram(Arc::new(growth.into_gauge())))
+}
+
+// Of a window with a single histogram: whether it is one of the last two samples.
+fn one_histogram(window: Window<'_>, counting: Counting, remarks: &mut Remarks) -> Option<Element> {
+    let (Some(time), Some(last)) = (window.histogram_times.last(), window.times.last()) else { return None };
+    if last > time && window.times.len() >= 2 && window.times[window.times.len() - 2] > *time {
+        return instant(window, counting).map(Element::Number);
+    }
+    remarks.note(Remark::Mixed);
+    None
 }
 
 /// Growth between the last two samples: per second for a counter, whole for a gauge.
@@ -112,7 +271,14 @@ mod tests {
     fn check(samples: &[(i64, f64)], range: (i64, i64), expected: [Option<f64>; 3]) {
         let times: Vec<i64> = samples.iter().map(|sample| sample.0).collect();
         let values: Vec<f64> = samples.iter().map(|sample| sample.1).collect();
-        let window = Window { start: range.0, end: range.1, times: &times, values: &values };
+        let window = Window {
+            start: range.0,
+            end: range.1,
+            times: &times,
+            values: &values,
+            histogram_times: &[],
+            histograms: &[],
+        };
         let got = [
             extrapolated(window, Counting::Counter, None),
             extrapolated(window, Counting::Gauge, None),

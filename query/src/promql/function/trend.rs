@@ -77,7 +77,8 @@ mod tests {
         let times: Vec<i64> = (0..5).map(|n| 1_700_000_000_000 + n * 10_000).collect();
         let values = [3.0, 5.0, 7.0, 9.0, 11.0];
         let end = times[4];
-        let window = Window { start: times[0] - 1, end, times: &times, values: &values };
+        let window =
+            Window { start: times[0] - 1, end, times: &times, values: &values, histogram_times: &[], histograms: &[] };
         let arguments = Arguments { at: end, numbers: &[20.0] };
         assert_eq!(deriv(window, arguments), Some(0.2));
         assert_eq!(predict_linear(window, arguments), Some(15.0));

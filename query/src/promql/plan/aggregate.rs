@@ -11,6 +11,8 @@ pub struct Aggregate {
     pub vector: Vector,
     /// The labels of the groups.
     pub by: Grouping,
+    /// Where the series stand in the query.
+    pub position: Option<usize>,
 }
 
 /// What an aggregation computes.
@@ -38,6 +40,8 @@ pub struct GroupQuantile {
     pub by: Grouping,
     /// Where the quantile stands in the query.
     pub position: Option<usize>,
+    /// Where the series stand in the query.
+    pub series_position: Option<usize>,
 }
 
 /// `topk(k, v)` and `bottomk(k, v)`
@@ -51,6 +55,30 @@ pub struct Choice {
     pub vector: Vector,
     /// The labels of the groups.
     pub by: Grouping,
+    /// Where the series stand in the query.
+    pub position: Option<usize>,
+}
+
+/// `limitk(k, v)` and `limit_ratio(r, v)`
+#[derive(Debug)]
+pub struct Limit {
+    /// How many of each group.
+    pub portion: Portion,
+    /// Of which series.
+    pub vector: Vector,
+    /// The labels of the groups.
+    pub by: Grouping,
+    /// Where the number stands in the query.
+    pub position: Option<usize>,
+}
+
+/// How many series stay.
+#[derive(Debug)]
+pub enum Portion {
+    /// So many, whichever.
+    Count(Scalar),
+    /// About this share, chosen by what their labels hash to; of a negative one those that the share one greater leaves out.
+    Share(Scalar),
 }
 
 /// Which numbers come first. NaN comes last either way.
@@ -73,7 +101,31 @@ pub struct CountValues {
     pub by: Grouping,
 }
 
+impl Aggregation {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Aggregation::Sum => "sum",
+            Aggregation::Avg => "avg",
+            Aggregation::Min => "min",
+            Aggregation::Max => "max",
+            Aggregation::Count => "count",
+            Aggregation::Group => "group",
+            Aggregation::Stddev => "stddev",
+            Aggregation::Stdvar => "stdvar",
+        }
+    }
+}
+
 impl Side {
+    /// The aggregation that chooses from this end.
+    pub fn word(self) -> &'static str {
+        match self {
+            Side::Greatest => "topk",
+            Side::Least => "bottomk",
+        }
+    }
+
     /// The order of two numbers.
     pub fn compare(self, left: f64, right: f64) -> std::cmp::Ordering {
         let numbers = match self {

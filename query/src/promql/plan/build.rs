@@ -4,10 +4,12 @@ mod call;
 mod operator;
 mod select;
 
-use promql_parser::parser::{Expr, LabelModifier};
+use promql_parser::parser::{Expr, LabelModifier, VectorSelector};
 
-use super::{Grouping, Range, Root, Scalar, Vector};
+use super::{Duration, Extension, Grouping, Range, Root, Scalar, Vector};
+use crate::promql::dialect::Entry;
 use crate::promql::error::PromqlError;
+use crate::promql::features::{Feature, Features};
 use crate::promql::matcher::Matcher;
 use crate::promql::tokens::Locator;
 
@@ -17,6 +19,10 @@ type Result<T> = std::result::Result<T, PromqlError>;
 pub(super) struct Builder<'q> {
     query: &'q str,
     locator: Locator<'q>,
+    // What durations of impossible length stand for.
+    entries: Vec<Entry>,
+    durations: Vec<Duration>,
+    features: &'q Features,
 }
 
 // An expression whose type is not yet known to the caller.
@@ -26,14 +32,26 @@ enum Typed {
 }
 
 impl<'q> Builder<'q> {
-    pub(super) fn new(query: &'q str) -> Self {
-        Self { query, locator: Locator::new(query) }
+    pub(super) fn new(query: &'q str, entries: Vec<Entry>, features: &'q Features) -> Self {
+        Self { query, locator: Locator::new(query), entries, durations: Vec::new(), features }
+    }
+
+    /// The durations that are computed when the query's times are known.
+    pub(super) fn into_durations(self) -> Vec<Duration> {
+        self.durations
     }
 
     pub(super) fn plan(&mut self, tree: &Expr) -> Result<Root> {
         match without_parentheses(tree) {
             Expr::StringLiteral(text) => Ok(Root::Text(text.val.clone())),
-            tree @ (Expr::MatrixSelector(_) | Expr::Subquery(_)) => self.range(tree).map(Root::Range),
+            tree @ (Expr::MatrixSelector(_) | Expr::Subquery(_)) => {
+                let range = self.range(tree)?;
+                if let Some(extension) = range.extension() {
+                    let (word, functions) = (extension.word(), extension.functions().join(", "));
+                    return Err(self.refuse(Some(0), &format!("{word} modifier needs a function: {functions}")));
+                }
+                Ok(Root::Range(range))
+            }
             tree => Ok(match self.typed(tree)? {
                 Typed::Scalar(scalar) => Root::Scalar(scalar),
                 Typed::Vector(vector) => Root::Vector(vector),
@@ -52,12 +70,15 @@ impl<'q> Builder<'q> {
 
     fn typed(&mut self, tree: &Expr) -> Result<Typed> {
         match tree {
-            Expr::Paren(inner) => self.typed(&inner.expr),
+            Expr::Paren(inner) => {
+                self.locator.open();
+                self.typed(&inner.expr)
+            }
             Expr::NumberLiteral(number) => {
                 self.locator.number();
                 Ok(Typed::Scalar(Scalar::Number(number.val)))
             }
-            Expr::VectorSelector(selector) => self.select(selector).map(|select| Typed::Vector(Vector::Select(select))),
+            Expr::VectorSelector(selector) => self.instant(selector).map(Typed::Vector),
             Expr::Unary(unary) => {
                 self.locator.operator("-");
                 Ok(match self.typed(&unary.expr)? {
@@ -78,6 +99,14 @@ impl<'q> Builder<'q> {
             }
             Expr::Extension(_) => Err(self.unsupported(None, "an extension")),
         }
+    }
+
+    fn instant(&mut self, selector: &VectorSelector) -> Result<Vector> {
+        let select = self.select(selector)?;
+        if select.extension == Some(Extension::Anchored) {
+            return Err(self.refuse(select.position, "anchored modifier can only be used with range selectors"));
+        }
+        Ok(Vector::Select(select))
     }
 
     fn vector(&mut self, tree: &Expr, place: &str) -> Result<Vector> {
@@ -126,6 +155,11 @@ impl<'q> Builder<'q> {
         Ok(literal.val.clone())
     }
 
+    // Unless the feature is on.
+    fn need(&self, feature: Feature, position: Option<usize>, message: &str) -> Result<()> {
+        if self.features.has(feature) { Ok(()) } else { Err(self.refuse(position, message)) }
+    }
+
     fn refuse(&self, position: Option<usize>, message: &str) -> PromqlError {
         PromqlError::Parse { query: self.query.to_owned(), position, message: message.to_owned() }
     }
@@ -152,17 +186,17 @@ fn grouping(modifier: Option<&LabelModifier>) -> Option<Grouping> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::promql::plan::{At, Plan, When};
+    use crate::promql::plan::{At, Plan, Span, When};
 
     #[test]
     fn names_what_is_not_supported_and_where() {
         for (query, expected) in [
-            ("1 + limitk(3, up)", "1:5: aggregation \"limitk\" is not supported yet"),
-            ("sum by (a) (a) + histogram_avg(b)", "1:18: function \"histogram_avg\" is not supported yet"),
-            ("rate(up[5m:1m]) > sort_by_label(up, \"a\")", "1:19: function \"sort_by_label\" is not supported yet"),
+            ("rate(up[5m:1m]) > integral(up[1m])", "1:19: function \"integral\" is not supported yet"),
             ("up + up{a=\"1\" or b=\"2\"}", "1:6: \"or\" between matchers is not supported yet"),
-            ("a + fill(1) b", "1:3: \"fill\" is not supported yet"),
-            ("-a offset -5m - b + step()", "1:21: function \"step\" is not supported yet"),
+            ("-a offset -5m - b + start_timestamp(c)", "1:21: function \"start_timestamp\" is not supported yet"),
+            ("a and fill(1) b", "1:3: parse error: filling in missing series not allowed for set operators"),
+            ("a + fill(1) 2", "1:3: parse error: filling in missing series only allowed between instant vectors"),
+            ("info(a, b)", "1:9: parse error: expected label selectors only, got vector selector instead"),
             (
                 "label_replace(a, \"\", \"b\", \"c\", \"d\")",
                 "1:18: parse error: invalid destination label name in label_replace(): \"\"",
@@ -173,6 +207,22 @@ mod tests {
             ),
             ("exp(1)", "1:5: parse error: expected type vector in call to function 'exp', got scalar"),
             ("up[5m:0.0001]", "1:3: parse error: the step of a subquery is less than a millisecond"),
+            ("up[5m - 5m]", "1:1: parse error: duration must be greater than 0"),
+            ("up[5m / 0]", "1:1: parse error: division by zero"),
+            ("up[200y * 2]", "1:1: parse error: a range, offset or time of more than 300 years"),
+            (
+                "deriv(up[5m] smoothed)",
+                "1:1: parse error: smoothed modifier can only be used with: delta, increase, rate - not with deriv",
+            ),
+            (
+                "sum_over_time(up[5m] anchored)",
+                "1:1: parse error: anchored modifier can only be used with: changes, delta, increase, rate, resets - not \
+                 with sum_over_time",
+            ),
+            ("up anchored", "1:1: parse error: anchored modifier can only be used with range selectors"),
+            ("up[5m] smoothed", "1:1: parse error: smoothed modifier needs a function: delta, increase, rate"),
+            ("rate(up[5m:1m] smoothed)", "1:6: parse error: smoothed modifier cannot be used with subqueries"),
+            ("1 </ up", "1:3: parse error: the left side of \"</\" must be an instant vector"),
         ] {
             match Plan::new(query) {
                 Err(error) => assert_eq!(error.to_string(), expected, "{query}"),
@@ -182,15 +232,45 @@ mod tests {
     }
 
     #[test]
+    fn features_can_be_switched_off() {
+        let none: Features = serde_json::from_str("[]").expect("no feature is a list");
+        for (query, expected) in [
+            (
+                "1 + limitk(3, up)",
+                "1:5: parse error: limitk() is experimental and must be enabled with the feature \
+                 promql-experimental-functions",
+            ),
+            (
+                "info(up)",
+                "1:1: parse error: info() is experimental and must be enabled with the feature \
+                 promql-experimental-functions",
+            ),
+            ("up[5m * 2]", "1:1: parse error: experimental duration expression is not enabled"),
+            ("up offset step()", "1:1: parse error: experimental duration expression is not enabled"),
+            ("rate(up[5m] anchored)", "1:6: parse error: anchored modifier is experimental and not enabled"),
+            ("up smoothed", "1:1: parse error: smoothed modifier is experimental and not enabled"),
+            ("up + fill(0) up", "1:4: parse error: binop fill modifiers are experimental and not enabled"),
+        ] {
+            match Plan::with_features(query, &none) {
+                Err(error) => assert_eq!(error.to_string(), expected, "{query}"),
+                Ok(plan) => panic!("{query} planned as {plan:?}"),
+            }
+            assert!(Plan::new(query).is_ok(), "{query}");
+        }
+        assert!(Plan::with_features("sum(rate(up[5m] offset 1m))", &none).is_ok());
+        assert!(serde_json::from_str::<Features>("[\"promql-at-modifier\"]").is_err());
+    }
+
+    #[test]
     fn selectors_keep_their_places() {
         let plan = Plan::new("sum(\n  rate(x_total[5m])\n) by (x_total) + x_total offset -1m @ 10").expect("valid");
         let Root::Vector(Vector::Match(node)) = plan.root else { panic!("{plan:?}") };
         let Vector::Aggregate(aggregate) = &node.left else { panic!("{node:?}") };
         let Vector::OverRange(call) = &aggregate.vector else { panic!("{aggregate:?}") };
         let Range::Select(range) = &call.range else { panic!("{call:?}") };
-        assert_eq!((range.select.position, range.range_ms), (Some(12), 300_000));
+        assert_eq!((range.select.position, range.range), (Some(12), Span::Millis(300_000)));
         let Vector::Select(select) = &node.right else { panic!("{node:?}") };
-        let when = When { offset_ms: -60_000, at: Some(At::Time(10_000)) };
+        let when = When { offset: Span::Millis(-60_000), at: Some(At::Time(10_000)) };
         assert_eq!((select.position, select.when), (Some(42), when));
     }
 

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Range, Scalar, Vector};
+use super::{Range, Scalar, Select, Vector};
 use crate::promql::function::{ElementFunction, RangeFunction};
 
 /// A function over a range of samples.
@@ -77,4 +77,39 @@ pub enum HistogramFunction {
     Quantile(Scalar),
     /// `histogram_fraction(lower, upper, v)`
     Fraction(Scalar, Scalar),
+    /// `histogram_quantiles(v, label, q...)`: the label says which quantile it is.
+    Quantiles(String, Vec<Scalar>),
+}
+
+/// What native histograms tell without further ado.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are the language's own words")]
+pub enum HistogramFact {
+    Count,
+    Sum,
+    Avg,
+    Stddev,
+    Stdvar,
+}
+
+/// `sort_by_label(v, labels...)` and `sort_by_label_desc`
+#[derive(Debug)]
+pub struct SortedByLabels {
+    /// Of which series.
+    pub vector: Vector,
+    /// By which labels, the first first.
+    pub labels: Vec<String>,
+    /// Whether the greatest come first.
+    pub descending: bool,
+}
+
+/// `info(v, {selector})`
+#[derive(Debug)]
+pub struct Info {
+    /// The series that get labels.
+    pub vector: Vector,
+    /// The series they get them from.
+    pub infos: Select,
+    /// The labels they get, and must have if a matcher refuses the empty value; all if there are none.
+    pub labels: Vec<String>,
 }

@@ -3,6 +3,7 @@
 use model::labels::METRIC_NAME;
 
 use super::{Scalar, Vector};
+use crate::promql::histogram::Kept;
 
 /// Binary operators that compute or compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Operator {
     Arithmetic(Arithmetic),
     /// Keeps or drops, or gives 1 or 0 with `bool`.
     Compare(Comparison),
+    /// `</` and `>/`: histograms without the observations above or below a number.
+    Trim(Kept),
 }
 
 /// `+ - * / % ^ atan2`
@@ -58,6 +61,8 @@ pub struct WithScalar {
     pub scalar: Scalar,
     /// Whether the number stands left of the operator.
     pub scalar_first: bool,
+    /// Where the left side begins in the query.
+    pub position: Option<usize>,
     /// The `bool` modifier.
     pub return_bool: bool,
 }
@@ -77,6 +82,26 @@ pub struct Match {
     pub return_bool: bool,
     /// Which side may have many series for one of the other; without it each series has at most one.
     pub many: Option<ManySide>,
+    /// What stands in for a series that the other side has no counterpart to.
+    pub fill: Fill,
+    /// Where the left side begins in the query.
+    pub position: Option<usize>,
+}
+
+/// `fill`, `fill_left`, `fill_right`
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fill {
+    /// What stands in for a missing left side; with `group_right` for the right one.
+    pub left: Option<f64>,
+    /// What stands in for a missing right side; with `group_right` for the left one.
+    pub right: Option<f64>,
+}
+
+impl Fill {
+    /// Whether nothing is filled.
+    pub fn is_none(self) -> bool {
+        self.left.is_none() && self.right.is_none()
+    }
 }
 
 /// `group_left` and `group_right`

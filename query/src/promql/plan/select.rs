@@ -1,6 +1,6 @@
 //! Selectors, ranges and subqueries of a plan: which samples, and when.
 
-use super::Vector;
+use super::{Span, Vector};
 use crate::promql::matcher::{Matcher, only_name};
 
 /// Which series and, relative to a step, which time.
@@ -10,15 +10,26 @@ pub struct Select {
     pub matchers: Vec<Matcher>,
     /// Relative to the step.
     pub when: When,
+    /// Samples beside those of the time itself.
+    pub extension: Option<Extension>,
     /// Byte offset in the query.
     pub position: Option<usize>,
+}
+
+/// The modifiers of extended selectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// `anchored`: the sample before a range stands at its beginning.
+    Anchored,
+    /// `smoothed`: at the ends of a range, or at the time, stands what is interpolated between the samples around it.
+    Smoothed,
 }
 
 /// The modifiers `offset` and `@`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct When {
-    /// Subtracted from the time of the step, in milliseconds.
-    pub offset_ms: i64,
+    /// Subtracted from the time of the step.
+    pub offset: Span,
     /// A fixed time instead of the step's.
     pub at: Option<At>,
 }
@@ -49,7 +60,7 @@ pub struct RangeSelect {
     /// Which series and time.
     pub select: Select,
     /// Samples in `(time - range, time]`.
-    pub range_ms: i64,
+    pub range: Span,
 }
 
 /// `v[range:step]`: `v` evaluated at the multiples of `step`.
@@ -58,21 +69,47 @@ pub struct Subquery {
     /// What is evaluated.
     pub vector: Vector,
     /// How far back.
-    pub range_ms: i64,
+    pub range: Span,
     /// At which distance, unless the asker decides.
-    pub step_ms: Option<i64>,
+    pub step: Option<Span>,
     /// Relative to the step of the whole.
     pub when: When,
     /// Byte offset in the query.
     pub position: Option<usize>,
 }
 
-impl Range {
-    /// How far back, in milliseconds.
-    pub fn range_ms(&self) -> i64 {
+impl Extension {
+    /// Its word.
+    pub fn word(self) -> &'static str {
         match self {
-            Range::Select(range) => range.range_ms,
-            Range::Subquery(subquery) => subquery.range_ms,
+            Extension::Anchored => "anchored",
+            Extension::Smoothed => "smoothed",
+        }
+    }
+
+    /// The functions of ranges that know what to do with it, in the order of their names.
+    pub fn functions(self) -> &'static [&'static str] {
+        match self {
+            Extension::Anchored => &["changes", "delta", "increase", "rate", "resets"],
+            Extension::Smoothed => &["delta", "increase", "rate"],
+        }
+    }
+}
+
+impl Range {
+    /// The modifier of its selector.
+    pub fn extension(&self) -> Option<Extension> {
+        match self {
+            Range::Select(range) => range.select.extension,
+            Range::Subquery(_) => None,
+        }
+    }
+
+    /// How far back.
+    pub fn range(&self) -> Span {
+        match self {
+            Range::Select(range) => range.range,
+            Range::Subquery(subquery) => subquery.range,
         }
     }
 

@@ -1,12 +1,14 @@
 //! Series in memory: what PromQL's test scripts and rule tests load.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::Labels;
 
 use super::{MillisRange, Samples, Selection, SeriesSource, StoredSeries};
 use crate::promql::error::PromqlError;
 use crate::promql::eval::Budget;
+use crate::promql::histogram::Histogram;
 use crate::promql::matcher::{Matcher, all_accept};
 
 /// Series by their labels.
@@ -24,6 +26,20 @@ impl MemorySource {
     /// Adds a sample to a series, which is made if it is not there.
     pub fn push(&mut self, labels: &Labels, time: i64, value: f64) {
         self.series.entry(labels.clone()).or_default().push(time, value);
+    }
+
+    /// Adds a histogram to a series. Whether its count went on since the sample before is noted in its hint, as a storage that has seen
+    /// both would.
+    pub fn push_histogram(&mut self, labels: &Labels, time: i64, histogram: Histogram) {
+        let samples = self.series.entry(labels.clone()).or_default();
+        let at = samples.histogram_times().partition_point(|other| *other < time);
+        let before = at.checked_sub(1).filter(|index| {
+            // A number in between is an interruption.
+            let interrupted = samples.histogram_times()[*index]..time;
+            !samples.times().iter().rev().any(|number| interrupted.contains(number))
+        });
+        let histogram = histogram.after(before.map(|index| &*samples.histograms()[index]));
+        samples.push_histogram(time, Arc::new(histogram));
     }
 
     /// Forgets everything.

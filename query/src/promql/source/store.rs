@@ -26,8 +26,8 @@ use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::rows::columns::Numbers;
 use crate::search::budget::Partial;
-use decode::{Points, RowRef};
-use translate::Translated;
+use decode::{Points, RowRef, Unfit};
+use translate::{Shape, Translated};
 
 /// One snapshot of the store, with the translation that all queries share.
 pub struct StoreSource {
@@ -174,13 +174,23 @@ impl StoreSource {
         matchers: &[Matcher],
         range: MillisRange,
         budget: &Budget,
-    ) -> Result<impl Iterator<Item = StoredSeries> + use<>, PromqlError> {
+    ) -> Result<(impl Iterator<Item = StoredSeries> + use<>, Vec<String>), PromqlError> {
         let batches = self.points(&series, range, budget)?;
+        let native: HashMap<u64, &str> = series
+            .iter()
+            .filter(|series| series.shape == Shape::Native)
+            .map(|series| (series.id, series.name.as_str()))
+            .collect();
+        let mut unfit: BTreeMap<(String, Unfit), u64> = BTreeMap::new();
         let mut rows: HashMap<u64, Vec<RowRef>> = HashMap::new();
         for (batch, points) in batches.iter().enumerate() {
             for (row, id) in points.series_ids() {
                 if range.first <= points.millis(row) && points.millis(row) <= range.last {
-                    rows.entry(id).or_default().push(RowRef { batch, row });
+                    let why = native.get(&id).and_then(|name| Some((*name, points.unfit(row)?)));
+                    match why {
+                        Some((name, why)) => *unfit.entry((name.to_owned(), why)).or_default() += 1,
+                        None => rows.entry(id).or_default().push(RowRef { batch, row }),
+                    }
                 }
             }
         }
@@ -191,7 +201,8 @@ impl StoreSource {
             }
         }
         let matchers = matchers.to_vec();
-        Ok(groups.into_values().flat_map(move |group| decode::group(&batches, group, &matchers)))
+        let decoded = groups.into_values().flat_map(move |group| decode::group(&batches, group, &matchers));
+        Ok((decoded, unfit.into_iter().map(left_out).collect()))
     }
 
     // The points of these series, charged as they are read: no query may fill the memory before it is asked for a sample.
@@ -219,6 +230,14 @@ impl StoreSource {
     }
 }
 
+fn left_out(((name, why), points): ((String, Unfit), u64)) -> String {
+    let why = match why {
+        Unfit::Scale => "native histograms have no schema below -4",
+        Unfit::Sum => "they have no sum",
+    };
+    format!("{points} exponential histograms of metric {name:?} are left out: {why}")
+}
+
 #[derive(Default)]
 struct Chosen {
     series: Vec<Arc<Translated>>,
@@ -232,9 +251,10 @@ impl SeriesSource for StoreSource {
         range: MillisRange,
         budget: &Budget,
     ) -> Result<Selection<'a>, PromqlError> {
-        let Chosen { series, warnings } = self.chosen(matchers, range)?;
+        let Chosen { series, mut warnings } = self.chosen(matchers, range)?;
         let targets = self.targets(matchers, range, budget)?;
-        let decoded = self.decoded(series, matchers, range, budget)?;
+        let (decoded, left_out) = self.decoded(series, matchers, range, budget)?;
+        warnings.extend(left_out);
         Ok(Selection { series: Box::new(decoded.chain(targets).map(Ok)), warnings })
     }
 
@@ -243,7 +263,7 @@ impl SeriesSource for StoreSource {
             self.chosen(matchers, range)?.series.into_iter().partition(|series| !series.is_compound());
         let mut labels: HashSet<Labels> = simple.iter().map(|series| series.labels.clone()).collect();
         // Which buckets and quantiles there are, only the points know.
-        labels.extend(self.decoded(compound, matchers, range, budget)?.map(|series| series.labels));
+        labels.extend(self.decoded(compound, matchers, range, budget)?.0.map(|series| series.labels));
         labels.extend(target::accepted(&self.series(range)?, matchers));
         Ok(labels.into_iter().collect())
     }

@@ -13,7 +13,7 @@ use super::tested::{Tested, World};
 use super::verdict::{Failure, LabelledAlert, Outcome};
 use crate::admission::Cancel;
 use crate::promql::notation::{self, Cell};
-use crate::promql::{self, MemorySource, Options, PromqlError, Value, stale_marker};
+use crate::promql::{self, Element, Histogram, MemorySource, Options, PromqlError, Value, stale_marker};
 use crate::rules::alerting::{ALERT_NAME, AlertState};
 use crate::rules::condition;
 use crate::rules::file::{Group, GroupKind, RuleFile};
@@ -46,7 +46,7 @@ pub fn test(test: &TestGroup, file: &TestFile, groups: &[&Group], clock: &Arc<dy
         Ok(bench) => bench,
         Err(message) => return vec![Failure::Message(message)],
     };
-    let mut failures: Vec<Failure> = bench.lacking.drain(..).map(Failure::Unsupported).collect();
+    let mut failures: Vec<Failure> = Vec::new();
     let mut at = 0;
     while at <= last {
         bench.feed(at);
@@ -69,7 +69,7 @@ pub fn test(test: &TestGroup, file: &TestFile, groups: &[&Group], clock: &Arc<dy
 // A series that waits for its time.
 struct Input {
     labels: Labels,
-    cells: std::iter::Peekable<std::vec::IntoIter<(i64, f64)>>,
+    cells: std::iter::Peekable<std::vec::IntoIter<(i64, Cell)>>,
 }
 
 // The series, the rules and the time of one test.
@@ -81,8 +81,6 @@ struct Bench<'t> {
     // Of tests of rules that count.
     records: Option<Records>,
     input: Vec<Input>,
-    // Input that had to be left out.
-    lacking: Vec<String>,
     rules: Vec<Tested<'t>>,
 }
 
@@ -94,29 +92,18 @@ impl<'t> Bench<'t> {
                 rules.push(Tested::new(group, rule)?);
             }
         }
-        let (mut input, mut lacking) = (Vec::with_capacity(test.input_series.len()), Vec::new());
+        let mut input = Vec::with_capacity(test.input_series.len());
         for series in &test.input_series {
             let labels = notation::series(&series.series).map_err(|error| error.to_string())?;
-            let (mut cells, mut has_histograms) = (Vec::new(), false);
-            for (index, cell) in notation::cells(&series.values).map_err(|error| error.to_string())?.iter().enumerate()
-            {
-                let time = test.start_ms.saturating_add(test.interval_ms.saturating_mul(index as i64));
-                match cell {
-                    Cell::Number(value) => cells.push((time, *value)),
-                    Cell::Nothing => {}
-                    Cell::Histogram => has_histograms = true,
-                }
-            }
-            if has_histograms {
-                lacking.push(format!("series {}: native histograms are not supported yet", series.series));
-            } else {
-                input.push(Input { labels, cells: cells.into_iter().peekable() });
-            }
+            let cells = notation::cells(&series.values).map_err(|error| error.to_string())?;
+            let time = |index| test.start_ms.saturating_add(test.interval_ms.saturating_mul(index));
+            let cells: Vec<(i64, Cell)> = (0..).map(time).zip(cells).collect();
+            input.push(Input { labels, cells: cells.into_iter().peekable() });
         }
         let counts = groups.iter().any(|group| group.kind != GroupKind::Prometheus);
         let records = if counts { Some(Records::new(test, clock)?) } else { None };
         let (clock, source) = (Arc::clone(clock), MemorySource::new());
-        Ok(Self { test, clock, subquery_step_ms: interval, source, records, input, lacking, rules })
+        Ok(Self { test, clock, subquery_step_ms: interval, source, records, input, rules })
     }
 
     fn options(&self) -> Options {
@@ -130,8 +117,14 @@ impl<'t> Bench<'t> {
     fn feed(&mut self, at: i64) {
         let until = self.test.start_ms.saturating_add(at);
         for input in &mut self.input {
-            while let Some((time, value)) = input.cells.next_if(|(time, _)| *time <= until) {
-                self.source.push(&input.labels, time, value);
+            while let Some((time, cell)) = input.cells.next_if(|(time, _)| *time <= until) {
+                match cell {
+                    Cell::Number(value) => self.source.push(&input.labels, time, value),
+                    Cell::Histogram(written) => {
+                        self.source.push_histogram(&input.labels, time, Histogram::clone(&written.histogram));
+                    }
+                    Cell::Nothing => {}
+                }
             }
         }
     }
@@ -189,16 +182,13 @@ impl<'t> Bench<'t> {
     }
 
     fn samples_differ(&self, test: &ExprTest, fuzzy: bool) -> Option<Outcome> {
-        if test.exp_samples.iter().any(|sample| !sample.histogram.is_empty()) {
-            return Some(Outcome::Unsupported("native histograms are not supported yet".to_owned()));
-        }
         let at = self.test.start_ms.saturating_add(test.eval_time_ms);
         let mut got = match promql::instant(&self.source, &test.expr, at, &self.options()) {
             Ok(answer) => match answer.value {
-                Value::Vector(samples) => {
-                    samples.into_iter().map(|(labels, sample)| (labels, sample.value)).collect::<Vec<_>>()
+                Value::Vector(points) => {
+                    points.into_iter().map(|(labels, point)| (labels, point.element)).collect::<Vec<_>>()
                 }
-                Value::Scalar(sample) => vec![(Labels::empty(), sample.value)],
+                Value::Scalar(sample) => vec![(Labels::empty(), Element::Number(sample.value))],
                 _ => return Some(Outcome::Error("rule result is not a vector or scalar".to_owned())),
             },
             Err(error @ PromqlError::Unsupported { .. }) => return Some(Outcome::Unsupported(error.to_string())),
@@ -210,17 +200,57 @@ impl<'t> Bench<'t> {
                 "" => Ok(Labels::empty()),
                 labels => notation::series(labels),
             };
-            match labels {
-                Ok(labels) => expected.push((labels, sample.value)),
+            let labels = match labels {
+                Ok(labels) => labels,
                 Err(error) => return Some(Outcome::Error(format!("labels {:?}: {error}", sample.labels))),
-            }
+            };
+            expected.push((
+                labels,
+                match sample.histogram.trim() {
+                    "" => Element::Number(sample.value),
+                    text => match notation::histogram(text) {
+                        Ok(written) => Element::Histogram(written.histogram),
+                        Err(error) => return Some(Outcome::Error(format!("histogram {text:?}: {error}"))),
+                    },
+                },
+            ));
         }
         got.sort_by(|one, other| one.0.cmp(&other.0));
         expected.sort_by(|one, other| one.0.cmp(&other.0));
-        let same = |(one, other): (&(Labels, f64), &(Labels, f64))| one.0 == other.0 && equal(one.1, other.1, fuzzy);
+        let same = |(one, other): (&(Labels, Element), &(Labels, Element))| {
+            one.0 == other.0
+                && match (&one.1, &other.1) {
+                    (Element::Number(one), Element::Number(other)) => equal(*one, *other, fuzzy),
+                    (Element::Histogram(one), Element::Histogram(other)) => one.same(other),
+                    _ => false,
+                }
+        };
         let all_same = got.len() == expected.len() && expected.iter().zip(&got).all(same);
-        (!all_same).then_some(Outcome::Samples { expected, got })
+        (!all_same).then(|| differ(expected, got))
     }
+}
+
+fn differ(expected: Vec<(Labels, Element)>, got: Vec<(Labels, Element)>) -> Outcome {
+    let numbers = |elements: &[(Labels, Element)]| {
+        let number = |(labels, element): &(Labels, Element)| match element {
+            Element::Number(value) => Some((labels.clone(), *value)),
+            Element::Histogram(_) => None,
+        };
+        elements.iter().map(number).collect::<Option<Vec<_>>>()
+    };
+    match (numbers(&expected), numbers(&got)) {
+        (Some(expected), Some(got)) => Outcome::Samples { expected, got },
+        _ => Outcome::Error(format!("expected {}, got {}", shown(&expected), shown(&got))),
+    }
+}
+
+fn shown(elements: &[(Labels, Element)]) -> String {
+    let shown = elements.iter().map(|(labels, element)| match element {
+        Element::Number(value) => format!("{labels} {value}"),
+        Element::Histogram(histogram) => format!("{labels} {histogram}"),
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() { "nothing".to_owned() } else { shown.join("; ") }
 }
 
 // Fuzzy: a difference in the last bit is none.

@@ -5,10 +5,12 @@ use promql_parser::parser::{Call, Expr, VectorSelector};
 
 use super::{Builder, Result, Typed, without_parentheses};
 use crate::promql::error::PromqlError;
+use crate::promql::features::{EXPERIMENTAL, Feature};
 use crate::promql::function::{ElementFunction, RangeFunction, range_function};
-use crate::promql::matcher::anchored;
+use crate::promql::matcher::{Condition, Matcher, anchored};
 use crate::promql::plan::{
-    HistogramFunction, HistogramShare, LabelJoin, LabelReplace, Mapped, OverRange, Scalar, Side, Vector,
+    HistogramFact, HistogramFunction, HistogramShare, Info, LabelJoin, LabelReplace, Mapped, OverRange, QueryFact,
+    Scalar, Select, Side, SortedByLabels, Vector, When,
 };
 
 /// A call on its way to the plan.
@@ -29,21 +31,44 @@ impl Builder<'_> {
     pub(super) fn call(&mut self, call: &Call) -> Result<Typed> {
         let name = call.func.name;
         let start = self.locator.call(name);
+        self.check_experimental(name, start)?;
         let arguments = call.args.args.iter().map(|argument| &**argument).collect();
         let first = self.locator.first_argument();
         let called = Called { name, arguments, start, first, place: format!("call to function '{name}'") };
         match name {
-            "time" | "pi" | "scalar" => self.scalar_call(&called).map(Typed::Scalar),
+            "time" | "pi" | "scalar" | "start" | "end" | "range" | "step" | "max_of" | "min_of" => {
+                self.scalar_call(&called).map(Typed::Scalar)
+            }
             _ => self.vector_call(&called).map(Typed::Vector),
         }
     }
 
-    fn scalar_call(&mut self, called: &Called<'_>) -> Result<Scalar> {
-        match called.arguments.as_slice() {
-            [vector] => Ok(Scalar::Of(Box::new(self.vector(vector, &called.place)?))),
-            _ if called.name == "pi" => Ok(Scalar::Number(std::f64::consts::PI)),
-            _ => Ok(Scalar::Time),
+    pub(super) fn check_experimental(&self, name: &str, start: Option<usize>) -> Result<()> {
+        if !EXPERIMENTAL.contains(&name) {
+            return Ok(());
         }
+        let feature = "promql-experimental-functions";
+        let message = format!("{name}() is experimental and must be enabled with the feature {feature}");
+        self.need(Feature::Functions, start, &message)
+    }
+
+    fn scalar_call(&mut self, called: &Called<'_>) -> Result<Scalar> {
+        Ok(match (called.name, called.arguments.as_slice()) {
+            ("scalar", [vector]) => Scalar::Of(Box::new(self.vector(vector, &called.place)?)),
+            (name @ ("max_of" | "min_of"), [left, right]) => {
+                let side = if name == "max_of" { Side::Greatest } else { Side::Least };
+                let left = self.scalar(left, &called.place)?;
+                self.locator.next_argument();
+                Scalar::Extreme(side, Box::new(left), Box::new(self.scalar(right, &called.place)?))
+            }
+            ("pi", []) => Scalar::Number(std::f64::consts::PI),
+            ("time", []) => Scalar::Time,
+            ("start", []) => Scalar::Query(QueryFact::Start),
+            ("end", []) => Scalar::Query(QueryFact::End),
+            ("range", []) => Scalar::Query(QueryFact::Range),
+            ("step", []) => Scalar::Query(QueryFact::Step),
+            _ => return Err(self.wrong_arguments(called)),
+        })
     }
 
     fn vector_call(&mut self, called: &Called<'_>) -> Result<Vector> {
@@ -59,6 +84,14 @@ impl Builder<'_> {
             "label_replace" => self.label_replace(called),
             "label_join" => self.label_join(called),
             "histogram_quantile" | "histogram_fraction" => self.histogram(called),
+            "histogram_quantiles" => self.quantiles(called),
+            "histogram_count" => self.histogram_fact(HistogramFact::Count, called),
+            "histogram_sum" => self.histogram_fact(HistogramFact::Sum, called),
+            "histogram_avg" => self.histogram_fact(HistogramFact::Avg, called),
+            "histogram_stddev" => self.histogram_fact(HistogramFact::Stddev, called),
+            "histogram_stdvar" => self.histogram_fact(HistogramFact::Stdvar, called),
+            "sort_by_label" | "sort_by_label_desc" => self.sorted_by_labels(called),
+            "info" => self.info(called),
             name => Err(self.unsupported(called.start, &format!("function \"{name}\""))),
         }
     }
@@ -77,6 +110,13 @@ impl Builder<'_> {
             }
         }
         let range = range.ok_or_else(|| self.wrong_arguments(called))?;
+        if let Some(extension) = range.extension()
+            && !extension.functions().contains(&function.name)
+        {
+            let (word, functions, name) = (extension.word(), extension.functions().join(", "), called.name);
+            let message = format!("{word} modifier can only be used with: {functions} - not with {name}");
+            return Err(self.refuse(called.start, &message));
+        }
         Ok(Vector::OverRange(Box::new(OverRange { function, range, arguments: numbers, position: called.first })))
     }
 
@@ -112,8 +152,9 @@ impl Builder<'_> {
     fn absent(&mut self, called: &Called<'_>) -> Result<Vector> {
         let [argument] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
         let labels = labels_of_absent(argument);
-        let vector = match range_function("present_over_time").filter(|_| called.name == "absent_over_time") {
-            Some(present) => self.over_range(present, called)?,
+        // Any function will do that gives something for every sample and keeps series apart by their names.
+        let vector = match range_function("last_over_time").filter(|_| called.name == "absent_over_time") {
+            Some(last) => self.over_range(last, called)?,
             None => self.vector(argument, &called.place)?,
         };
         Ok(Vector::Absent(labels, Box::new(vector)))
@@ -168,10 +209,83 @@ impl Builder<'_> {
         Ok(Vector::Histogram(Box::new(HistogramShare { function, vector, first_position, position })))
     }
 
+    fn quantiles(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [series, label, shares @ ..] = called.arguments.as_slice() else {
+            return Err(self.wrong_arguments(called));
+        };
+        let vector = self.vector(series, &called.place)?;
+        self.locator.next_argument();
+        let label = self.label(label, "invalid label name in histogram_quantiles():")?;
+        let mut planned = Vec::with_capacity(shares.len());
+        let mut first_position = None;
+        for share in shares {
+            let position = self.locator.next_argument();
+            first_position = first_position.or(position);
+            planned.push(self.scalar(share, &called.place)?);
+        }
+        let function = HistogramFunction::Quantiles(label, planned);
+        Ok(Vector::Histogram(Box::new(HistogramShare { function, vector, first_position, position: called.first })))
+    }
+
+    fn histogram_fact(&mut self, fact: HistogramFact, called: &Called<'_>) -> Result<Vector> {
+        let [argument] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        Ok(Vector::HistogramFact(fact, Box::new(self.vector(argument, &called.place)?)))
+    }
+
+    fn sorted_by_labels(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let [vector, labels @ ..] = called.arguments.as_slice() else { return Err(self.wrong_arguments(called)) };
+        let vector = self.vector(vector, &called.place)?;
+        self.locator.next_argument();
+        let role = format!("invalid label name in {}():", called.name);
+        let labels = labels.iter().map(|label| self.label(label, &role)).collect::<Result<_>>()?;
+        let descending = called.name == "sort_by_label_desc";
+        Ok(Vector::SortedByLabels(Box::new(SortedByLabels { vector, labels, descending })))
+    }
+
+    fn info(&mut self, called: &Called<'_>) -> Result<Vector> {
+        let (vector, selector) = match called.arguments.as_slice() {
+            [vector] => (vector, None),
+            [vector, selector] => (vector, Some(selector)),
+            _ => return Err(self.wrong_arguments(called)),
+        };
+        let vector = self.vector(vector, &called.place)?;
+        let mut infos = match selector {
+            None => Select { matchers: Vec::new(), when: When::default(), extension: None, position: called.first },
+            Some(selector) => {
+                let position = self.locator.next_argument();
+                let Expr::VectorSelector(selector) = without_parentheses(selector) else {
+                    return Err(self.refuse(position, "expected label selectors only"));
+                };
+                if selector.name.is_some() {
+                    return Err(self.refuse(position, "expected label selectors only, got vector selector instead"));
+                }
+                let mut select = self.select(selector)?;
+                // The first is the one that the text has not: see `dialect`.
+                if select.matchers.first().is_some_and(is_any_name) {
+                    select.matchers.remove(0);
+                }
+                select
+            }
+        };
+        let is_name = |matcher: &Matcher| matcher.name == model::labels::METRIC_NAME;
+        let mut labels: Vec<String> =
+            infos.matchers.iter().filter(|matcher| !is_name(matcher)).map(|matcher| matcher.name.clone()).collect();
+        labels.dedup();
+        if !infos.matchers.iter().any(is_name) {
+            infos.matchers.push(Matcher::equal(model::labels::METRIC_NAME, model::names::TARGET_INFO));
+        }
+        Ok(Vector::Info(Box::new(Info { vector, infos, labels })))
+    }
+
     // The parser has counted them already.
     fn wrong_arguments(&self, called: &Called<'_>) -> PromqlError {
         self.refuse(called.start, &format!("wrong number of arguments in {}", called.place))
     }
+}
+
+fn is_any_name(matcher: &Matcher) -> bool {
+    let refuses_none = matches!(&matcher.condition, Condition::NotEqual(value) if value.is_empty());
+    matcher.name == model::labels::METRIC_NAME && refuses_none
 }
 
 // What is known of a series that is not there: the labels its selector demands with `=`, each only once.

@@ -1,15 +1,16 @@
-//! From the store's points to samples: numbers, the buckets of histograms, the quantiles of summaries.
+//! From the store's points to samples: numbers, the buckets of histograms, the quantiles of summaries, native histograms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch};
-use arrow::datatypes::{Float64Type, Int64Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
 use model::Labels;
 use store::schema::column;
 
 use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
+use crate::promql::histogram::{Buckets, Histogram, SCHEMA_MAX, SCHEMA_MIN};
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::promql::source::{Samples, StoredSeries};
 use crate::promql::staleness::stale_marker;
@@ -25,7 +26,7 @@ pub(super) fn columns_of(series: &[Arc<Translated>]) -> Vec<String> {
     if has(Shape::Number) {
         names.extend([column::VALUE_INT, column::VALUE_DOUBLE]);
     }
-    if has(Shape::Histogram) || has(Shape::Summary) {
+    if has(Shape::Histogram) || has(Shape::Summary) || has(Shape::Native) {
         names.extend([column::COUNT, column::SUM]);
     }
     if has(Shape::Histogram) {
@@ -33,6 +34,11 @@ pub(super) fn columns_of(series: &[Arc<Translated>]) -> Vec<String> {
     }
     if has(Shape::Summary) {
         names.push(column::QUANTILES);
+    }
+    if has(Shape::Native) {
+        names.extend([column::SCALE, column::ZERO_COUNT, column::ZERO_THRESHOLD]);
+        names.extend([column::POSITIVE_OFFSET, column::POSITIVE_COUNTS]);
+        names.extend([column::NEGATIVE_OFFSET, column::NEGATIVE_COUNTS]);
     }
     names.into_iter().map(str::to_owned).collect()
 }
@@ -50,7 +56,27 @@ pub(super) struct Points {
     bucket_counts: Option<ListArray>,
     explicit_bounds: Option<ListArray>,
     quantiles: Option<ListArray>,
+    scale: Numbers<Int32Type>,
+    zero_count: Numbers<UInt64Type>,
+    zero_threshold: Numbers<Float64Type>,
+    positive: Exponential,
+    negative: Exponential,
     rows: usize,
+}
+
+/// The buckets of exponential histograms on one side of zero.
+struct Exponential {
+    offset: Numbers<Int32Type>,
+    counts: Option<ListArray>,
+}
+
+/// Why a point is no native histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unfit {
+    /// Its buckets are wider than those of any schema.
+    Scale,
+    /// Without a sum there is no histogram in Prometheus.
+    Sum,
 }
 
 /// A row of one of several batches.
@@ -78,6 +104,17 @@ impl Points {
             bucket_counts: lists(column::BUCKET_COUNTS),
             explicit_bounds: lists(column::EXPLICIT_BOUNDS),
             quantiles: lists(column::QUANTILES),
+            scale: Numbers::of(batch, column::SCALE)?,
+            zero_count: Numbers::of(batch, column::ZERO_COUNT)?,
+            zero_threshold: Numbers::of(batch, column::ZERO_THRESHOLD)?,
+            positive: Exponential {
+                offset: Numbers::of(batch, column::POSITIVE_OFFSET)?,
+                counts: lists(column::POSITIVE_COUNTS),
+            },
+            negative: Exponential {
+                offset: Numbers::of(batch, column::NEGATIVE_OFFSET)?,
+                counts: lists(column::NEGATIVE_COUNTS),
+            },
             rows: batch.num_rows(),
         })
     }
@@ -133,6 +170,50 @@ impl Points {
     }
 }
 
+impl Points {
+    /// Why the point of an exponential histogram cannot be a native one, if it cannot.
+    pub(super) fn unfit(&self, row: usize) -> Option<Unfit> {
+        if self.is_stale(row) {
+            None
+        } else if self.scale.number(row) < SCHEMA_MIN {
+            Some(Unfit::Scale)
+        } else if self.sum.get(row).is_none() {
+            Some(Unfit::Sum)
+        } else {
+            None
+        }
+    }
+
+    fn native(&self, row: usize) -> Histogram {
+        let zero_threshold = self.zero_threshold.number(row);
+        let histogram = Histogram {
+            schema: self.scale.number(row),
+            count: self.count.number(row) as f64,
+            sum: self.sum.number(row),
+            // What is that near to zero is zero, as Prometheus's own clients have it.
+            zero_threshold: if zero_threshold > 0.0 { zero_threshold } else { ZERO_THRESHOLD },
+            zero_count: self.zero_count.number(row) as f64,
+            positive: self.positive.buckets(row),
+            negative: self.negative.buckets(row),
+            ..Histogram::default()
+        };
+        histogram.in_schema(SCHEMA_MAX)
+    }
+}
+
+const ZERO_THRESHOLD: f64 = 1e-128;
+
+impl Exponential {
+    // OTLP's bucket `i` begins at `base^i`, Prometheus's ends there.
+    fn buckets(&self, row: usize) -> Buckets {
+        let Some(counts) = entries(&self.counts, row) else { return Buckets::default() };
+        let Some(counts) = counts.as_primitive_opt::<UInt64Type>() else { return Buckets::default() };
+        let first = self.offset.number(row).saturating_add(1);
+        let counts = counts.values().iter().map(|count| *count as f64);
+        Buckets::new(counts.zip(0i32..).map(|(count, index)| (first.saturating_add(index), count)))
+    }
+}
+
 fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
     let lists = lists.as_ref()?;
     lists.is_valid(row).then(|| lists.value(row))
@@ -141,7 +222,7 @@ fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
 /// Decodes the points of series whose label sets may meet. Where they do, their samples are one series in the order of time;
 /// of two at one millisecond the later received counts.
 pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> Vec<StoredSeries> {
-    let mut decoded = Decoded { found: BTreeMap::new(), matchers };
+    let mut decoded = Decoded { found: BTreeMap::new(), histograms: BTreeMap::new(), matchers };
     for (series, mut rows) in series {
         // By nanoseconds too, which milliseconds may hide.
         rows.sort_by_key(|at| {
@@ -153,10 +234,32 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
             Shape::Number => decoded.numbers(&series, rows),
             Shape::Histogram => decoded.histogram(&series, rows),
             Shape::Summary => decoded.summary(&series, rows),
+            Shape::Native => decoded.native(&series, rows),
         }
     }
-    let found = decoded.found.into_iter();
-    found.map(|(labels, raw)| StoredSeries { labels, samples: in_order(raw) }).collect()
+    let Decoded { found, mut histograms, .. } = decoded;
+    let mut series: Vec<StoredSeries> = Vec::with_capacity(found.len() + histograms.len());
+    for (labels, raw) in found {
+        let mut samples = in_order(raw);
+        put_histograms(&mut samples, histograms.remove(&labels).unwrap_or_default());
+        series.push(StoredSeries { labels, samples });
+    }
+    for (labels, raw) in histograms {
+        let mut samples = Samples::default();
+        put_histograms(&mut samples, raw);
+        series.push(StoredSeries { labels, samples });
+    }
+    series
+}
+
+// A native histogram with its time and what orders it among others of that time.
+type RawHistogram = (i64, u64, Arc<Histogram>);
+
+fn put_histograms(samples: &mut Samples, mut raw: Vec<RawHistogram>) {
+    raw.sort_by_key(|(time, seq, _)| (*time, *seq));
+    for (time, _, histogram) in raw {
+        samples.push_histogram(model::Timestamp::from_nanos(time).as_millis(), histogram);
+    }
 }
 
 // A sample with what orders it among others of its millisecond.
@@ -168,6 +271,7 @@ struct RawSample {
 
 struct Decoded<'m> {
     found: BTreeMap<Labels, Vec<RawSample>>,
+    histograms: BTreeMap<Labels, Vec<RawHistogram>>,
     matchers: &'m [Matcher],
 }
 
@@ -230,6 +334,19 @@ impl Decoded<'_> {
         }
         self.put(&series.with_suffix("_count"), counts);
         self.put(&series.with_suffix("_sum"), sums);
+    }
+
+    fn native<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
+        if !all_accept(self.matchers, &series.labels) {
+            return;
+        }
+        let (stale, rows): (Vec<_>, Vec<_>) = rows.partition(|(points, row)| points.is_stale(*row));
+        self.put(&series.labels, stale.into_iter().map(|(points, row)| raw(points, row, stale_marker())));
+        let found = self.histograms.entry(series.labels.clone()).or_default();
+        found.extend(rows.into_iter().map(|(points, row)| {
+            let RawSample { time, seq, .. } = raw(points, row, 0.0);
+            (time, seq, Arc::new(points.native(row)))
+        }));
     }
 
     fn put(&mut self, labels: &Labels, samples: impl IntoIterator<Item = RawSample>) {

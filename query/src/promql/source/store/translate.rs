@@ -42,6 +42,8 @@ pub(super) enum Shape {
     Histogram,
     /// Quantiles, `_sum`, `_count`.
     Summary,
+    /// One native histogram per point.
+    Native,
 }
 
 /// One OTLP series in Prometheus's terms.
@@ -106,7 +108,7 @@ impl Translator {
 impl Translated {
     /// Whether one point becomes several samples.
     pub(super) fn is_compound(&self) -> bool {
-        self.shape != Shape::Number
+        matches!(self.shape, Shape::Histogram | Shape::Summary)
     }
 
     /// Whether a series that the points may become is accepted, as far as that can be told without the points.
@@ -121,12 +123,11 @@ impl Translated {
         };
         let suffixed = |suffix: &str| self.with_suffix(suffix);
         match self.shape {
-            Shape::Number => accepted(&self.labels, None),
+            Shape::Number | Shape::Native => accepted(&self.labels, None),
             Shape::Histogram => {
                 accepted(&suffixed("_bucket"), Some(BUCKET_LABEL))
                     || accepted(&suffixed("_sum"), None)
                     || accepted(&suffixed("_count"), None)
-                    || (self.left_out.is_some() && accepted(&self.labels, None))
             }
             Shape::Summary => {
                 accepted(&self.labels, Some(QUANTILE_LABEL))
@@ -145,7 +146,7 @@ impl Translated {
     pub(super) fn outline(&self) -> Vec<Labels> {
         let sum_and_count = || [self.with_suffix("_sum"), self.with_suffix("_count")];
         match self.shape {
-            Shape::Number => vec![self.labels.clone()],
+            Shape::Number | Shape::Native => vec![self.labels.clone()],
             Shape::Histogram => {
                 let bucket = self.with_suffix("_bucket").with(BUCKET_LABEL, "+Inf");
                 sum_and_count().into_iter().chain([bucket]).collect()
@@ -243,7 +244,7 @@ impl SeriesReader {
         let all = if exact { own_labels(&name, &attributes) } else { policy.labels(&name, &identity) };
         let group = all.filter(|label| ![METRIC_NAME, BUCKET_LABEL, QUANTILE_LABEL].contains(&label));
         let labels = match shape {
-            Shape::Number => all,
+            Shape::Number | Shape::Native => all,
             Shape::Histogram => all.with(BUCKET_LABEL, ""),
             Shape::Summary => all.with(QUANTILE_LABEL, ""),
         };
@@ -258,7 +259,8 @@ impl SeriesReader {
             metric_type::SUM if monotonic => (Shape::Number, MetricKind::Counter),
             metric_type::SUM => (Shape::Number, MetricKind::UpDownCounter),
             metric_type::GAUGE => (Shape::Number, MetricKind::Gauge),
-            metric_type::HISTOGRAM | metric_type::EXPONENTIAL_HISTOGRAM => (Shape::Histogram, MetricKind::Histogram),
+            metric_type::HISTOGRAM => (Shape::Histogram, MetricKind::Histogram),
+            metric_type::EXPONENTIAL_HISTOGRAM => (Shape::Native, MetricKind::Histogram),
             metric_type::SUMMARY => (Shape::Summary, MetricKind::Summary),
             _ => (Shape::Number, MetricKind::Unknown),
         }
@@ -266,10 +268,9 @@ impl SeriesReader {
 
     fn left_out(&self, row: usize, metric: &str) -> Option<String> {
         let kind = self.metric_type.number(row);
-        let counts_time = [metric_type::SUM, metric_type::HISTOGRAM].contains(&kind);
-        if kind == metric_type::EXPONENTIAL_HISTOGRAM {
-            Some(format!("metric {metric:?} is left out: exponential histograms are stored, but not yet in PromQL"))
-        } else if counts_time && self.temporality.number(row) != TEMPORALITY_CUMULATIVE {
+        let counting = [metric_type::SUM, metric_type::HISTOGRAM, metric_type::EXPONENTIAL_HISTOGRAM];
+        let counts_time = counting.contains(&kind);
+        if counts_time && self.temporality.number(row) != TEMPORALITY_CUMULATIVE {
             Some(format!("metric {metric:?} is left out: delta temporality is stored, but not yet in PromQL"))
         } else {
             None
