@@ -89,6 +89,10 @@ impl FromStr for PartName {
 
 /// How many rows a granule of a part has whose rows take `bytes` as columns in memory: a power of two, and at least one for each block.
 pub(crate) fn granule_rows(rows: usize, bytes: usize) -> usize {
+    // Of few rows the columns' own size is most.
+    if bytes <= limits::GRANULE_BYTES {
+        return limits::GRANULE_ROWS;
+    }
     let of_one = bytes.div_ceil(rows.max(1)).max(1);
     let fitting = (limits::GRANULE_BYTES / of_one).clamp(limits::GRANULE_BLOCKS, limits::GRANULE_ROWS);
     1 << fitting.ilog2()
