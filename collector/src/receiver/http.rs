@@ -7,7 +7,7 @@
 use std::io::Write as _;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -67,7 +67,20 @@ async fn astray(intake: &Intake, request: Request, refusal: &Refusal) -> Respons
 }
 
 async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Outcome, Refusal> {
-    let (encoding, compression, mut reservation) = match admit(intake, request.headers()) {
+    let form = |headers: &HeaderMap| Ok((encoding(headers)?, compression(headers)?));
+    let ((encoding, compression), body, reservation) = gathered(intake, request, form).await?;
+    let door = Door::Http;
+    let form = Form::Otlp(encoding);
+    intake.accept(Arrival { door, signal, form, compression, body, reservation }).await
+}
+
+/// The body of a request, and what its heads say of its form.
+pub(super) async fn gathered<F>(
+    intake: &Intake,
+    request: Request,
+    form: impl Fn(&HeaderMap) -> Result<F, Refusal>,
+) -> Result<(F, Bytes, Reservation), Refusal> {
+    let (form, mut reservation) = match admit(intake, request.headers(), form) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             dismiss(intake, request).await;
@@ -77,32 +90,33 @@ async fn receive(intake: &Intake, signal: Signal, request: Request) -> Result<Ou
     reservation.within(request.extensions().get());
     let bytes_max = intake.config().request_bytes_max;
     let drain = if asks_first(request.headers()) { 0 } else { limits::DRAIN_BYTES_MAX };
-    let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?.into();
-    let door = Door::Http;
-    let form = Form::Otlp(encoding);
-    intake.accept(Arrival { door, signal, form, compression, body, reservation }).await
+    let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?;
+    Ok((form, body.into(), reservation))
 }
 
 // Whatever can be said before the body is asked for.
-fn admit(intake: &Intake, headers: &HeaderMap) -> Result<(Encoding, Compression, Reservation), Refusal> {
-    let encoding = encoding(headers)?;
-    let compression = compression(headers)?;
+fn admit<F>(
+    intake: &Intake,
+    headers: &HeaderMap,
+    form: impl Fn(&HeaderMap) -> Result<F, Refusal>,
+) -> Result<(F, Reservation), Refusal> {
+    let form = form(headers)?;
     let reservation = intake.reserve()?;
     let bytes_max = intake.config().request_bytes_max;
     if asks_first(headers) && declared_length(headers) > bytes_max {
         return Err(Refusal::TooLarge { bytes_max });
     }
-    Ok((encoding, compression, reservation))
+    Ok((form, reservation))
 }
 
-/// Who asks before sending is told at once; who just sends is read a while, or would not see the answer.
-pub(super) async fn dismiss(intake: &Intake, request: Request) {
+// Who asks before sending is told at once; who just sends is read a while, or would not see the answer.
+async fn dismiss(intake: &Intake, request: Request) {
     if !asks_first(request.headers()) {
         decode::discard(intake, request.into_body()).await;
     }
 }
 
-pub(super) fn asks_first(headers: &HeaderMap) -> bool {
+fn asks_first(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
 

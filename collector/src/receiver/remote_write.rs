@@ -11,13 +11,13 @@ use axum::routing::{MethodRouter, post};
 use model::Signal;
 
 use super::Door;
-use super::decode::{self, Compression};
-use super::http::{asks_first, dismiss, http_status, media_type, wrong_method};
+use super::decode::Compression;
+use super::http::{gathered, http_status, media_type, wrong_method};
 use super::status::{self, RpcStatus};
 use crate::convert::{Form, Version};
 use crate::intake::Arrival;
 use crate::outcome::Written;
-use crate::{Intake, Outcome, Refusal, limits};
+use crate::{Intake, Outcome, Refusal};
 
 /// Where it is taken: Prometheus's own path.
 pub(super) const PATH: &str = "/api/v1/write";
@@ -42,18 +42,7 @@ pub(super) fn door() -> MethodRouter<Intake> {
 }
 
 async fn receive(intake: &Intake, request: Request) -> Result<Outcome, Refusal> {
-    let admitted = version(request.headers()).and_then(|version| Ok((version, intake.reserve()?)));
-    let (version, mut reservation) = match admitted {
-        Ok(admitted) => admitted,
-        Err(refusal) => {
-            dismiss(intake, request).await;
-            return Err(refusal);
-        }
-    };
-    reservation.within(request.extensions().get());
-    let bytes_max = intake.config().request_bytes_max;
-    let drain = if asks_first(request.headers()) { 0 } else { limits::DRAIN_BYTES_MAX };
-    let body = decode::gather(intake, request.into_body(), bytes_max, drain, &mut reservation).await?.into();
+    let (version, body, reservation) = gathered(intake, request, version).await?;
     let (door, signal, compression) = (Door::RemoteWrite, Signal::Points, Compression::Snappy);
     intake.accept(Arrival { door, signal, form: Form::RemoteWrite(version), compression, body, reservation }).await
 }
