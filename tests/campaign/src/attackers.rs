@@ -1,11 +1,11 @@
-//! Where attackers live: a runtime of their own, whose threads give way to the server and to the healthy client, as attackers
-//! on another machine would. What they cost here is no fault of the server.
+//! Where attackers live: a runtime of their own, whose threads run when the server and the healthy clients leave a core idle, and
+//! give it back at once: attackers on other machines would take none of the server's time but what it spends on them.
+
+use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-
-const NICE: i32 = 15;
 
 /// A runtime that gives way.
 #[derive(Debug)]
@@ -15,10 +15,7 @@ impl Attackers {
     /// None yet.
     pub fn new() -> anyhow::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(2).thread_name("attackers").enable_all().on_thread_start(|| {
-            // Of this thread alone. Where it is not allowed, attackers are a little louder.
-            let _ = rustix::process::setpriority_process(None, NICE);
-        });
+        builder.worker_threads(2).thread_name("attackers").enable_all().on_thread_start(give_way);
         Ok(Self(Some(builder.build().context("cannot start the attackers' runtime")?)))
     }
 
@@ -26,6 +23,14 @@ impl Attackers {
     pub fn spawn<T: Send + 'static>(&self, attack: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.0.as_ref().expect("it is there until dropped").spawn(attack)
     }
+}
+
+// This thread alone becomes one of SCHED_IDLE, which a thread that wakes replaces at once. A low priority is not enough: such a
+// thread keeps the core for the rest of its slice, milliseconds. Where it cannot be had, attackers are a little louder.
+fn give_way() {
+    let thread = rustix::thread::gettid().as_raw_pid().to_string();
+    let mut chrt = Command::new("chrt");
+    let _ = chrt.args(["--idle", "--pid", "0", &thread]).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 impl Drop for Attackers {
