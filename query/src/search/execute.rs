@@ -1,9 +1,6 @@
 //! Finds the rows of a plan in a snapshot: the first so many of them in the order asked for, in two phases. First only the
 //! columns the filter needs are read, and of the matching rows the keys are kept; then all columns, of these rows alone.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
@@ -11,7 +8,7 @@ use model::TimeRange;
 use store::schema::column;
 use store::{Granule, Projection, Snapshot, StoreError, Table};
 
-use crate::limits::STATS_GROUPS_MAX;
+use crate::limits::{PAGE_ROWS_MAX, STATS_GROUPS_MAX};
 use crate::search::budget::{Budget, Partial};
 use crate::search::plan::Plan;
 use crate::search::scan::{Collect, Scan};
@@ -117,7 +114,7 @@ impl Search {
         granules.retain(|granule| self.may_have_rows(granule));
         granules.sort_by_key(|granule| self.order.best_rank(granule));
         // One more than asked for tells whether there is a next page.
-        let top = Top { limit: self.limit.saturating_add(1), ranked: BinaryHeap::new() };
+        let top = Top::new(self.limit.saturating_add(1));
         let mut page = Page { order: self.order, after: self.after, top };
         let scanned = scan.run(snapshot, &granules, &mut page, budget)?;
         // Who asks from a number or a row on has asked before, and was warned then.
@@ -170,7 +167,7 @@ struct Page {
 }
 
 impl Collect for Page {
-    fn is_complete_before(&self, granule: &Granule) -> bool {
+    fn is_complete_before(&mut self, granule: &Granule) -> bool {
         self.top.is_complete_before(self.order.best_rank(granule))
     }
 
@@ -216,13 +213,15 @@ impl Found {
     }
 }
 
-// The best so many rows seen. The heap's greatest element is the worst of them.
+// The best so many rows seen, and some that were among them once.
 struct Top {
     limit: usize,
-    ranked: BinaryHeap<Ranked>,
+    ranked: Vec<Ranked>,
+    // The worst of the best at some moment: what is no better is none of them, nor will be.
+    worst: Option<Ranked>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ranked {
     rank: (i64, u64),
     // Granule and row: exemplars of one point may share time and number, and must not change places between two reads.
@@ -230,25 +229,43 @@ struct Ranked {
 }
 
 impl Top {
+    fn new(limit: usize) -> Self {
+        Self { limit, ranked: Vec::new(), worst: None }
+    }
+
+    // Half as many more are kept before the best of them are chosen: a heap would move each row as often as it has levels.
     fn offer(&mut self, row: Ranked) {
-        if self.ranked.len() < self.limit {
+        if self.worst.is_none_or(|worst| row < worst) {
             self.ranked.push(row);
-            return;
-        }
-        if let Some(mut worst) = self.ranked.peek_mut()
-            && row.cmp(&worst) == Ordering::Less
-        {
-            *worst = row;
+            if self.ranked.len() > self.limit.saturating_add(self.limit / 2) {
+                self.choose();
+            }
         }
     }
 
     // Whether no row of this time rank or a later one can be among the best.
-    fn is_complete_before(&self, time_rank: i64) -> bool {
-        self.ranked.len() >= self.limit && self.ranked.peek().is_none_or(|worst| worst.rank.0 < time_rank)
+    fn is_complete_before(&mut self, time_rank: i64) -> bool {
+        // Once a granule, of a small page: it spares reading the next one. Of a large one, what `offer` knows does.
+        if self.ranked.len() >= self.limit && (self.worst.is_none() || self.limit <= PAGE_ROWS_MAX) {
+            self.choose();
+        }
+        self.worst.is_some_and(|worst| worst.rank.0 < time_rank)
     }
 
-    fn into_hits(self, order: Order) -> Vec<Hit> {
-        let hits = self.ranked.into_sorted_vec().into_iter().map(|Ranked { rank: (time, seq), position }| {
+    fn choose(&mut self) {
+        let Some(last) = self.limit.checked_sub(1) else { return };
+        if last < self.ranked.len() {
+            let (_, worst, _) = self.ranked.select_nth_unstable(last);
+            self.worst = Some(*worst);
+            self.ranked.truncate(self.limit);
+        }
+    }
+
+    fn into_hits(mut self, order: Order) -> Vec<Hit> {
+        // Granules are in order already, or in the opposite one: such a sort only joins them.
+        self.ranked.sort();
+        self.ranked.truncate(self.limit);
+        let hits = self.ranked.into_iter().map(|Ranked { rank: (time, seq), position }| {
             let (timestamp, seq) = match order {
                 Order::Descending => (!time, !seq),
                 Order::Ascending => (time, seq),
@@ -256,5 +273,37 @@ impl Top {
             Hit { timestamp, seq, granule: position.0, row: position.1 }
         });
         hits.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Whatever comes in whatever order, the best are what sorting everything gives.
+    #[test]
+    fn the_best_rows_are_kept() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let (rows, limit, times) = (random.u32(0..400), random.usize(1..60), random.i64(1..50));
+            let mut all = Vec::new();
+            let mut top = Top::new(limit);
+            for row in 0..rows {
+                let granule = row / 10;
+                let ranked = Ranked { rank: (random.i64(0..times), u64::from(row)), position: (granule, row % 10) };
+                all.push(ranked);
+                top.offer(ranked);
+                let rank = random.i64(0..times);
+                let mut best = all.clone();
+                best.sort_unstable();
+                let complete = best.get(limit - 1).is_some_and(|worst| worst.rank.0 < rank);
+                assert_eq!(top.is_complete_before(rank), complete, "{limit} of {all:?} before {rank}");
+            }
+            all.sort_unstable();
+            all.truncate(limit);
+            let kept = top.into_hits(Order::Ascending);
+            let kept: Vec<u64> = kept.iter().map(|hit| hit.seq).collect();
+            assert_eq!(kept, all.iter().map(|row| row.rank.1).collect::<Vec<_>>());
+        }
     }
 }

@@ -32,7 +32,7 @@ pub struct Scan<'a> {
 /// Takes the rows that match.
 pub trait Collect {
     /// Whether the rows of this granule and of all behind it can be left out.
-    fn is_complete_before(&self, _granule: &Granule) -> bool {
+    fn is_complete_before(&mut self, _granule: &Granule) -> bool {
         false
     }
 
