@@ -1,5 +1,6 @@
 //! Search: the filter language of logs, spans and points, its plan, and the evaluation over a snapshot of the store.
 
+pub mod best;
 pub mod budget;
 pub mod cursor;
 pub mod evaluate;

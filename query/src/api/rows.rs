@@ -1,7 +1,9 @@
 //! `/api/v1/logs`, `/api/v1/spans`, `/api/v1/points`: stored records of a signal.
 //!
 //! One blocking thread does the whole of an answer: it finds the rows, says what the head of the answer will be, and then
-//! writes the body as fast as the client takes it.
+//! writes the body as fast as the client takes it. An endless answer is written while its rows are found.
+
+use std::ops::ControlFlow;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
@@ -9,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use model::wire::Meta;
 use model::{Signal, TimeRange, Timestamp};
 use serde_json::json;
-use store::{Snapshot, StoreError, Table};
+use store::{Granule, Snapshot, StoreError, Table};
 use tokio::sync::oneshot;
 
 use crate::admission::{Cancel, Extent, Refused};
@@ -21,8 +23,9 @@ use crate::limits::WINDOW_ROWS;
 use crate::rows::otlp::Request;
 use crate::rows::reader::{RowReader, write_json};
 use crate::search;
+use crate::search::budget::Budget;
 use crate::search::cursor::{Cursor, fingerprint};
-use crate::search::execute::{Found, Order, Place, Search};
+use crate::search::execute::{self, End, Hit, Order, Place, Search, SearchError};
 
 const KNOWN: [&str; 7] = ["query", "start", "end", "limit", "order", "cursor", "format"];
 
@@ -84,6 +87,14 @@ impl From<Gone> for Unfinished {
     }
 }
 
+// Rows of an answer, and where they are.
+#[derive(Clone, Copy)]
+struct Located<'a> {
+    snapshot: &'a Snapshot,
+    granules: &'a [Granule],
+    hits: &'a [Hit],
+}
+
 type Head = oneshot::Sender<Result<HeaderMap, ApiError>>;
 
 impl Asked {
@@ -132,25 +143,10 @@ impl Asked {
         // What is committed from now on stays out of later pages, too.
         self.search.seqs.1 = self.search.seqs.1.min(snapshot.last_seq());
         let mut budget = state.budget(self.signal.as_str(), cancel);
-        let found = match self.search.run(&snapshot, &mut budget) {
-            Ok(found) => found,
-            Err(error) => {
-                // A client that has gone does not hear the error either.
-                let _ = head.send(Err(error.into()));
-                return;
-            }
-        };
-        // Writing is the client's time, not the query's.
-        drop(budget);
-        let meta = self.meta(&found);
-        let headers = if self.format == Format::Otlp { otlp_headers(&meta) } else { HeaderMap::new() };
-        if head.send(Ok(headers)).is_err() {
-            return;
-        }
-        let written = match self.format {
-            Format::Ndjson => self.write_ndjson(&snapshot, &found, meta, &mut writer),
-            Format::Json => self.write_json(&snapshot, &found, meta, &mut writer),
-            Format::Otlp => self.write_otlp(&snapshot, &found, &mut writer),
+        let written = if (self.format, self.limit) == (Format::Ndjson, Limit::None) {
+            self.stream(&snapshot, &mut budget, head, &mut writer)
+        } else {
+            self.write(&snapshot, budget, head, &mut writer)
         };
         match written {
             // A client that is gone at the last piece misses nothing that could still be told.
@@ -160,17 +156,81 @@ impl Asked {
         }
     }
 
-    fn meta(&self, found: &Found) -> Meta {
-        let mut meta = Meta { warnings: found.warnings.clone(), ..Meta::default() };
-        if let Some(partial) = &found.partial {
+    // First all rows are found, then they are written.
+    fn write(
+        &self,
+        snapshot: &Snapshot,
+        mut budget: Budget,
+        head: Head,
+        writer: &mut BodyWriter,
+    ) -> Result<(), Unfinished> {
+        let found = match self.search.run(snapshot, &mut budget) {
+            Ok(found) => found,
+            Err(error) => return Err(refuse(head, error)),
+        };
+        // Writing is the client's time, not the query's.
+        drop(budget);
+        let (last, more) = (found.hits.last().copied(), found.more);
+        let meta = self.meta(End { last, more, partial: found.partial, warnings: found.warnings });
+        let headers = if self.format == Format::Otlp { otlp_headers(&meta) } else { HeaderMap::new() };
+        head.send(Ok(headers)).map_err(|_| Unfinished)?;
+        let rows = Located { snapshot, granules: &found.granules, hits: &found.hits };
+        match self.format {
+            Format::Ndjson => self.write_ndjson(rows, meta, writer),
+            Format::Json => self.write_json(rows, meta, writer),
+            Format::Otlp => self.write_otlp(rows, writer),
+        }
+    }
+
+    // Rows are written while more are found: the first ones come soon, and little waits in memory for a slow client.
+    fn stream(
+        &self,
+        snapshot: &Snapshot,
+        budget: &mut Budget,
+        head: Head,
+        writer: &mut BodyWriter,
+    ) -> Result<(), Unfinished> {
+        let mut head = Some(head);
+        let mut written: Result<Result<(), StoreError>, Unfinished> = Ok(Ok(()));
+        let end = self.search.stream(snapshot, budget, |granules, hits| {
+            written = match head.take().map(|head| head.send(Ok(HeaderMap::new()))) {
+                Some(Err(_)) => Err(Unfinished),
+                _ => self.write_lines(Located { snapshot, granules, hits }, writer).map_err(Unfinished::from),
+            };
+            if matches!(written, Ok(Ok(()))) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        let read = written?;
+        let mut meta = match (end, head) {
+            (Ok(end), None) => self.meta(end),
+            (Ok(end), Some(head)) => {
+                head.send(Ok(HeaderMap::new())).map_err(|_| Unfinished)?;
+                self.meta(end)
+            }
+            (Err(error), Some(head)) => return Err(refuse(head, error)),
+            // What was sent is right; that it is not all is told at its end.
+            (Err(error), None) => {
+                log_chain(&error);
+                unread()
+            }
+        };
+        if read.is_err() {
+            meta = Meta { warnings: meta.warnings, ..unread() };
+        }
+        write_meta(&meta, writer);
+        Ok(())
+    }
+
+    fn meta(&self, end: End) -> Meta {
+        let mut meta = Meta { warnings: end.warnings, ..Meta::default() };
+        if let Some(partial) = end.partial {
             meta.partial = true;
-            meta.reason = Some(partial.reason.clone());
-            meta.hint = Some(partial.hint.clone());
+            meta.reason = Some(partial.reason);
+            meta.hint = Some(partial.hint);
             if partial.is_cut {
                 return meta;
             }
         }
-        if let Some(last) = found.hits.last().filter(|_| found.more) {
+        if let Some(last) = end.last.filter(|_| end.more) {
             let last = (last.timestamp, last.seq);
             let cursor = Cursor::new(last, self.search.seqs.1, self.now, self.search.range, self.fingerprint);
             meta.cursor = Some(cursor.to_string());
@@ -183,41 +243,35 @@ impl Asked {
         meta
     }
 
-    fn write_ndjson(
-        &self,
-        snapshot: &Snapshot,
-        found: &Found,
-        mut meta: Meta,
-        writer: &mut BodyWriter,
-    ) -> Result<(), Unfinished> {
-        let read = self.each_row(snapshot, found, |reader, place| {
-            reader.write(place, writer.buffer());
-            writer.buffer().push(b'\n');
-            writer.flush_if_large()
-        })?;
-        note_failure(&mut meta, read);
-        write_json(&json!({ "_meta": meta }), writer.buffer());
-        writer.buffer().push(b'\n');
+    fn write_ndjson(&self, rows: Located<'_>, mut meta: Meta, writer: &mut BodyWriter) -> Result<(), Unfinished> {
+        if self.write_lines(rows, writer)?.is_err() {
+            meta = Meta { warnings: meta.warnings, ..unread() };
+        }
+        write_meta(&meta, writer);
         Ok(())
     }
 
-    fn write_json(
-        &self,
-        snapshot: &Snapshot,
-        found: &Found,
-        mut meta: Meta,
-        writer: &mut BodyWriter,
-    ) -> Result<(), Unfinished> {
+    fn write_lines(&self, rows: Located<'_>, writer: &mut BodyWriter) -> Result<Result<(), StoreError>, Gone> {
+        self.each_row(rows, |reader, place| {
+            reader.write(place, writer.buffer());
+            writer.buffer().push(b'\n');
+            writer.flush_if_large()
+        })
+    }
+
+    fn write_json(&self, rows: Located<'_>, mut meta: Meta, writer: &mut BodyWriter) -> Result<(), Unfinished> {
         writer.buffer().extend_from_slice(b"{\"rows\":[");
         let mut first = true;
-        let read = self.each_row(snapshot, found, |reader, place| {
+        let read = self.each_row(rows, |reader, place| {
             if !std::mem::take(&mut first) {
                 writer.buffer().push(b',');
             }
             reader.write(place, writer.buffer());
             writer.flush_if_large()
         })?;
-        note_failure(&mut meta, read);
+        if read.is_err() {
+            meta = Meta { warnings: meta.warnings, ..unread() };
+        }
         let mut keys = Vec::new();
         write_json(&meta, &mut keys);
         writer.buffer().extend_from_slice(b"],");
@@ -228,21 +282,21 @@ impl Asked {
     }
 
     // A page is one request; a stream is one request a line, each of one window.
-    fn write_otlp(&self, snapshot: &Snapshot, found: &Found, writer: &mut BodyWriter) -> Result<(), Unfinished> {
+    fn write_otlp(&self, rows: Located<'_>, writer: &mut BodyWriter) -> Result<(), Unfinished> {
         let mut request = Request::new(self.signal);
-        let mut rows = 0;
-        let read = self.each_row(snapshot, found, |reader, place| {
-            if self.limit == Limit::None && rows == WINDOW_ROWS {
+        let mut count = 0;
+        let read = self.each_row(rows, |reader, place| {
+            if self.limit == Limit::None && count == WINDOW_ROWS {
                 let full = std::mem::replace(&mut request, Request::new(self.signal));
-                rows = 0;
+                count = 0;
                 write_line(full, writer);
                 writer.flush_if_large()?;
             }
-            rows += 1;
+            count += 1;
             reader.add_to(place, &mut request);
             Ok(())
         })?;
-        if rows > 0 || self.limit != Limit::None {
+        if count > 0 || self.limit != Limit::None {
             write_line(request, writer);
         }
         // A request has no place to say that rows are missing.
@@ -252,14 +306,12 @@ impl Asked {
     // The inner result tells whether all rows could be read.
     fn each_row(
         &self,
-        snapshot: &Snapshot,
-        found: &Found,
+        rows: Located<'_>,
         mut write: impl FnMut(&RowReader, Place) -> Result<(), Gone>,
     ) -> Result<Result<(), StoreError>, Gone> {
-        for window in found.hits.chunks(WINDOW_ROWS) {
-            let read = found
-                .read(window)
-                .and_then(|rows| Ok((RowReader::new(self.signal, snapshot, &rows.batches)?, rows.places)));
+        for window in rows.hits.chunks(WINDOW_ROWS) {
+            let read = execute::read(rows.granules, window)
+                .and_then(|read| Ok((RowReader::new(self.signal, rows.snapshot, &read.batches)?, read.places)));
             let (reader, places) = match read {
                 Ok(read) => read,
                 Err(error) => {
@@ -275,13 +327,26 @@ impl Asked {
     }
 }
 
-fn note_failure(meta: &mut Meta, read: Result<(), StoreError>) {
-    if read.is_err() {
-        meta.cursor = None;
-        meta.partial = true;
-        meta.reason = Some("the store could not be read".to_owned());
-        meta.hint = Some("the server's log names the file".to_owned());
+// There is no answer.
+fn refuse(head: Head, error: SearchError) -> Unfinished {
+    // A client that has gone does not hear the error either.
+    let _ = head.send(Err(error.into()));
+    Unfinished
+}
+
+// What is told of an answer that ends because rows could not be read.
+fn unread() -> Meta {
+    Meta {
+        partial: true,
+        reason: Some("the store could not be read".to_owned()),
+        hint: Some("the server's log names the file".to_owned()),
+        ..Meta::default()
     }
+}
+
+fn write_meta(meta: &Meta, writer: &mut BodyWriter) {
+    write_json(&json!({ "_meta": meta }), writer.buffer());
+    writer.buffer().push(b'\n');
 }
 
 fn write_line(request: Request, writer: &mut BodyWriter) {

@@ -80,6 +80,16 @@ impl Budget {
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
+    /// Does what takes none of the query's time, but perhaps its client's.
+    pub fn rest<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = self.clock.monotonic();
+        let result = work();
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.deadline = self.deadline.saturating_add(took);
+        self.started = self.started.saturating_add(took);
+        result
+    }
+
     /// Whether the query may go on: `None` if it may, otherwise why not.
     pub fn exhausted(&self) -> Result<Option<Partial>, Cancelled> {
         if self.cancel.is_cancelled() {

@@ -1,5 +1,8 @@
 //! Finds the rows of a plan in a snapshot: the first so many of them in the order asked for, in two phases. First only the
-//! columns the filter needs are read, and of the matching rows the keys are kept; then all columns, of these rows alone.
+//! columns the filter needs are read, and of the matching rows the keys are kept; then all columns, of these rows alone. An
+//! endless answer takes turns: rows go out as soon as none can come before them, so that little waits in memory.
+
+use std::ops::ControlFlow;
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::buffer::BooleanBuffer;
@@ -8,10 +11,11 @@ use model::TimeRange;
 use store::schema::column;
 use store::{Granule, Projection, Snapshot, StoreError, Table};
 
-use crate::limits::{PAGE_ROWS_MAX, STATS_GROUPS_MAX};
+use crate::limits::{STATS_GROUPS_MAX, WINDOW_ROWS};
+use crate::search::best::{Best, Ranked};
 use crate::search::budget::{Budget, Partial};
 use crate::search::plan::Plan;
-use crate::search::scan::{Collect, Scan};
+use crate::search::scan::{Collect, Scan, Scanned};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -76,6 +80,19 @@ pub struct Found {
     pub warnings: Vec<String>,
 }
 
+/// How an answer ended whose rows were handed over.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// The last row of the answer.
+    pub last: Option<Hit>,
+    /// Whether more rows match than were asked for.
+    pub more: bool,
+    /// Set if the search ended before it had looked everywhere.
+    pub partial: Option<Partial>,
+    /// What the asker may want to know.
+    pub warnings: Vec<String>,
+}
+
 /// One row of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
@@ -109,23 +126,70 @@ impl Search {
 
     /// Finds the rows.
     pub fn run(&self, snapshot: &Snapshot, budget: &mut Budget) -> Result<Found, SearchError> {
-        let scan = Scan::new(self.table, &self.plan, self.range, self.seqs).reading([column::INGEST_SEQ]);
-        let mut granules = scan.granules(snapshot)?;
-        granules.retain(|granule| self.may_have_rows(granule));
-        granules.sort_by_key(|granule| self.order.best_rank(granule));
-        // One more than asked for tells whether there is a next page.
-        let top = Top::new(self.limit.saturating_add(1));
-        let mut page = Page { order: self.order, after: self.after, top };
+        let scan = self.scan();
+        let granules = self.granules(&scan, snapshot)?;
+        let mut page = self.page();
         let scanned = scan.run(snapshot, &granules, &mut page, budget)?;
-        // Who asks from a number or a row on has asked before, and was warned then.
-        let warnings = match scan.has_first_seq() || self.after.is_some() {
-            true => Vec::new(),
-            false => scan.warnings(&scanned, self.order, snapshot, budget)?,
-        };
-        let mut hits = page.top.into_hits(self.order);
+        let warnings = self.warnings(&scan, &scanned, snapshot, budget)?;
+        let mut hits = self.order.hits(page.best.take_all());
         let more = hits.len() > self.limit;
         hits.truncate(self.limit);
         Ok(Found { hits, granules, more, partial: scanned.partial, warnings })
+    }
+
+    /// Finds the rows and hands them to `next` while it looks for more, in the order asked for, until there are no more or
+    /// `next` breaks off. What `next` takes of time is not the budget's.
+    pub fn stream(
+        &self,
+        snapshot: &Snapshot,
+        budget: &mut Budget,
+        next: impl FnMut(&[Granule], &[Hit]) -> ControlFlow<()>,
+    ) -> Result<End, SearchError> {
+        let scan = self.scan();
+        let granules = self.granules(&scan, snapshot)?;
+        let (page, left) = (self.page(), self.limit);
+        let mut stream =
+            Stream { page, granules: &granules, next, left, last: None, more: false, is_over: false, enough: 0 };
+        let scanned = scan.run(snapshot, &granules, &mut stream, budget)?;
+        let mut warnings = Vec::new();
+        if !stream.is_over {
+            warnings = self.warnings(&scan, &scanned, snapshot, budget)?;
+            let rest = stream.page.best.take_all();
+            // It is the end either way.
+            let _ = stream.hand_over(rest);
+        }
+        Ok(End { last: stream.last, more: stream.more, partial: scanned.partial, warnings })
+    }
+
+    fn scan(&self) -> Scan<'_> {
+        Scan::new(self.table, &self.plan, self.range, self.seqs).reading([column::INGEST_SEQ])
+    }
+
+    // Those that may have rows, in the order of their first ones.
+    fn granules(&self, scan: &Scan<'_>, snapshot: &Snapshot) -> Result<Vec<Granule>, SearchError> {
+        let mut granules = scan.granules(snapshot)?;
+        granules.retain(|granule| self.may_have_rows(granule));
+        granules.sort_by_key(|granule| self.order.best_rank(granule));
+        Ok(granules)
+    }
+
+    fn page(&self) -> Page {
+        // One more than asked for tells whether there is a next page.
+        Page { order: self.order, after: self.after, best: Best::new(self.limit.saturating_add(1)) }
+    }
+
+    fn warnings<'a>(
+        &self,
+        scan: &Scan<'a>,
+        scanned: &Scanned<'a>,
+        snapshot: &Snapshot,
+        budget: &mut Budget,
+    ) -> Result<Vec<String>, SearchError> {
+        // Who asks from a number or a row on has asked before, and was warned then.
+        match scan.has_first_seq() || self.after.is_some() {
+            true => Ok(Vec::new()),
+            false => scan.warnings(scanned, self.order, snapshot, budget),
+        }
     }
 
     fn may_have_rows(&self, granule: &Granule) -> bool {
@@ -140,8 +204,8 @@ impl Search {
 }
 
 impl Order {
-    // Ranks grow along the order: the complement turns a descending order around without overflow.
-    fn rank(self, time: i64, seq: u64) -> (i64, u64) {
+    /// Ranks grow along the order: the complement turns a descending order around without overflow.
+    pub(super) fn rank(self, time: i64, seq: u64) -> (i64, u64) {
         match self {
             Order::Descending => (!time, !seq),
             Order::Ascending => (time, seq),
@@ -157,18 +221,30 @@ impl Order {
         };
         self.rank(first.as_nanos(), 0).0
     }
+
+    fn hits(self, ranked: Vec<Ranked>) -> Vec<Hit> {
+        let hits = ranked.into_iter().map(|Ranked { rank, position }| {
+            // A complement is its own inverse.
+            let (timestamp, seq) = self.rank(rank.0, rank.1);
+            Hit { timestamp, seq, granule: position.0, row: position.1 }
+        });
+        hits.collect()
+    }
 }
 
 // Collects the keys of one page.
 struct Page {
     order: Order,
     after: Option<(i64, u64)>,
-    top: Top,
+    best: Best,
 }
 
 impl Collect for Page {
-    fn is_complete_before(&mut self, granule: &Granule) -> bool {
-        self.top.is_complete_before(self.order.best_rank(granule))
+    fn before(&mut self, granule: &Granule) -> ControlFlow<()> {
+        match self.best.is_complete_before(self.order.best_rank(granule)) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     fn wanted(&self, batch: &RecordBatch, rows: BooleanBuffer) -> BooleanBuffer {
@@ -182,9 +258,57 @@ impl Collect for Page {
         let (times, seqs) = keys(batch);
         for row in rows.set_indices() {
             let position = (granule as u32, row as u32);
-            self.top.offer(Ranked { rank: self.order.rank(times[row], seqs[row]), position });
+            self.best.offer(Ranked { rank: self.order.rank(times[row], seqs[row]), position });
         }
         Ok(())
+    }
+}
+
+// Collects rows, and hands over those that no granule to come can have any before.
+struct Stream<'a, N> {
+    page: Page,
+    granules: &'a [Granule],
+    next: N,
+    // How many may still be handed over.
+    left: usize,
+    last: Option<Hit>,
+    more: bool,
+    // There are more rows than may be handed over, or nobody wants further ones.
+    is_over: bool,
+    // Rows collected from which on it is worth looking for such.
+    enough: usize,
+}
+
+impl<N: FnMut(&[Granule], &[Hit]) -> ControlFlow<()>> Stream<'_, N> {
+    fn hand_over(&mut self, rows: Vec<Ranked>) -> ControlFlow<()> {
+        let mut hits = self.page.order.hits(rows);
+        self.more |= hits.len() > self.left;
+        hits.truncate(self.left);
+        self.left -= hits.len();
+        self.last = hits.last().copied().or(self.last);
+        let flow = if hits.is_empty() { ControlFlow::Continue(()) } else { (self.next)(self.granules, &hits) };
+        self.is_over = self.more || flow.is_break();
+        if self.is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl<N: FnMut(&[Granule], &[Hit]) -> ControlFlow<()>> Collect for Stream<'_, N> {
+    fn before(&mut self, granule: &Granule) -> ControlFlow<()> {
+        if self.page.best.kept() > self.enough {
+            let rows = self.page.best.take_before(self.page.order.best_rank(granule));
+            // Where all granules overlap, nothing is final until the end: that is not looked for again and again.
+            self.enough = (2 * self.page.best.kept()).max(WINDOW_ROWS);
+            self.hand_over(rows)?;
+        }
+        self.page.before(granule)
+    }
+
+    fn wanted(&self, batch: &RecordBatch, rows: BooleanBuffer) -> BooleanBuffer {
+        self.page.wanted(batch, rows)
+    }
+
+    fn take(&mut self, granule: usize, batch: &RecordBatch, rows: &BooleanBuffer) -> Result<(), SearchError> {
+        self.page.take(granule, batch, rows)
     }
 }
 
@@ -197,113 +321,23 @@ fn keys(batch: &RecordBatch) -> (&[i64], &[u64]) {
 impl Found {
     /// All columns of the rows of `hits`, which must be hits of this answer.
     pub fn read(&self, hits: &[Hit]) -> Result<Rows, StoreError> {
-        let mut by_place: Vec<usize> = (0..hits.len()).collect();
-        by_place.sort_unstable_by_key(|hit| (hits[*hit].granule, hits[*hit].row));
-        let mut batches = Vec::new();
-        let mut places = vec![(0, 0); hits.len()];
-        for group in by_place.chunk_by(|left, right| hits[*left].granule == hits[*right].granule) {
-            let granule = &self.granules[hits[group[0]].granule as usize];
-            let rows: Vec<u32> = group.iter().map(|hit| hits[*hit].row).collect();
-            for (row, hit) in group.iter().enumerate() {
-                places[*hit] = (batches.len(), row);
-            }
-            batches.push(granule.read_rows(&Projection::All, &rows)?);
-        }
-        Ok(Rows { batches, places })
+        read(&self.granules, hits)
     }
 }
 
-// The best so many rows seen, and some that were among them once.
-struct Top {
-    limit: usize,
-    ranked: Vec<Ranked>,
-    // The worst of the best at some moment: what is no better is none of them, nor will be.
-    worst: Option<Ranked>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Ranked {
-    rank: (i64, u64),
-    // Granule and row: exemplars of one point may share time and number, and must not change places between two reads.
-    position: (u32, u32),
-}
-
-impl Top {
-    fn new(limit: usize) -> Self {
-        Self { limit, ranked: Vec::new(), worst: None }
-    }
-
-    // Half as many more are kept before the best of them are chosen: a heap would move each row as often as it has levels.
-    fn offer(&mut self, row: Ranked) {
-        if self.worst.is_none_or(|worst| row < worst) {
-            self.ranked.push(row);
-            if self.ranked.len() > self.limit.saturating_add(self.limit / 2) {
-                self.choose();
-            }
+/// All columns of the rows of `hits`, which must be hits in these granules.
+pub fn read(granules: &[Granule], hits: &[Hit]) -> Result<Rows, StoreError> {
+    let mut by_place: Vec<usize> = (0..hits.len()).collect();
+    by_place.sort_unstable_by_key(|hit| (hits[*hit].granule, hits[*hit].row));
+    let mut batches = Vec::new();
+    let mut places = vec![(0, 0); hits.len()];
+    for group in by_place.chunk_by(|left, right| hits[*left].granule == hits[*right].granule) {
+        let granule = &granules[hits[group[0]].granule as usize];
+        let rows: Vec<u32> = group.iter().map(|hit| hits[*hit].row).collect();
+        for (row, hit) in group.iter().enumerate() {
+            places[*hit] = (batches.len(), row);
         }
+        batches.push(granule.read_rows(&Projection::All, &rows)?);
     }
-
-    // Whether no row of this time rank or a later one can be among the best.
-    fn is_complete_before(&mut self, time_rank: i64) -> bool {
-        // Once a granule, of a small page: it spares reading the next one. Of a large one, what `offer` knows does.
-        if self.ranked.len() >= self.limit && (self.worst.is_none() || self.limit <= PAGE_ROWS_MAX) {
-            self.choose();
-        }
-        self.worst.is_some_and(|worst| worst.rank.0 < time_rank)
-    }
-
-    fn choose(&mut self) {
-        let Some(last) = self.limit.checked_sub(1) else { return };
-        if last < self.ranked.len() {
-            let (_, worst, _) = self.ranked.select_nth_unstable(last);
-            self.worst = Some(*worst);
-            self.ranked.truncate(self.limit);
-        }
-    }
-
-    fn into_hits(mut self, order: Order) -> Vec<Hit> {
-        // Granules are in order already, or in the opposite one: such a sort only joins them.
-        self.ranked.sort();
-        self.ranked.truncate(self.limit);
-        let hits = self.ranked.into_iter().map(|Ranked { rank: (time, seq), position }| {
-            let (timestamp, seq) = match order {
-                Order::Descending => (!time, !seq),
-                Order::Ascending => (time, seq),
-            };
-            Hit { timestamp, seq, granule: position.0, row: position.1 }
-        });
-        hits.collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Whatever comes in whatever order, the best are what sorting everything gives.
-    #[test]
-    fn the_best_rows_are_kept() {
-        let mut random = fastrand::Rng::with_seed(7);
-        for _ in 0..300 {
-            let (rows, limit, times) = (random.u32(0..400), random.usize(1..60), random.i64(1..50));
-            let mut all = Vec::new();
-            let mut top = Top::new(limit);
-            for row in 0..rows {
-                let granule = row / 10;
-                let ranked = Ranked { rank: (random.i64(0..times), u64::from(row)), position: (granule, row % 10) };
-                all.push(ranked);
-                top.offer(ranked);
-                let rank = random.i64(0..times);
-                let mut best = all.clone();
-                best.sort_unstable();
-                let complete = best.get(limit - 1).is_some_and(|worst| worst.rank.0 < rank);
-                assert_eq!(top.is_complete_before(rank), complete, "{limit} of {all:?} before {rank}");
-            }
-            all.sort_unstable();
-            all.truncate(limit);
-            let kept = top.into_hits(Order::Ascending);
-            let kept: Vec<u64> = kept.iter().map(|hit| hit.seq).collect();
-            assert_eq!(kept, all.iter().map(|row| row.rank.1).collect::<Vec<_>>());
-        }
-    }
+    Ok(Rows { batches, places })
 }

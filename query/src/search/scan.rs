@@ -1,6 +1,8 @@
 //! The loop that searching and counting have in common: granules that time, numbers and words leave, read for the columns that
 //! are needed and evaluated one by one, until the budget ends or whoever collects the rows has enough.
 
+use std::ops::ControlFlow;
+
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{TimestampNanosecondType, UInt64Type};
@@ -31,9 +33,9 @@ pub struct Scan<'a> {
 
 /// Takes the rows that match.
 pub trait Collect {
-    /// Whether the rows of this granule and of all behind it can be left out.
-    fn is_complete_before(&mut self, _granule: &Granule) -> bool {
-        false
+    /// Called before each granule is read. Breaks off where its rows and those of all behind it can be left out.
+    fn before(&mut self, _granule: &Granule) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 
     /// Those of `rows` (of the right time) that are worth evaluating.
@@ -123,7 +125,7 @@ impl<'a> Scan<'a> {
         let mut scanned =
             Scanned { partial: (missing > 0).then(|| Partial::damaged(missing)), unseen: self.fields.clone() };
         for (number, granule) in granules.iter().enumerate() {
-            if collect.is_complete_before(granule) {
+            if budget.rest(|| collect.before(granule)).is_break() {
                 break;
             }
             if let Some(partial) = budget.exhausted().map_err(|Cancelled| SearchError::Cancelled)? {

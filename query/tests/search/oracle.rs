@@ -2,6 +2,7 @@
 //! one that the oracle finds by looking at every row.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use model::{ManualClock, TimeRange, Timestamp};
 use query::Config;
 use query::admission::Cancel;
 use query::search::budget::Budget;
-use query::search::execute::{Order, Search};
+use query::search::execute::{Hit, Order, Search};
 use query::search::{self};
-use store::{Snapshot, Store, Table};
+use store::{Granule, Snapshot, Store, Table};
 
 use crate::naive::{Field, Form, Literal, Query, Row, Sign, Value, lookup, matches, number, text, unquoted, words_of};
 use crate::world::{Log, Maker, Span, append, log_batch, now, open, span_batch};
@@ -159,6 +160,15 @@ impl Asked {
         };
         let found = search.run(snapshot, &mut budget).expect("the search runs");
         assert_eq!(found.partial, None);
+        // Handed over while it looks, the answer is the same.
+        let mut streamed = Vec::new();
+        let mut next = |_: &[Granule], hits: &[Hit]| {
+            streamed.extend_from_slice(hits);
+            ControlFlow::Continue(())
+        };
+        let end = search.stream(snapshot, &mut budget, &mut next).expect("the search streams");
+        assert_eq!((&streamed, end.more, end.partial), (&found.hits, found.more, None), "{self:?}");
+        assert_eq!((end.last, end.warnings), (found.hits.last().copied(), found.warnings), "{self:?}");
         (found.hits.iter().map(|hit| hit.seq).collect(), found.more)
     }
 }
