@@ -117,8 +117,9 @@ async fn fill(server: &Server, records: u64) -> anyhow::Result<()> {
     let client = tui::Client::new(&server.url("otlp_http"), tui::client::Settings::default())?;
     let mut first = 1;
     while first < records {
-        let (body, path) =
-            Request::numbered(Signal::Logs, first, 1_000, 1_700_000_000_000_000_000, &mut random).encode();
+        // A record a millisecond.
+        let now_nanos = 1_700_000_000_000_000_000 + first * 1_000_000;
+        let (body, path) = Request::numbered(Signal::Logs, first, 1_000, now_nanos, &mut random).encode();
         let answer = client.post(path, "application/x-protobuf", Bytes::from(body)).await?;
         anyhow::ensure!(answer.status == 200, "cannot fill the store: {}", answer.status);
         first += 1_000;
