@@ -5,6 +5,7 @@
 //! in granules of some thousand ids; seven bits keep both bounds.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Range;
 
 /// Bits of a fingerprint.
 const FINGERPRINT_BITS: usize = 7;
@@ -60,17 +61,25 @@ impl Shape {
         [first, (first + segment) ^ ((mixed >> 18) as usize & mask), (first + 2 * segment) ^ (mixed as usize & mask)]
     }
 
-    /// Whether the hash may be in the set. `read` gives two bytes of the table from an offset on, as a little-endian number.
-    pub(super) fn may_contain<E>(&self, hash: u64, mut read: impl FnMut(usize) -> Result<u16, E>) -> Result<bool, E> {
+    /// Whether the hash may be in the set. `read` gives a range of the table's bytes: the three places of a hash lie in three
+    /// segments that follow each other, and are read in one go.
+    pub(super) fn may_contain<E>(
+        &self,
+        hash: u64,
+        read: impl FnOnce(Range<usize>) -> Result<Vec<u8>, E>,
+    ) -> Result<bool, E> {
         if self.segment_slots <= 1 {
             return Ok(*self != EMPTY);
         }
         let mixed = mix(hash, self.seed);
-        let mut found = 0;
-        for place in self.places(mixed) {
-            let bit = place * FINGERPRINT_BITS;
-            found ^= (read(bit / 8)? >> (bit % 8)) as u8;
-        }
+        let bits = self.places(mixed).map(|place| place * FINGERPRINT_BITS);
+        // They grow from one to the next.
+        let (first, last) = (bits[0] / 8, bits[2] / 8 + 2);
+        let bytes = read(first..last)?;
+        let found = bits.iter().fold(0, |found, bit| {
+            let at = bit / 8 - first;
+            found ^ (u16::from_le_bytes([bytes[at], bytes[at + 1]]) >> (bit % 8)) as u8
+        });
         Ok((found ^ fingerprint(mixed)) & FINGERPRINT_MASK == 0)
     }
 
@@ -207,7 +216,7 @@ mod tests {
     use super::*;
 
     fn contains(shape: &Shape, table: &[u8], hash: u64) -> bool {
-        let read = |offset: usize| Ok::<u16, ()>(u16::from_le_bytes([table[offset], table[offset + 1]]));
+        let read = |range: Range<usize>| Ok::<_, ()>(table[range].to_vec());
         shape.may_contain(hash, read).expect("reading memory cannot fail")
     }
 

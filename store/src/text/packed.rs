@@ -13,7 +13,7 @@ use tantivy::directory::{Directory, FileHandle, OwnedBytes, WatchCallback, Watch
 
 use crate::disk::ReadFile;
 
-const MAGIC: &[u8; 8] = b"SXINDEX1";
+const MAGIC: &[u8; 8] = b"SXINDEX2";
 /// Directory's offset, its length, the checksum, the magic.
 const FOOTER_BYTES: usize = 8 + 4 + 4 + 8;
 /// Bytes read at a time when the whole file is checked.

@@ -2,6 +2,7 @@
 //! reads every row instead.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tantivy::index::{InvertedIndexReader, SegmentReader};
@@ -11,7 +12,7 @@ use tantivy::{DocSet as _, TERMINATED, Term};
 use super::filter::{SHAPE_BYTES, Shape};
 use super::packed::{Packed, PackedDirectory, PackedFile, damaged};
 use super::writer::{FILTERS_FILE, TERM_FIELD};
-use super::{Home, begin_term, home, term_hash, tokenizer};
+use super::{Home, begin_term, home, members, term_hash, tokenizer};
 use crate::disk::ReadFile;
 use crate::limits;
 
@@ -58,7 +59,9 @@ impl Index {
         match home(column, token) {
             Home::Nowhere => Ok(None),
             Home::Words => self.word_blocks(&term, wanted.len()).map(Some),
-            Home::Ids => self.id_blocks(file, &term, wanted).map(Some),
+            Home::Ids => {
+                self.id_blocks(file, &members(column, term_hash(&term)).collect::<Vec<u64>>(), wanted).map(Some)
+            }
         }
     }
 
@@ -77,15 +80,18 @@ impl Index {
         Ok(masks)
     }
 
-    fn id_blocks(&self, file: &dyn ReadFile, term: &[u8], wanted: &[bool]) -> io::Result<Vec<u8>> {
-        let hash = term_hash(term);
+    fn id_blocks(&self, file: &dyn ReadFile, members: &[u64], wanted: &[bool]) -> io::Result<Vec<u8>> {
         let mut masks = vec![0; wanted.len()];
         for ((granule, mask), (shape, table)) in masks.iter_mut().enumerate().zip(&self.filters) {
-            let read = |offset: usize| {
-                let mut bytes = [0; 2];
-                file.read_at(table + offset as u64, &mut bytes).map(|()| u16::from_le_bytes(bytes))
+            let read = |range: Range<usize>| {
+                let mut bytes = vec![0; range.len()];
+                file.read_at(table + range.start as u64, &mut bytes).map(|()| bytes)
             };
-            if wanted[granule] && shape.may_contain(hash, read)? {
+            let mut may_contain = wanted[granule];
+            for member in members {
+                may_contain = may_contain && shape.may_contain(*member, read)?;
+            }
+            if may_contain {
                 *mask = u8::MAX;
             }
         }

@@ -18,7 +18,7 @@ use tantivy::schema::{BytesOptions, Field, Schema};
 use tantivy::{IndexSettings, SingleSegmentIndexWriter, TantivyDocument};
 
 use super::packed::{damaged, pack};
-use super::{Home, TermStem, begin_term, filter, home, home_of_text, tokenizer};
+use super::{Home, TermStem, begin_term, filter, home, home_of_text, members, tokenizer};
 use crate::limits;
 use crate::schema::hash::Quick;
 use crate::schema::texts::{Dictionary, Texts};
@@ -176,7 +176,7 @@ impl Terms {
             if id != previous {
                 term.clear();
                 term.extend(id.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
-                self.ids.push(stem.hash(&term));
+                self.ids.extend(members(name, stem.hash(&term)));
                 previous = id;
             }
         }
