@@ -114,15 +114,15 @@ async fn points(client: &Client) -> anyhow::Result<Vec<Question>> {
         let minutes = Params::new().with("start", "2026-01-01T06:00:00Z").with("end", "2026-01-01T06:20:00Z");
         minutes.with("step", "60s").with("query", query)
     };
-    let few = r#"{__name__=~"queue_saturation.*",service_name="payments",http_route="/api/payments"}"#;
+    let few = r#"{__name__=~"queue_saturation.*",job=~".*payments",http_route="/api/payments"}"#;
     let (path, params) = at(few);
     let found: serde_json::Value = client.get(&path, &params).await?;
     ensure!(found["data"]["result"].as_array().is_some_and(|series| !series.is_empty()), "there is no series {few}");
-    let rates = r#"sum by (service_name) (rate(http_server_requests_total[5m]))"#;
+    let rates = r#"sum by (job) (rate(http_server_requests_total[5m]))"#;
     let quantile = r#"histogram_quantile(0.99, sum by (le) (rate({__name__=~".*_bucket"}[5m])))"#;
     Ok(vec![
         needle("few series at a moment", vec![at(few)]),
-        needle("values of a label", vec![("/api/v1/label/service_name/values".to_owned(), within())]),
+        needle("values of a label", vec![("/api/v1/label/job/values".to_owned(), within())]),
         scan("rates over 20 minutes", "/api/v1/query_range", range(rates)),
         scan("quantile over 20 minutes", "/api/v1/query_range", range(quantile)),
     ])
