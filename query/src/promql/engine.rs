@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::Labels;
 
-use super::error::PromqlError;
+use super::error::{PromqlError, line_column};
 use super::eval::{Budget, Evaluator, Notes, Query};
 use super::limits;
 use super::plan::{Grouping, Order, Plan, Range, Root, Scalar, Side, SortedByLabels, Vector};
@@ -150,8 +151,21 @@ impl<'a> Run<'a> {
 
     fn answer(self, value: Value) -> Answer {
         let Notes { warnings, infos } = self.query.notes.into_inner();
-        Answer { value, warnings: warnings.into_iter().collect(), infos: infos.into_iter().collect() }
+        let warnings = notes(self.query.text, warnings, "warning");
+        Answer { value, warnings, infos: notes(self.query.text, infos, "info") }
     }
+}
+
+// With their places. What is not of the language says that something is missing, and is always there.
+fn notes(query: &str, notes: BTreeMap<String, Option<usize>>, kind: &str) -> Vec<String> {
+    let (language, others): (Vec<_>, Vec<_>) = notes.into_iter().partition(|(text, _)| text.starts_with("PromQL"));
+    let more = language.len().saturating_sub(limits::NOTES_MAX);
+    let shown = language.into_iter().take(limits::NOTES_MAX).chain(others).map(|(text, position)| match position {
+        Some(at) => format!("{text} ({})", line_column(query, at)),
+        None => text,
+    });
+    let omitted = (more > 0).then(|| format!("{more} more {kind} annotations omitted"));
+    shown.chain(omitted).collect()
 }
 
 // Where the order leaves a tie, labels decide.
