@@ -4,6 +4,7 @@
 //! Another seed and another number of questions: `SEXTANT_TEST_SEED=7 SEXTANT_TEST_QUESTIONS=10000 cargo test -p sextant --test it
 //! differential -- --nocapture`.
 
+mod api;
 mod grammar;
 mod judge;
 mod rules;
@@ -24,6 +25,9 @@ use self::wire::Written;
 use self::world::Series;
 use crate::harness::{Place, until};
 use crate::prometheus::{self, Prometheus};
+
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 const SEED: u64 = 1;
 const QUESTIONS: u64 = 1_000;
@@ -95,7 +99,7 @@ impl Pair {
         let arguments = [
             "--web.enable-remote-write-receiver",
             "--storage.tsdb.retention.time=100y",
-            "--enable-feature=native-histograms,promql-experimental-functions,promql-duration-expr",
+            "--enable-feature=native-histograms,promql-experimental-functions,promql-duration-expr,promql-per-step-stats",
         ];
         let prometheus = Prometheus::start(binary, place.path(), |_| String::new(), &arguments);
         until("Prometheus that is ready", Duration::from_secs(30), async || {
@@ -140,7 +144,7 @@ async fn ask(client: &Client, query: &str, when: When) -> Value {
     for (name, millis) in times {
         form.push_str(&format!("&{name}={}.{:03}", millis / 1_000, millis % 1_000));
     }
-    let answer = client.post(path, "application/x-www-form-urlencoded", form.into()).await.expect("an answer");
+    let answer = client.post(path, FORM, form.into()).await.expect("an answer");
     serde_json::from_slice(&answer.body).expect("JSON")
 }
 

@@ -49,6 +49,8 @@ pub(super) type SeriesStream<'a> = Box<dyn Iterator<Item = Result<Series>> + 'a>
 pub(super) struct Evaluator<'a> {
     pub(super) query: &'a Query<'a>,
     pub(super) steps: Steps,
+    /// Whether it computes samples of a subquery.
+    pub(super) is_inner: bool,
 }
 
 /// What is the same for a whole query and its subqueries.
@@ -63,6 +65,8 @@ pub(super) struct Query<'a> {
     pub(super) subquery_step_ms: i64,
     pub(super) budget: &'a Budget,
     pub(super) notes: RefCell<Notes>,
+    /// How many samples were looked at for each of its steps, if that is asked.
+    pub(super) looked_at: Option<RefCell<Vec<u64>>>,
 }
 
 /// What the asker should know, each text once: with the last of the places it is about.
@@ -243,6 +247,21 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn charge(self, samples: usize) -> Result<()> {
         self.query.budget.charge(samples)
+    }
+
+    // Counts samples that were looked at for a step; of a subquery those that it computes, where they are looked at.
+    fn look_at(self, step: usize, samples: usize) {
+        let Some(looked_at) = self.query.looked_at.as_ref().filter(|_| !self.is_inner) else { return };
+        if let Some(count) = looked_at.borrow_mut().get_mut(step) {
+            *count += samples as u64;
+        }
+    }
+
+    fn look_at_all(self, column: &Column) {
+        if self.query.looked_at.is_some() {
+            column.present().for_each(|(step, _)| self.look_at(step, 1));
+            column.histograms().for_each(|(step, histogram)| self.look_at(step, histogram.size()));
+        }
     }
 
     pub(super) fn warn(self, position: Option<usize>, text: String) {

@@ -94,6 +94,11 @@ impl<'a> Evaluator<'a> {
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
+            if self.query.looked_at.is_some() {
+                let histograms = &samples.histograms()[histograms.from..histograms.to];
+                let of_histograms: usize = histograms.iter().map(|histogram| histogram.size()).sum();
+                self.look_at(index, floats.len() + of_histograms);
+            }
             // Behind `@` all windows are one.
             if let (Some((same, result)), true) = (&before, arguments.is_empty())
                 && *same == end
@@ -142,6 +147,7 @@ impl<'a> Evaluator<'a> {
                     .collect(),
             };
             if !points.is_empty() {
+                self.look_at(0, points.numbers.len() + points.histograms.iter().map(|(_, h)| h.size()).sum::<usize>());
                 matrix.push((labels, points));
             }
         }
@@ -173,7 +179,7 @@ impl<'a> Evaluator<'a> {
         let Some(steps) = Steps::aligned(after, last, step) else { return Ok(Box::new(std::iter::empty())) };
         // Before anything as long as these steps is made.
         self.charge(steps.count())?;
-        let inner = Evaluator { steps, ..self };
+        let inner = Evaluator { steps, is_inner: true, ..self };
         Ok(Box::new(inner.vector(&subquery.vector)?.map(move |series| {
             let Series { labels, column } = series?;
             self.charge(self.steps.count())?;

@@ -22,6 +22,7 @@ impl<'a> Evaluator<'a> {
                     column.set_histogram(step, Arc::clone(&samples.histograms()[index]));
                 });
             }
+            self.look_at_all(&column);
             Ok(Series { labels, column })
         });
         Ok(Box::new(stream.filter(has_elements)))
@@ -41,6 +42,7 @@ impl<'a> Evaluator<'a> {
                     column.set(step, Some(seconds(samples.histogram_times()[index])));
                 });
             }
+            self.look_at_all(&column);
             Ok(Series { labels: labels.without_name(), column })
         });
         let surely = crate::promql::matcher::only_name(&select.matchers).is_some();
