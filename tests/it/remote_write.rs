@@ -1,61 +1,14 @@
 //! A real Prometheus writes what it scrapes, here of itself: both answer the same questions alike.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use tui::Client;
-use tui::client::{Params, Settings};
+use tui::client::Params;
 
 use crate::harness::{Place, until};
-
-/// Prometheus from the distribution, ended with its test.
-struct Prometheus {
-    process: Child,
-    client: Client,
-}
-
-impl Prometheus {
-    fn start(directory: &Path, write_to: &str) -> Self {
-        // It does not say which port it was given: one that was free a moment ago.
-        let address = {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            listener.local_addr().expect("it is bound")
-        };
-        let config = format!(
-            "global: {{scrape_interval: 1s, external_labels: {{replica: a}}}}\n\
-             scrape_configs:\n- job_name: itself\n  static_configs: [{{targets: ['{address}']}}]\n\
-             remote_write:\n- url: {write_to}/api/v1/write\n  queue_config: {{batch_send_deadline: 200ms}}\n"
-        );
-        let file = directory.join("prometheus.yml");
-        std::fs::write(&file, config).expect("written");
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("tsdb").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=error")
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("prometheus starts");
-        let client = Client::new(&format!("http://{address}"), Settings::default()).expect("an address");
-        Self { process, client }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Whether this machine has one.
-fn is_installed() -> bool {
-    Command::new("prometheus").arg("--version").output().is_ok_and(|output| output.status.success())
-}
+use crate::prometheus::{self, Prometheus};
 
 // The values by their labels, but for the label that only remote write adds; nothing if there is no answer.
 async fn ask(client: &Client, query: &str, time: f64) -> Option<BTreeMap<String, String>> {
@@ -71,13 +24,21 @@ async fn ask(client: &Client, query: &str, time: f64) -> Option<BTreeMap<String,
 
 #[tokio::test]
 async fn what_prometheus_writes_is_answered_as_prometheus_answers() {
-    if !is_installed() {
+    let Some(binary) = prometheus::installed() else {
         eprintln!("prometheus is not installed: nothing is written");
         return;
-    }
+    };
     let place = Place::new();
     let server = place.serve().await;
-    let prometheus = Prometheus::start(place.path(), &server.url("otlp_http"));
+    let write_to = server.url("otlp_http");
+    let config = |address: &str| {
+        format!(
+            "global: {{scrape_interval: 1s, external_labels: {{replica: a}}}}\n\
+             scrape_configs:\n- job_name: itself\n  static_configs: [{{targets: ['{address}']}}]\n\
+             remote_write:\n- url: {write_to}/api/v1/write\n  queue_config: {{batch_send_deadline: 200ms}}\n"
+        )
+    };
+    let prometheus = Prometheus::start(binary, place.path(), config, &[]);
     let ours = server.client();
     let newest = "max(timestamp(up{job=\"itself\"}))";
     let last = async |client: &Client, now: f64| -> Option<f64> {

@@ -46,6 +46,57 @@ pub enum QueryData {
     String(#[serde(serialize_with = "sample")] Sample),
 }
 
+/// The data of `query` and `query_range` with what the query has cost, if that was asked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QueryAnswer {
+    /// The answer.
+    #[serde(flatten)]
+    pub data: QueryData,
+    /// What it has cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<QueryStats>,
+}
+
+/// What a query has cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QueryStats {
+    /// Its times.
+    pub timings: QueryTimings,
+    /// Its samples.
+    pub samples: QuerySamples,
+}
+
+/// Seconds that a query took, in its stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryTimings {
+    /// From its plan to its last value.
+    pub eval_total_time: f64,
+    /// Of this, putting series in order.
+    pub result_sort_time: f64,
+    /// Of this, planning.
+    pub query_preparation_time: f64,
+    /// Of this, everything else.
+    pub inner_eval_time: f64,
+    /// Waiting for a thread.
+    pub exec_queue_time: f64,
+    /// Everything but waiting.
+    pub exec_total_time: f64,
+}
+
+/// Samples that a query looked at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuerySamples {
+    /// For each of its steps.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "samples")]
+    pub total_queryable_samples_per_step: Vec<(f64, u64)>,
+    /// For all of them.
+    pub total_queryable_samples: u64,
+    /// No more than so many were held at a time.
+    pub peak_samples: u64,
+}
+
 /// The exemplars of a series, in the data of `query_exemplars`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

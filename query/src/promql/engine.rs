@@ -1,12 +1,14 @@
 //! The engine: a query's text in, an [`Answer`] out. It knows nothing of HTTP and nothing of the store.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Labels;
 
-use super::error::PromqlError;
+use super::error::{PromqlError, line_column};
 use super::eval::{Budget, Evaluator, Notes, Query};
 use super::limits;
 use super::plan::{Grouping, Order, Plan, Range, Root, Scalar, Side, SortedByLabels, Vector};
@@ -21,12 +23,15 @@ pub struct Options {
     pub subquery_step_ms: i64,
     /// What it may cost.
     pub budget: Budget,
+    /// Whether the samples that each step looks at are counted.
+    pub counts: bool,
 }
 
 impl Options {
     /// The usual lookback and steps.
     pub fn new(budget: Budget) -> Self {
-        Self { lookback_ms: limits::LOOKBACK_MS, subquery_step_ms: limits::SUBQUERY_STEP_MS, budget }
+        let (lookback_ms, subquery_step_ms) = (limits::LOOKBACK_MS, limits::SUBQUERY_STEP_MS);
+        Self { lookback_ms, subquery_step_ms, budget, counts: false }
     }
 }
 
@@ -79,6 +84,8 @@ pub fn range_plan(
 
 struct Run<'a> {
     query: Query<'a>,
+    // How long it took to put the series in order.
+    sorted: Cell<Duration>,
 }
 
 type Matrix = Vec<(Labels, Points)>;
@@ -96,11 +103,13 @@ impl<'a> Run<'a> {
         let (text, lookback_ms, budget) = (plan.query(), options.lookback_ms, &options.budget);
         let durations = plan.durations().iter().map(|duration| duration.millis(&steps));
         let durations = durations.collect::<Result<Vec<i64>, String>>().map_err(PromqlError::Execution)?;
-        Ok(Self { query: Query { source, text, steps, durations, lookback_ms, subquery_step_ms, budget, notes } })
+        let looked_at = options.counts.then(|| RefCell::new(vec![0; steps.count()]));
+        let query = Query { source, text, steps, durations, lookback_ms, subquery_step_ms, budget, notes, looked_at };
+        Ok(Self { query, sorted: Cell::default() })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator { query: &self.query, steps: self.query.steps }
+        Evaluator { query: &self.query, steps: self.query.steps, is_inner: false }
     }
 
     fn scalar(&self, scalar: &Scalar) -> Result<Matrix, PromqlError> {
@@ -115,7 +124,7 @@ impl<'a> Run<'a> {
             samples.extend(column.element(0).map(|element| (labels, Point { time: at, element })));
         }
         let order = vector.order();
-        samples.sort_by(|a, b| compare(&order, a, b));
+        self.timed(|| samples.sort_by(|a, b| compare(&order, a, b)));
         Ok(samples)
     }
 
@@ -127,8 +136,15 @@ impl<'a> Run<'a> {
                 matrix.push((labels, self.samples(&column)));
             }
         }
-        matrix.sort_by(|a, b| a.0.cmp(&b.0));
+        self.timed(|| matrix.sort_by(|a, b| a.0.cmp(&b.0)));
         Ok(matrix)
+    }
+
+    // Puts the series in order.
+    fn timed(&self, sort: impl FnOnce()) {
+        let begun = self.query.budget.now();
+        sort();
+        self.sorted.set(self.query.budget.now().saturating_sub(begun));
     }
 
     fn raw(&self, range: &Range) -> Result<Matrix, PromqlError> {
@@ -150,8 +166,24 @@ impl<'a> Run<'a> {
 
     fn answer(self, value: Value) -> Answer {
         let Notes { warnings, infos } = self.query.notes.into_inner();
-        Answer { value, warnings: warnings.into_iter().collect(), infos: infos.into_iter().collect() }
+        let warnings = notes(self.query.text, warnings, "warning");
+        let infos = notes(self.query.text, infos, "info");
+        let looked_at = self.query.looked_at.map(RefCell::into_inner).unwrap_or_default();
+        let looked_at = self.query.steps.iter().zip(looked_at).collect();
+        Answer { value, warnings, infos, looked_at, sorted: self.sorted.get() }
     }
+}
+
+// With their places. What is not of the language says that something is missing, and is always there.
+fn notes(query: &str, notes: BTreeMap<String, Option<usize>>, kind: &str) -> Vec<String> {
+    let (language, others): (Vec<_>, Vec<_>) = notes.into_iter().partition(|(text, _)| text.starts_with("PromQL"));
+    let more = language.len().saturating_sub(limits::NOTES_MAX);
+    let shown = language.into_iter().take(limits::NOTES_MAX).chain(others).map(|(text, position)| match position {
+        Some(at) => format!("{text} ({})", line_column(query, at)),
+        None => text,
+    });
+    let omitted = (more > 0).then(|| format!("{more} more {kind} annotations omitted"));
+    shown.chain(omitted).collect()
 }
 
 // Where the order leaves a tie, labels decide.

@@ -88,7 +88,7 @@ pub(super) fn line_column(query: &str, position: usize) -> String {
 }
 
 fn location(query: &str, position: &Option<usize>) -> String {
-    position.map_or_else(String::new, |position| format!("{}: ", line_column(query, position)))
+    position.map_or_else(|| "unknown position: ".to_owned(), |position| format!("{}: ", line_column(query, position)))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ mod unique;
 pub use budget::Budget;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use model::Labels;
@@ -49,6 +49,8 @@ pub(super) type SeriesStream<'a> = Box<dyn Iterator<Item = Result<Series>> + 'a>
 pub(super) struct Evaluator<'a> {
     pub(super) query: &'a Query<'a>,
     pub(super) steps: Steps,
+    /// Whether it computes samples of a subquery.
+    pub(super) is_inner: bool,
 }
 
 /// What is the same for a whole query and its subqueries.
@@ -63,13 +65,15 @@ pub(super) struct Query<'a> {
     pub(super) subquery_step_ms: i64,
     pub(super) budget: &'a Budget,
     pub(super) notes: RefCell<Notes>,
+    /// How many samples were looked at for each of its steps, if that is asked.
+    pub(super) looked_at: Option<RefCell<Vec<u64>>>,
 }
 
-/// What the asker should know, each once and in order.
+/// What the asker should know, each text once: with the last of the places it is about.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    pub(super) warnings: BTreeSet<String>,
-    pub(super) infos: BTreeSet<String>,
+    pub(super) warnings: BTreeMap<String, Option<usize>>,
+    pub(super) infos: BTreeMap<String, Option<usize>>,
 }
 
 impl Query<'_> {
@@ -245,25 +249,34 @@ impl<'a> Evaluator<'a> {
         self.query.budget.charge(samples)
     }
 
-    pub(super) fn warn(self, text: String) {
-        note(&mut self.query.notes.borrow_mut().warnings, text);
+    // Counts samples that were looked at for a step; of a subquery those that it computes, where they are looked at.
+    fn look_at(self, step: usize, samples: usize) {
+        let Some(looked_at) = self.query.looked_at.as_ref().filter(|_| !self.is_inner) else { return };
+        if let Some(count) = looked_at.borrow_mut().get_mut(step) {
+            *count += samples as u64;
+        }
     }
 
-    pub(super) fn inform(self, text: String) {
-        note(&mut self.query.notes.borrow_mut().infos, text);
+    fn look_at_all(self, column: &Column) {
+        if self.query.looked_at.is_some() {
+            column.present().for_each(|(step, _)| self.look_at(step, 1));
+            column.histograms().for_each(|(step, histogram)| self.look_at(step, histogram.size()));
+        }
     }
 
-    // ` (1:7)`, behind messages.
-    fn place(self, position: Option<usize>) -> String {
-        position.map_or_else(String::new, |at| format!(" ({})", super::error::line_column(self.query.text, at)))
+    pub(super) fn warn(self, position: Option<usize>, text: String) {
+        note(&mut self.query.notes.borrow_mut().warnings, position, text);
     }
 
-    // Says so if a share is none.
+    pub(super) fn inform(self, position: Option<usize>, text: String) {
+        note(&mut self.query.notes.borrow_mut().infos, position, text);
+    }
+
+    // Says so of each share that is none.
     fn check_quantile(self, quantiles: &Column, position: Option<usize>) {
-        if let Some((_, wrong)) = quantiles.present().find(|(_, quantile)| !(0.0..=1.0).contains(quantile)) {
+        for (_, wrong) in quantiles.present().filter(|(_, quantile)| !(0.0..=1.0).contains(quantile)) {
             let wrong = short_number(wrong);
-            let place = self.place(position);
-            self.warn(format!("PromQL warning: quantile value should be between 0 and 1, got {wrong}{place}"));
+            self.warn(position, format!("PromQL warning: quantile value should be between 0 and 1, got {wrong}"));
         }
     }
 }
@@ -280,9 +293,11 @@ fn seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
 }
 
-fn note(notes: &mut BTreeSet<String>, text: String) {
-    if notes.len() < limits::NOTES_MAX {
-        notes.insert(text);
+fn note(notes: &mut BTreeMap<String, Option<usize>>, position: Option<usize>, text: String) {
+    if let Some(known) = notes.get_mut(&text) {
+        *known = (*known).max(position);
+    } else if notes.len() < limits::NOTES_COUNTED_MAX {
+        notes.insert(text, position);
     }
 }
 

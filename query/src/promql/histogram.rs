@@ -158,7 +158,8 @@ impl Histogram {
             && self.bounds == other.bounds
     }
 
-    /// All buckets that hold an observation, from the lowest to the highest, the zero bucket among them.
+    /// All buckets that hold an observation, from the lowest to the highest, the zero bucket among them: not, as in Prometheus,
+    /// where it holds less than none.
     pub fn buckets(&self) -> Vec<Bucket> {
         let negative = self.negative.iter().rev().map(|(index, count)| self.negative_bucket(index, count));
         let zero = Bucket {
@@ -168,7 +169,7 @@ impl Histogram {
             upper_inclusive: true,
             count: self.zero_count,
         };
-        let zero = Some(zero).filter(|zero| zero.count != 0.0);
+        let zero = Some(zero).filter(|zero| zero.count > 0.0);
         let positive = self.positive.iter().map(|(index, count)| self.positive_bucket(index, count));
         negative.chain(zero).chain(positive).collect()
     }

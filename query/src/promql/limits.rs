@@ -34,8 +34,12 @@ pub const REGEX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Regular expressions of one query. Each may take the parser milliseconds, and a query's deadline begins behind the parser.
 pub const REGEX_MATCHERS_MAX: usize = 100;
 
-/// Messages of each kind in an answer's warnings and infos. Each names a metric; more than this is read by nobody.
-pub const NOTES_MAX: usize = 50;
+/// Messages of each kind in an answer's warnings and infos; how many more there are is said, as Prometheus says it. Each names a metric;
+/// more than this is read by nobody.
+pub const NOTES_MAX: usize = 10;
+
+/// Messages that are told apart in order to say how many there are, some hundred bytes each.
+pub const NOTES_COUNTED_MAX: usize = 1_000;
 
 /// Series whose Prometheus names and labels are remembered, some hundred bytes each. Beyond it everything is forgotten and
 /// translated again: slower, never wrong.

@@ -128,7 +128,11 @@ fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
         let called = |pair: &&[Token<'_>]| pair[0].text == name && pair[1].text == "(";
         let position = tokens.windows(2).find(called).map(|pair| pair[0].at);
+        let message = format!("unknown function with name {name:?}");
         return PromqlError::Parse { query, position, message };
+    }
+    if tokens.is_empty() {
+        return PromqlError::Parse { query, position: None, message };
     }
     // Found by its text: trying ends would compile a huge expression again and again.
     if let Some(pattern) = message.strip_prefix("illegal regex for ") {
@@ -141,7 +145,9 @@ fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
     let vague = message.contains("invalid promql query");
     match first_wrong_token(&query, tokens) {
         Some(token) => {
-            let message = if vague { format!("unexpected {}", token.text) } else { message };
+            let what =
+                if is_identifier(token) { format!("identifier {:?}", token.text) } else { token.text.to_owned() };
+            let message = if vague { format!("unexpected {what}") } else { message };
             PromqlError::Parse { position: Some(token.at), query, message }
         }
         None => {
@@ -149,6 +155,42 @@ fn explain(query: &str, tokens: &[Token<'_>], message: String) -> PromqlError {
             PromqlError::Parse { position: Some(query.len()), query, message }
         }
     }
+}
+
+// Whether a token is a name and no word of the language.
+fn is_identifier(token: &Token<'_>) -> bool {
+    const WORDS: [&str; 29] = [
+        "and",
+        "or",
+        "unless",
+        "atan2",
+        "by",
+        "without",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "bool",
+        "offset",
+        "start",
+        "end",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "count",
+        "group",
+        "stddev",
+        "stdvar",
+        "topk",
+        "bottomk",
+        "quantile",
+        "count_values",
+        "limitk",
+        "limit_ratio",
+        "smoothed",
+    ];
+    token.kind == TokenKind::Word && !WORDS.iter().any(|word| token.text.eq_ignore_ascii_case(word))
 }
 
 // The first token after which nothing could make the query right, by trying ends: what stands before the mistake can be
@@ -212,12 +254,12 @@ mod tests {
     #[test]
     fn says_where_the_mistake_is() {
         for (query, expected) in [
-            ("", "1:1: parse error: no expression found in input"),
+            ("", "unknown position: parse error: no expression found in input"),
             ("sum(", "1:5: parse error: unclosed left parenthesis"),
             ("a +", "1:4: parse error: unexpected end of input"),
             ("a + * b", "1:5: parse error: unexpected *"),
-            ("a b", "1:3: parse error: unexpected b"),
-            ("rat(a[5m])", "1:1: parse error: unknown function with name 'rat'"),
+            ("a b", "1:3: parse error: unexpected identifier \"b\""),
+            ("rat(a[5m])", "1:1: parse error: unknown function with name \"rat\""),
             ("rate(a)", "1:7: parse error: expected type matrix in call to function 'rate', got vector"),
             ("a{b=}", "1:5: parse error: unexpected }"),
             ("a{b=~\"(\"}", "1:6: parse error: illegal regex for ("),
@@ -229,7 +271,7 @@ mod tests {
             ("a offset -inf", "1:11: parse error: inf seconds are no duration"),
             ("a[5m * ]", "1:8: parse error: unexpected character inside brackets: '*'"),
             ("a[1h:steps()]", "1:5: parse error: unexpected character inside brackets: 's'"),
-            ("a offset -(5m) b", "1:16: parse error: unexpected b"),
+            ("a offset -(5m) b", "1:16: parse error: unexpected identifier \"b\""),
             ("rate(a[5m] smoothed) smoothed", "1:22: parse error: unexpected smoothed"),
         ] {
             match parse(query) {

@@ -140,6 +140,12 @@ impl<'q> Locator<'q> {
         self.tokens.get(self.next).map(|token| token.at)
     }
 
+    /// Where what comes next begins within so many brackets; the walk stays where it is.
+    pub(super) fn within(&self, brackets: usize) -> Option<usize> {
+        let ahead = self.tokens[self.next..].iter().take(brackets).take_while(|token| token.text == "(").count();
+        self.tokens.get(self.next + ahead).map(|token| token.at)
+    }
+
     /// Past the bracket behind a call: where its first argument begins.
     pub(super) fn first_argument(&mut self) -> Option<usize> {
         if self.peek_symbol("(") {

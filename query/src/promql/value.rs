@@ -1,6 +1,7 @@
 //! The values of a query: steps, columns of numbers and histograms over them, series, and the finished answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Labels;
 
@@ -329,6 +330,10 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// What may be worth knowing.
     pub infos: Vec<String>,
+    /// How many samples each step has looked at; nothing if that was not asked.
+    pub looked_at: Vec<(i64, u64)>,
+    /// How long it took to put the series in order.
+    pub sorted: Duration,
 }
 
 #[cfg(test)]

@@ -157,7 +157,12 @@ async fn errors_as_prometheus_says_them() {
             "bad_data",
             "invalid parameter \"query\": 1:5: parse error: unclosed left parenthesis",
         ),
-        ("query", 400, "bad_data", "invalid parameter \"query\": 1:1: parse error: no expression found in input"),
+        (
+            "query",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": unknown position: parse error: no expression found in input",
+        ),
         (
             "query?query=integral(up%5B1m%5D)",
             400,
@@ -168,7 +173,7 @@ async fn errors_as_prometheus_says_them() {
             "query?query=1&time=soon",
             400,
             "bad_data",
-            "invalid parameter \"time\": cannot parse \"soon\" to a valid timestamp",
+            "invalid parameter \"time\": invalid time value for 'time': cannot parse \"soon\" to a valid timestamp",
         ),
         (
             "query?query=1&timeout=long",
@@ -218,14 +223,22 @@ async fn errors_as_prometheus_says_them() {
             "series?match[]=%7B%7D",
             400,
             "bad_data",
-            "invalid parameter \"match[]\": 1:2: parse error: vector selector must contain at least one non-empty matcher",
+            "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher",
         ),
+        ("labels?match[]=%7B%7D", 400, "bad_data", "match[] must contain at least one non-empty matcher"),
         (
-            "labels?start=2&end=1",
+            "labels?start=x",
             400,
             "bad_data",
-            "invalid parameter \"end\": end timestamp must not be before start time",
+            "invalid parameter \"start\": invalid time value for 'start': cannot parse \"x\" to a valid timestamp",
         ),
+        (
+            "query?query=1&lookback_delta=x",
+            400,
+            "bad_data",
+            "error parsing lookback delta duration: cannot parse \"x\" to a valid duration",
+        ),
+        ("status/tsdb?limit=0", 400, "bad_data", "limit must be a positive number"),
         (
             "query?time=540&query=requests_total%20%2B%20on()%20requests_total",
             422,

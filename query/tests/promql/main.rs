@@ -1,6 +1,7 @@
 //! The PromQL engine from outside: test scripts, Prometheus's own among them, and naive oracles over random data.
 
 mod api;
+mod grafana;
 mod oracle;
 mod random;
 mod rule_files;

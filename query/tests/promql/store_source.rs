@@ -21,6 +21,7 @@ async fn everything(new: fn() -> World) {
     histograms_become_buckets(new()).await;
     summaries_become_quantiles(new()).await;
     exponential_histograms_become_native(new()).await;
+    histograms_of_prometheus_stay_one_series(new()).await;
     no_recorded_value_ends_a_series(new()).await;
     what_promql_cannot_have_yet_is_said(new()).await;
     different_metrics_that_meet_in_one_label_set_are_one_series(new()).await;
@@ -180,6 +181,43 @@ async fn summaries_become_quantiles(world: World) {
         &[r#"{"__name__":"wait_milliseconds","quantile":"0.99"} 4.5"#],
     )
     .await;
+}
+
+// Classic ones come from Prometheus as the series that they are there: what has bounds is a native histogram with custom buckets.
+async fn histograms_of_prometheus_stay_one_series(world: World) {
+    let metric = Metric { exact: true, attributes: &[("le", "x")], ..Metric::histogram("sizes") };
+    let bounds: &[f64] = &[0.5, 2.0];
+    let value = |counts: &'static [u64]| PointValue::Histogram {
+        count: counts.iter().sum(),
+        sum: Some(1.5),
+        min: None,
+        max: None,
+        bucket_counts: counts,
+        explicit_bounds: bounds,
+    };
+    world.send(&metric, &[(0.0, 0, value(&[1, 0, 2])), (60.0, 0, value(&[1, 2, 2]))]).await;
+    let labels = json!({"__name__": "sizes", "le": "x"});
+    let buckets = json!([[3, "-Inf", "0.5", "1"], [0, "0.5", "2", "2"], [0, "2", "+Inf", "2"]]);
+    let histogram = json!([60, {"count": "5", "sum": "1.5", "buckets": buckets}]);
+    assert_eq!(world.query("sizes", 60.0).await, json!([{"metric": labels, "histogram": histogram}]));
+    check(&world, "histogram_count(increase(sizes[1m1s]))", 60.0, &[r#"{"le":"x"} 2.033333333333333"#]).await;
+    // A zero bucket of no width stays one.
+    let kind = metric_type::EXPONENTIAL_HISTOGRAM;
+    let metric = Metric { exact: true, kind, ..Metric::histogram("exact") };
+    let value = PointValue::ExponentialHistogram {
+        count: 1,
+        sum: Some(0.0),
+        min: None,
+        max: None,
+        scale: 0,
+        zero_count: 1,
+        zero_threshold: 0.0,
+        positive: None,
+        negative: None,
+    };
+    world.send(&metric, &[(60.0, 0, value)]).await;
+    let histogram = json!([60, {"count": "1", "sum": "0", "buckets": [[3, "-0", "0", "1"]]}]);
+    assert_eq!(world.query("exact", 60.0).await[0]["histogram"], histogram);
 }
 
 async fn exponential_histograms_become_native(world: World) {

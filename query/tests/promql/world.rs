@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use model::names::{ORIGIN, ORIGIN_PROMETHEUS};
 use model::stats::Stats;
 use model::{ManualClock, Timestamp, TraceId};
 use query::Config;
@@ -34,6 +35,8 @@ pub struct Metric<'a> {
     pub service: &'a str,
     pub resource: &'a [(&'a str, &'a str)],
     pub scope: &'a str,
+    /// Whether the name is Prometheus's already.
+    pub exact: bool,
     pub attributes: &'a [(&'a str, &'a str)],
 }
 
@@ -49,6 +52,7 @@ impl<'a> Metric<'a> {
             service: "",
             resource: &[],
             scope: "",
+            exact: false,
             attributes: &[],
         }
     }
@@ -137,9 +141,11 @@ impl World {
         let service = Some(("service.name", metric.service)).filter(|(_, name)| !name.is_empty());
         let resource = service.iter().chain(metric.resource).map(|(key, value)| (*key, ValueRef::String(value)));
         let resource: Vec<(&str, ValueRef<'_>)> = resource.collect();
+        let origin = [(ORIGIN, ValueRef::String(ORIGIN_PROMETHEUS))];
+        let origins = usize::from(metric.exact);
         let series = columns.series(&SeriesRow {
             resource: ResourceRow { attributes: &resource, ..ResourceRow::default() },
-            scope: ScopeRow { name: metric.scope, ..ScopeRow::default() },
+            scope: ScopeRow { name: metric.scope, attributes: &origin[..origins], ..ScopeRow::default() },
             metric: metric.name,
             description: metric.help,
             unit: metric.unit,

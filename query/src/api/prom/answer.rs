@@ -178,7 +178,7 @@ fn wire_histogram(time: i64, histogram: &Histogram) -> HistogramSample {
     (seconds(time), histogram)
 }
 
-fn seconds(millis: i64) -> f64 {
+pub(super) fn seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
 }
 

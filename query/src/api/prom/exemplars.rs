@@ -9,15 +9,15 @@ use model::wire::prom::{ExemplarSeries, WireExemplar};
 use super::answer::{number_text, wire_labels};
 use super::{Params, PromError, PromState, Reply};
 use crate::admission::Cancel;
-use crate::promql::{Budget, MillisRange, StoreSource, StoredExemplar, limits, selectors};
+use crate::promql::{Budget, StoreSource, StoredExemplar, limits, selectors};
 
 pub(super) async fn query_exemplars(
     State(state): State<PromState>,
     params: Params,
 ) -> Result<Reply<Vec<ExemplarSeries>>, PromError> {
-    let range = MillisRange { first: params.needed_time("start")?, last: params.needed_time("end")? };
+    let range = params.range()?;
     if range.last < range.first {
-        return Err(PromError::bad_parameter("end", "end timestamp must not be before start timestamp"));
+        return Err(PromError::bad_data("end timestamp must not be before start timestamp"));
     }
     let selectors = selectors(params.text("query")).map_err(|error| PromError::of_query("query", &error))?;
     let api = state.api.clone();

@@ -31,7 +31,7 @@ pub(super) async fn series(
 }
 
 pub(super) async fn names(State(state): State<PromState>, params: Params) -> Result<Reply<Vec<String>>, PromError> {
-    let (selectors, range, limit) = (params.selectors()?, params.range()?, params.limit("limit")?);
+    let (selectors, range, limit) = (params.selectors_of_labels()?, params.range()?, params.limit("limit")?);
     let api = state.api.clone();
     let run = move |source: &StoreSource, cancel: &Cancel| {
         let found = Search { source, range, budget: budget(&api, cancel) }.outline(METRIC_NAME, selectors)?;
@@ -46,7 +46,8 @@ pub(super) async fn values(
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Reply<Vec<String>>, PromError> {
-    let (selectors, range, limit) = (params.selectors()?, params.range()?, params.limit("limit")?);
+    let (selectors, range, limit) = (params.selectors_of_labels()?, params.range()?, params.limit("limit")?);
+    let name = if name.starts_with("U__") { unescaped(&name) } else { name };
     let api = state.api.clone();
     let run = move |source: &StoreSource, cancel: &Cancel| {
         let found = Search { source, range, budget: budget(&api, cancel) }.outline(&name, selectors)?;
@@ -60,7 +61,8 @@ pub(super) async fn metadata(
     State(state): State<PromState>,
     params: Params,
 ) -> Result<Reply<BTreeMap<String, Vec<Metadata>>>, PromError> {
-    let (limit, per_metric) = (params.limit("limit")?, params.limit("limit_per_metric")?);
+    let number = |name| Ok::<_, PromError>(params.count(name, 0, "number")?.unwrap_or_default());
+    let (limit, per_metric) = (number("limit")?, number("limit_per_metric")?);
     let metric = params.text("metric").to_owned();
     let run = move |source: &StoreSource, _: &_| {
         let everything = MillisRange { first: i64::MIN, last: i64::MAX };
@@ -78,6 +80,29 @@ pub(super) async fn metadata(
         Ok(Reply::plain(metrics))
     };
     state.run(run).await
+}
+
+// A name that no path could hold otherwise: `U__` before it, `_2e_` for the character with this hexadecimal number, `__` for `_`.
+// What is not written so is taken as it is.
+fn unescaped(name: &str) -> String {
+    let mut text = String::new();
+    let mut rest = name.strip_prefix("U__").unwrap_or(name);
+    while let Some(at) = rest.find('_') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('_') {
+            text.push('_');
+            rest = after;
+            continue;
+        }
+        let number = rest.find('_').and_then(|end| Some((end, u32::from_str_radix(&rest[..end], 16).ok()?)));
+        let Some((end, character)) = number.and_then(|(end, number)| Some((end, char::from_u32(number)?))) else {
+            return name.to_owned();
+        };
+        text.push(character);
+        rest = &rest[end + 1..];
+    }
+    text + rest
 }
 
 fn budget(api: &ApiState, cancel: &Cancel) -> Budget {
@@ -126,5 +151,23 @@ impl Search<'_> {
 
     fn charge(&self, label_sets: usize) -> Result<(), PromError> {
         self.budget.charge(label_sets).map_err(|error| PromError::of_query("match[]", &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_paths() {
+        for (name, expected) in [
+            ("U__url_2e_path", "url.path"),
+            ("U__a__b", "a_b"),
+            ("U___263a_", "\u{263a}"),
+            ("U__a_zz_", "U__a_zz_"),
+            ("U__a_2e", "U__a_2e"),
+        ] {
+            assert_eq!(unescaped(name), expected);
+        }
     }
 }

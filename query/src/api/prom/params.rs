@@ -58,6 +58,16 @@ impl Params {
         parse_time(text).map(Some).ok_or_else(refuse)
     }
 
+    /// The same where Prometheus has a default; it says so in a sentence of its own if the time is none.
+    pub(super) fn optional_time(&self, name: &str) -> Result<Option<i64>, PromError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let refuse = || {
+            let reason = format!("invalid time value for '{name}': cannot parse {text:?} to a valid timestamp");
+            PromError::bad_parameter(name, reason)
+        };
+        parse_time(text).map(Some).ok_or_else(refuse)
+    }
+
     /// A time in milliseconds, which has to be there.
     pub(super) fn needed_time(&self, name: &str) -> Result<i64, PromError> {
         self.time(name)?.ok_or_else(|| PromError::bad_parameter(name, "cannot parse \"\" to a valid timestamp"))
@@ -68,6 +78,13 @@ impl Params {
         let Some(text) = self.get(name) else { return Ok(None) };
         let refuse = || PromError::bad_parameter(name, format!("cannot parse {text:?} to a valid duration"));
         parse_duration(text).map(Some).ok_or_else(refuse)
+    }
+
+    /// The parameter `lookback_delta` in milliseconds, if it is there.
+    pub(super) fn lookback(&self) -> Result<Option<i64>, PromError> {
+        let Some(text) = self.get("lookback_delta") else { return Ok(None) };
+        let reason = || format!("error parsing lookback delta duration: cannot parse {text:?} to a valid duration");
+        parse_duration(text).map(Some).ok_or_else(|| PromError::bad_data(reason()))
     }
 
     /// The parameter `timeout`, but never more than `most`.
@@ -83,24 +100,47 @@ impl Params {
             Ok(limit) => {
                 usize::try_from(limit).map_err(|_| PromError::bad_parameter(name, "limit must be non-negative"))
             }
-            Err(_) => Err(PromError::bad_parameter(name, format!("cannot parse {text:?} to a number"))),
+            // Whatever is wrong with it, in the words of Go.
+            Err(_) => {
+                let reason = format!("strconv.Atoi: parsing {text:?}: invalid syntax");
+                Err(PromError::bad_parameter(name, reason))
+            }
         }
+    }
+
+    /// The same where a number below `least` is refused in one sentence, whatever is wrong with it.
+    pub(super) fn count(&self, name: &str, least: usize, wanted: &str) -> Result<Option<usize>, PromError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| *number >= least);
+        number.map(Some).ok_or_else(|| PromError::bad_data(format!("{name} must be a {wanted}")))
     }
 
     /// `start` and `end` with everything as the default.
     pub(super) fn range(&self) -> Result<MillisRange, PromError> {
-        let first = self.time("start")?.unwrap_or(i64::MIN);
-        let last = self.time("end")?.unwrap_or(i64::MAX);
-        if last < first {
-            return Err(PromError::bad_parameter("end", "end timestamp must not be before start time"));
-        }
+        let first = self.optional_time("start")?.unwrap_or(i64::MIN);
+        let last = self.optional_time("end")?.unwrap_or(i64::MAX);
         Ok(MillisRange { first, last })
     }
 
     /// The selectors in `match[]`.
     pub(in crate::api) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, PromError> {
+        self.matchers().map_err(|message| PromError::bad_parameter("match[]", message))
+    }
+
+    /// The same on the paths of labels, where Prometheus does not name the parameter that is wrong.
+    pub(super) fn selectors_of_labels(&self) -> Result<Vec<Vec<Matcher>>, PromError> {
+        self.matchers().map_err(PromError::bad_data)
+    }
+
+    fn matchers(&self) -> Result<Vec<Vec<Matcher>>, String> {
         let texts = self.0.iter().filter(|(name, _)| name == "match[]").map(|(_, text)| text);
-        texts.map(|text| series_selector(text).map_err(|error| PromError::of_query("match[]", &error))).collect()
+        let selector = |text: &String| {
+            series_selector(text).map_err(|error| error.to_string()).map_err(|error| {
+                let selects_all = error.ends_with("must contain at least one non-empty matcher");
+                if selects_all { "match[] must contain at least one non-empty matcher".to_owned() } else { error }
+            })
+        };
+        texts.map(selector).collect()
     }
 }
 

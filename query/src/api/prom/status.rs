@@ -63,10 +63,7 @@ pub(super) async fn flags(State(state): State<PromState>) -> Reply<BTreeMap<&'st
 }
 
 pub(super) async fn tsdb(State(state): State<PromState>, params: Params) -> Result<Reply<Value>, PromError> {
-    let limit = match params.limit("limit")? {
-        0 => LIMIT,
-        limit => limit,
-    };
+    let limit = params.count("limit", 1, "positive number")?.unwrap_or(LIMIT);
     let now = state.api.clock.now().as_millis();
     let run = move |source: &StoreSource, _: &_| {
         let range = MillisRange { first: now.saturating_sub(RECENT_MS), last: now };

@@ -84,8 +84,8 @@ impl<'a> Evaluator<'a> {
         self.remark(state.remarks.take(), name, node.position);
         if column.has(index) {
             column.set(index, None);
-            let place = self.place(node.position);
-            self.warn(format!("PromQL warning: encountered a mix of histograms and floats for aggregation{place}"));
+            let text = "PromQL warning: encountered a mix of histograms and floats for aggregation";
+            self.warn(node.position, text.to_owned());
         } else if let (Some(sum), false) = (state.sum, state.failed) {
             let sum = if node.operation == Aggregation::Avg && state.count > 1.0 {
                 Arc::new(sum.over(state.count))

@@ -11,6 +11,7 @@ use crate::promql::error::PromqlError;
 
 /// Counts down while a query runs. Asked once per series, so that one series is the longest it can be overrun by.
 pub struct Budget {
+    samples: u64,
     samples_left: Cell<u64>,
     clock: Arc<dyn Clock>,
     deadline: Duration,
@@ -21,7 +22,17 @@ impl Budget {
     /// A budget of samples, and of time from now on.
     pub fn new(samples: u64, timeout: Duration, clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
         let deadline = clock.monotonic().saturating_add(timeout);
-        Self { samples_left: Cell::new(samples), clock, deadline, cancel }
+        Self { samples, samples_left: Cell::new(samples), clock, deadline, cancel }
+    }
+
+    /// The time of the clock that the deadline goes by.
+    pub fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// How many samples were taken off.
+    pub fn spent(&self) -> u64 {
+        self.samples - self.samples_left.get()
     }
 
     /// Takes `samples` off, or says why the query has to end.

@@ -13,7 +13,12 @@ use crate::promql::value::{Column, Series};
 impl<'a> Evaluator<'a> {
     pub(super) fn group_quantile(self, node: &'a GroupQuantile) -> Result<SeriesStream<'a>> {
         let quantiles = self.scalar(&node.quantile)?;
-        self.check_quantile(&quantiles, node.position);
+        // Of those of all steps the least, the greatest, and what is none.
+        let present = || quantiles.present().map(|(_, quantile)| quantile);
+        let none = present().find(|quantile| quantile.is_nan());
+        for quantile in [present().reduce(f64::min), present().reduce(f64::max), none].into_iter().flatten() {
+            self.check_quantile(&Column::constant(quantile, 1), node.position);
+        }
         let groups = self.groups(&node.vector, &node.by)?;
         if groups.values().flatten().any(|series| series.column.has_histograms()) {
             self.inform_of_ignored("quantile", node.series_position);
@@ -39,6 +44,8 @@ impl<'a> Evaluator<'a> {
         let counts = self.scalar(&node.count)?;
         let counts = (0..self.steps.count()).map(|index| count(counts.get(index))).collect::<Result<Vec<usize>>>()?;
         if counts.iter().all(|count| *count == 0) {
+            // What is remarkable about it is said all the same.
+            self.vector(&node.vector)?.try_for_each(|series| series.map(drop))?;
             return Ok(Box::new(std::iter::empty()));
         }
         let groups = self.groups(&node.vector, &node.by)?;

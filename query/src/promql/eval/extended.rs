@@ -23,9 +23,6 @@ impl<'a> Evaluator<'a> {
         let ahead_ms = if smoothed { lookback_ms } else { 0 };
         let stream = self.stored_around(&range.select, back_ms, ahead_ms)?.map(move |stored| {
             let StoredSeries { labels, samples } = stored?;
-            if node.function.expects_counter && !samples.times().is_empty() {
-                self.check_counter_name(&node.range, labels.metric_name().unwrap_or(""));
-            }
             let (times, values) = numbers(&samples);
             let mut column = Column::holes(self.steps.count());
             for index in 0..self.steps.count() {
@@ -36,6 +33,9 @@ impl<'a> Evaluator<'a> {
                 let window = Extended { start, end, times: &times[from..to], values: &values[from..to], smoothed };
                 self.charge((to - from) / SAMPLES_PER_CHARGE)?;
                 column.set(index, window.apply(node.function.name));
+            }
+            if node.function.expects_counter && !column.is_empty() {
+                self.check_counter_name(&node.range, labels.metric_name().unwrap_or(""));
             }
             Ok(Series { labels: labels.without_name(), column })
         });

@@ -93,10 +93,10 @@ impl<'a> Evaluator<'a> {
             let native = kinds.native.as_ref().and_then(|native| native.histogram(index));
             let value = match native {
                 Some(_) if !at_step.is_empty() => {
-                    let (of_metric, place) = (self.of_metric(labels), self.place(node.position));
-                    self.warn(format!(
-                        "PromQL warning: vector contains a mix of classic and native histograms{of_metric}{place}"
-                    ));
+                    let of_metric = self.of_metric(labels);
+                    let text =
+                        format!("PromQL warning: vector contains a mix of classic and native histograms{of_metric}");
+                    self.warn(node.position, text);
                     None
                 }
                 Some(native) => self.native_answer(node, labels, native, question, index),
@@ -139,8 +139,9 @@ impl<'a> Evaluator<'a> {
         index: usize,
     ) -> Option<f64> {
         let inform = |function: &str, what: &str| {
-            let (of_metric, place) = (self.of_metric(labels), self.place(node.position));
-            self.inform(format!("PromQL info: input to {function} has NaN observations, {what}{of_metric}{place}"));
+            let of_metric = self.of_metric(labels);
+            let text = format!("PromQL info: input to {function} has NaN observations, {what}{of_metric}");
+            self.inform(node.position, text);
         };
         match question {
             Question::Quantile(share) => Some(match histogram::quantile(share.get(index)?, native) {
@@ -181,10 +182,11 @@ impl<'a> Evaluator<'a> {
                     histograms.entry(histogram).or_default().classic.push((bound, column));
                 }
                 None => {
-                    let (of_metric, place) = (self.of_metric(&labels), self.place(node.position));
-                    self.warn(format!(
-                        "PromQL warning: bucket label \"le\" is missing or has a malformed value of {text:?}{of_metric}{place}"
-                    ));
+                    let of_metric = self.of_metric(&labels);
+                    let text = format!(
+                        "PromQL warning: bucket label \"le\" is missing or has a malformed value of {text:?}{of_metric}"
+                    );
+                    self.warn(node.position, text);
                 }
             }
         }
@@ -192,11 +194,12 @@ impl<'a> Evaluator<'a> {
     }
 
     fn inform_of_force(self, node: &HistogramShare, labels: &Labels) {
-        let (of_metric, place) = (self.of_metric(labels), self.place(node.position));
-        self.inform(format!(
+        let of_metric = self.of_metric(labels);
+        let text = format!(
             "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see \
-             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){of_metric}{place}"
-        ));
+             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){of_metric}"
+        );
+        self.inform(node.position, text);
     }
 }
 

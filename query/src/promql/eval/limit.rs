@@ -45,11 +45,11 @@ impl<'a> Evaluator<'a> {
                 None => return Err(not_a_number()),
                 Some(share) if share.is_nan() => return Err(not_a_number()),
                 Some(share) if share.abs() > 1.0 => {
-                    let place = self.place(node.position);
                     let (share, capped) = (short_number(share), short_number(share.signum()));
-                    self.warn(format!(
-                        "PromQL warning: ratio value should be between -1 and 1, got {share}, capping to {capped}{place}"
-                    ));
+                    let text = format!(
+                        "PromQL warning: ratio value should be between -1 and 1, got {share}, capping to {capped}"
+                    );
+                    self.warn(node.position, text);
                 }
                 Some(_) => {}
             }

@@ -94,21 +94,20 @@ impl Evaluator<'_> {
         };
         self.remark(remarks.take(), "", position);
         if histogram.is_err() {
-            let (word, place) = (word(Operator::Arithmetic(operator)), self.place(position));
-            self.warn(format!(
-                "PromQL warning: incompatible bucket layout encountered for binary operator {word}{place}"
-            ));
+            let word = word(Operator::Arithmetic(operator));
+            let text = format!("PromQL warning: incompatible bucket layout encountered for binary operator {word}");
+            self.warn(position, text);
         }
         histogram.ok().map(|histogram| Element::Histogram(Arc::new(histogram)))
     }
 
     /// Says that an operator is not made for these kinds.
     pub(super) fn inform_of_types(self, operator: Operator, position: Option<usize>, [left, right]: [&str; 2]) {
-        let (word, place) = (word(operator), self.place(position));
-        self.inform(format!(
-            "PromQL info: incompatible sample types encountered for binary operator {word:?}: \
-             {left} {word} {right}{place}"
-        ));
+        let word = word(operator);
+        let text = format!(
+            "PromQL info: incompatible sample types encountered for binary operator {word:?}: {left} {word} {right}"
+        );
+        self.inform(position, text);
     }
 
     /// The operator at each step where both columns have something.

@@ -52,12 +52,15 @@ impl<'a> Evaluator<'a> {
         let arguments = node.arguments.iter().map(|argument| self.scalar(argument)).collect::<Result<Vec<Column>>>()?;
         let stream = self.samples(&node.range)?.map(move |stored| {
             let StoredSeries { labels, samples } = stored?;
-            if node.function.expects_counter && !samples.times().is_empty() {
-                self.check_counter_name(&node.range, labels.metric_name().unwrap_or(""));
-            }
             let mut remarks = Remarks::default();
             let column = self.windows(node, &arguments, &samples, &mut remarks)?;
-            self.remark(remarks.take(), labels.metric_name().unwrap_or(""), node.range.position());
+            let name = labels.metric_name().unwrap_or("");
+            if node.function.expects_counter && column.present().next().is_some() {
+                self.check_counter_name(&node.range, name);
+            }
+            // Prometheus takes a quantile's first argument for its range here.
+            let is_quantile = node.function.numbers == Numbers::Quantile;
+            self.remark(remarks.take(), name, if is_quantile { node.position } else { node.range.remarked() });
             if let (Numbers::Quantile, [quantiles], false) =
                 (node.function.numbers, arguments.as_slice(), column.is_empty())
             {
@@ -90,6 +93,11 @@ impl<'a> Evaluator<'a> {
             histograms.slide(samples.histogram_times(), start, end);
             if floats.is_empty() && histograms.is_empty() {
                 continue;
+            }
+            if self.query.looked_at.is_some() {
+                let histograms = &samples.histograms()[histograms.from..histograms.to];
+                let of_histograms: usize = histograms.iter().map(|histogram| histogram.size()).sum();
+                self.look_at(index, floats.len() + of_histograms);
             }
             // Behind `@` all windows are one.
             if let (Some((same, result)), true) = (&before, arguments.is_empty())
@@ -139,6 +147,7 @@ impl<'a> Evaluator<'a> {
                     .collect(),
             };
             if !points.is_empty() {
+                self.look_at(0, points.numbers.len() + points.histograms.iter().map(|(_, h)| h.size()).sum::<usize>());
                 matrix.push((labels, points));
             }
         }
@@ -170,7 +179,7 @@ impl<'a> Evaluator<'a> {
         let Some(steps) = Steps::aligned(after, last, step) else { return Ok(Box::new(std::iter::empty())) };
         // Before anything as long as these steps is made.
         self.charge(steps.count())?;
-        let inner = Evaluator { steps, ..self };
+        let inner = Evaluator { steps, is_inner: true, ..self };
         Ok(Box::new(inner.vector(&subquery.vector)?.map(move |series| {
             let Series { labels, column } = series?;
             self.charge(self.steps.count())?;
@@ -187,10 +196,10 @@ impl<'a> Evaluator<'a> {
         if name.is_empty() || ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
             return;
         }
-        let place = self.place(range.position());
-        self.inform(format!(
-            "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}{place}"
-        ));
+        let text = format!(
+            "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
+        );
+        self.inform(range.remarked(), text);
     }
 }
 

@@ -7,31 +7,30 @@ impl Evaluator<'_> {
     /// Says what was remarkable about the series `name`, or about what has no name.
     pub(super) fn remark(self, remarks: Vec<Remark>, name: &str, position: Option<usize>) {
         for remark in remarks {
-            let place = self.place(position);
             match remark {
-                Remark::Mixed => self.warn(format!(
-                    "PromQL warning: encountered a mix of histograms and floats for metric name {name:?}{place}"
+                Remark::Mixed => self.warn(position, format!(
+                    "PromQL warning: encountered a mix of histograms and floats for metric name {name:?}"
                 )),
-                Remark::IgnoredInRange => self.inform(format!(
+                Remark::IgnoredInRange => self.inform(position, format!(
                     "PromQL info: ignored histograms in a range containing both floats and histograms for metric name \
-                     {name:?}{place}"
+                     {name:?}"
                 )),
                 Remark::NotCounter => {
-                    self.warn(format!("PromQL warning: this native histogram metric is not a counter: {name:?}{place}"))
+                    self.warn(position, format!("PromQL warning: this native histogram metric is not a counter: {name:?}"))
                 }
                 Remark::NotGauge => {
-                    self.warn(format!("PromQL warning: this native histogram metric is not a gauge: {name:?}{place}"))
+                    self.warn(position, format!("PromQL warning: this native histogram metric is not a gauge: {name:?}"))
                 }
-                Remark::MixedSchemas => self.warn(format!(
+                Remark::MixedSchemas => self.warn(position, format!(
                     "PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas \
-                     for metric name {name:?}{place}"
+                     for metric name {name:?}"
                 )),
-                Remark::Reconciled(during) => self.inform(format!(
-                    "PromQL info: mismatched custom buckets were reconciled during {}{place}",
+                Remark::Reconciled(during) => self.inform(position, format!(
+                    "PromQL info: mismatched custom buckets were reconciled during {}",
                     during.word()
                 )),
-                Remark::Collision(during) => self.warn(format!(
-                    "PromQL warning: conflicting counter resets during histogram {}{place}",
+                Remark::Collision(during) => self.warn(position, format!(
+                    "PromQL warning: conflicting counter resets during histogram {}",
                     during.word()
                 )),
             }
@@ -40,8 +39,7 @@ impl Evaluator<'_> {
 
     /// Says that an aggregation made for numbers has left out histograms.
     pub(super) fn inform_of_ignored(self, aggregation: &str, position: Option<usize>) {
-        let place = self.place(position);
-        self.inform(format!("PromQL info: ignored histogram in {aggregation} aggregation{place}"));
+        self.inform(position, format!("PromQL info: ignored histogram in {aggregation} aggregation"));
     }
 
     // ` for metric name "x"`, where there is a name.

@@ -22,6 +22,7 @@ impl<'a> Evaluator<'a> {
                     column.set_histogram(step, Arc::clone(&samples.histograms()[index]));
                 });
             }
+            self.look_at_all(&column);
             Ok(Series { labels, column })
         });
         Ok(Box::new(stream.filter(has_elements)))
@@ -41,6 +42,7 @@ impl<'a> Evaluator<'a> {
                     column.set(step, Some(seconds(samples.histogram_times()[index])));
                 });
             }
+            self.look_at_all(&column);
             Ok(Series { labels: labels.without_name(), column })
         });
         let surely = crate::promql::matcher::only_name(&select.matchers).is_some();
@@ -103,7 +105,7 @@ impl<'a> Evaluator<'a> {
         let first = self.reference_time(select.when, 0).saturating_sub(back_ms).saturating_add(1);
         let last = self.reference_time(select.when, self.steps.count() - 1).saturating_add(ahead_ms);
         let selection = self.query.source.select(&select.matchers, MillisRange { first, last }, self.query.budget)?;
-        selection.warnings.into_iter().for_each(|warning| self.warn(warning));
+        selection.warnings.into_iter().for_each(|warning| self.warn(None, warning));
         Ok(selection.series.map(move |stored| {
             let stored = stored?;
             self.charge(stored.samples.size() + self.steps.count())?;

@@ -123,10 +123,10 @@ impl Histogram {
         Self { zero_count, zero_threshold, positive, negative, ..self }
     }
 
-    /// Two exponential histograms with the same schema and the same zero bucket.
+    /// Two exponential histograms with the same schema and the same zero bucket. The zero bucket comes first: it takes in what it
+    /// must of the finer buckets, and may end within a coarser one, whose observations are all beyond it.
     pub(super) fn aligned(&self, other: &Self) -> (Self, Self) {
-        let schema = self.schema.min(other.schema);
-        let (mut one, mut two) = (self.in_schema(schema), other.in_schema(schema));
+        let (mut one, mut two) = (self.clone(), other.clone());
         // Ends: thresholds only grow, from bound to bound.
         while one.zero_threshold != two.zero_threshold {
             let threshold = one.zero_threshold.max(two.zero_threshold);
@@ -136,7 +136,8 @@ impl Histogram {
             one = one.with_zero_up_to(threshold);
             two = two.with_zero_up_to(threshold);
         }
-        (one, two)
+        let schema = self.schema.min(other.schema);
+        (one.in_schema(schema), two.in_schema(schema))
     }
 
     /// The same with only these custom bounds, each of which it has: what lay below one that goes lies below the next that stays.

@@ -29,7 +29,7 @@ pub fn short_number(value: f64) -> String {
         return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
     }
     let exponent = value.abs().log10().floor();
-    if value == 0.0 || value.is_nan() || (-4.0..21.0).contains(&exponent) {
+    if value == 0.0 || value.is_nan() || (-4.0..6.0).contains(&exponent) {
         return value.to_string();
     }
     let text = format!("{value:e}");
@@ -48,6 +48,8 @@ mod tests {
         for (value, expected) in [
             (2.0, "2"),
             (-1.5, "-1.5"),
+            (123_456.5, "123456.5"),
+            (-1_234_567.0, "-1.234567e+06"),
             (1e22, "1e+22"),
             (2.5e-7, "2.5e-07"),
             (f64::NAN, "NaN"),

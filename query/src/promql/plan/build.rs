@@ -52,7 +52,7 @@ impl<'q> Builder<'q> {
                 }
                 Ok(Root::Range(range))
             }
-            tree => Ok(match self.typed(tree)? {
+            _ => Ok(match self.typed(tree)? {
                 Typed::Scalar(scalar) => Root::Scalar(scalar),
                 Typed::Vector(vector) => Root::Vector(vector),
             }),
@@ -167,6 +167,15 @@ impl<'q> Builder<'q> {
     fn unsupported(&self, position: Option<usize>, construct: &str) -> PromqlError {
         PromqlError::Unsupported { query: self.query.to_owned(), position, construct: construct.to_owned() }
     }
+}
+
+// How many brackets stand around an expression.
+fn parentheses(mut tree: &Expr) -> usize {
+    let mut count = 0;
+    while let Expr::Paren(inner) = tree {
+        (tree, count) = (&inner.expr, count + 1);
+    }
+    count
 }
 
 fn without_parentheses(mut tree: &Expr) -> &Expr {

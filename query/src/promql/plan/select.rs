@@ -129,6 +129,14 @@ impl Range {
         }
     }
 
+    /// The same for remarks: Prometheus has no place of a subquery any more once its samples are there, and says 1:1.
+    pub fn remarked(&self) -> Option<usize> {
+        match self {
+            Range::Select(range) => range.select.position,
+            Range::Subquery(_) => Some(0),
+        }
+    }
+
     /// Whether the series stay different from each other once their names are gone.
     pub fn is_unique_without_name(&self) -> bool {
         match self {

@@ -27,7 +27,7 @@ use crate::promql::matcher::{Matcher, all_accept};
 use crate::rows::columns::Numbers;
 use crate::search::budget::Partial;
 use decode::{Points, RowRef, Unfit};
-use translate::{Shape, Translated};
+use translate::Translated;
 
 /// One snapshot of the store, with the translation that all queries share.
 pub struct StoreSource {
@@ -176,11 +176,8 @@ impl StoreSource {
         budget: &Budget,
     ) -> Result<(impl Iterator<Item = StoredSeries> + use<>, Vec<String>), PromqlError> {
         let batches = self.points(&series, range, budget)?;
-        let native: HashMap<u64, &str> = series
-            .iter()
-            .filter(|series| series.shape == Shape::Native)
-            .map(|series| (series.id, series.name.as_str()))
-            .collect();
+        let native: HashMap<u64, &str> =
+            series.iter().filter(|series| series.is_native()).map(|series| (series.id, series.name.as_str())).collect();
         let mut unfit: BTreeMap<(String, Unfit), u64> = BTreeMap::new();
         let mut rows: HashMap<u64, Vec<RowRef>> = HashMap::new();
         for (batch, points) in batches.iter().enumerate() {

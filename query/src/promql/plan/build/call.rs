@@ -3,7 +3,7 @@
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Call, Expr, VectorSelector};
 
-use super::{Builder, Result, Typed, without_parentheses};
+use super::{Builder, Result, Typed, parentheses, without_parentheses};
 use crate::promql::error::PromqlError;
 use crate::promql::features::{EXPERIMENTAL, Feature};
 use crate::promql::function::{ElementFunction, RangeFunction, range_function};
@@ -33,7 +33,8 @@ impl Builder<'_> {
         let start = self.locator.call(name);
         self.check_experimental(name, start)?;
         let arguments = call.args.args.iter().map(|argument| &**argument).collect();
-        let first = self.locator.first_argument();
+        self.locator.first_argument();
+        let first = self.locator.within(call.args.args.first().map_or(0, |argument| parentheses(argument)));
         let called = Called { name, arguments, start, first, place: format!("call to function '{name}'") };
         match name {
             "time" | "pi" | "scalar" | "start" | "end" | "range" | "step" | "max_of" | "min_of" => {
@@ -203,7 +204,7 @@ impl Builder<'_> {
             (Some(lower), Some(upper)) => HistogramFunction::Fraction(lower, upper),
             (None, _) => return Err(self.wrong_arguments(called)),
         };
-        let position = self.locator.upcoming();
+        let position = self.locator.within(parentheses(buckets));
         let vector = self.vector(buckets, &called.place)?;
         let first_position = called.first;
         Ok(Vector::Histogram(Box::new(HistogramShare { function, vector, first_position, position })))

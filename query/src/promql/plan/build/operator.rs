@@ -133,8 +133,8 @@ impl Builder<'_> {
             op @ (t::T_TOPK | t::T_BOTTOMK) => {
                 let side = if op == t::T_TOPK { Side::Greatest } else { Side::Least };
                 let count = self.scalar(parameter, PLACE)?;
-                let (vector, position) = self.aggregated(&aggregate.expr)?;
-                Ok(Vector::Choice(Box::new(Choice { side, count, vector, by, position })))
+                let (vector, _) = self.aggregated(&aggregate.expr)?;
+                Ok(Vector::Choice(Box::new(Choice { side, count, vector, by, position: start })))
             }
             op @ (t::T_LIMITK | t::T_LIMIT_RATIO) => {
                 let number = self.scalar(parameter, PLACE)?;

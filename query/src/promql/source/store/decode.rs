@@ -10,7 +10,7 @@ use model::Labels;
 use store::schema::column;
 
 use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
-use crate::promql::histogram::{Buckets, Histogram, SCHEMA_MAX, SCHEMA_MIN};
+use crate::promql::histogram::{Buckets, CUSTOM_SCHEMA, Histogram, SCHEMA_MAX, SCHEMA_MIN};
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::promql::source::{Samples, StoredSeries};
 use crate::promql::staleness::stale_marker;
@@ -26,10 +26,10 @@ pub(super) fn columns_of(series: &[Arc<Translated>]) -> Vec<String> {
     if has(Shape::Number) {
         names.extend([column::VALUE_INT, column::VALUE_DOUBLE]);
     }
-    if has(Shape::Histogram) || has(Shape::Summary) || has(Shape::Native) {
+    if [Shape::Histogram, Shape::Summary, Shape::Native, Shape::Custom].into_iter().any(has) {
         names.extend([column::COUNT, column::SUM]);
     }
-    if has(Shape::Histogram) {
+    if has(Shape::Histogram) || has(Shape::Custom) {
         names.extend([column::BUCKET_COUNTS, column::EXPLICIT_BOUNDS]);
     }
     if has(Shape::Summary) {
@@ -138,12 +138,14 @@ impl Points {
         self.value_double.get(row).or_else(|| self.value_int.get(row).map(|value| value as f64))
     }
 
-    // Upper bounds with the counts up to them, without the last bucket, whose bound is infinite.
+    // Upper bounds, but for that of the last bucket, which is infinite, and the counts of all buckets.
+    fn explicit(&self, row: usize) -> Option<(ArrayRef, ArrayRef)> {
+        Some((entries(&self.explicit_bounds, row)?, entries(&self.bucket_counts, row)?))
+    }
+
+    // Upper bounds with the counts up to them, without the last bucket.
     fn buckets(&self, row: usize) -> Vec<(f64, u64)> {
-        let (Some(counts), Some(bounds)) = (entries(&self.bucket_counts, row), entries(&self.explicit_bounds, row))
-        else {
-            return Vec::new();
-        };
+        let Some((bounds, counts)) = self.explicit(row) else { return Vec::new() };
         let (Some(counts), Some(bounds)) =
             (counts.as_primitive_opt::<UInt64Type>(), bounds.as_primitive_opt::<Float64Type>())
         else {
@@ -184,20 +186,38 @@ impl Points {
         }
     }
 
-    fn native(&self, row: usize) -> Histogram {
+    fn native(&self, row: usize, exact: bool) -> Histogram {
         let zero_threshold = self.zero_threshold.number(row);
         let histogram = Histogram {
             schema: self.scale.number(row),
             count: self.count.number(row) as f64,
             sum: self.sum.number(row),
-            // What is that near to zero is zero, as Prometheus's own clients have it.
-            zero_threshold: if zero_threshold > 0.0 { zero_threshold } else { ZERO_THRESHOLD },
+            // OTLP has none where nothing is said; what is that near to zero is zero, as Prometheus's own clients have it.
+            zero_threshold: if zero_threshold > 0.0 || exact { zero_threshold } else { ZERO_THRESHOLD },
             zero_count: self.zero_count.number(row) as f64,
             positive: self.positive.buckets(row),
             negative: self.negative.buckets(row),
             ..Histogram::default()
         };
         histogram.in_schema(SCHEMA_MAX)
+    }
+}
+
+impl Points {
+    fn custom(&self, row: usize) -> Histogram {
+        let explicit = self.explicit(row);
+        let parts = explicit.as_ref().and_then(|(bounds, counts)| {
+            Some((bounds.as_primitive_opt::<Float64Type>()?, counts.as_primitive_opt::<UInt64Type>()?))
+        });
+        let (bounds, counts): (&[f64], &[u64]) = parts.map_or((&[], &[]), |(b, c)| (b.values(), c.values()));
+        Histogram {
+            schema: CUSTOM_SCHEMA,
+            count: self.count.number(row) as f64,
+            sum: self.sum.number(row),
+            positive: Buckets::new((0i32..).zip(counts.iter().map(|count| *count as f64))),
+            bounds: bounds.into(),
+            ..Histogram::default()
+        }
     }
 }
 
@@ -234,7 +254,8 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
             Shape::Number => decoded.numbers(&series, rows),
             Shape::Histogram => decoded.histogram(&series, rows),
             Shape::Summary => decoded.summary(&series, rows),
-            Shape::Native => decoded.native(&series, rows),
+            Shape::Native => decoded.native(&series, rows, |points, row| points.native(row, series.exact)),
+            Shape::Custom => decoded.native(&series, rows, Points::custom),
         }
     }
     let Decoded { found, mut histograms, .. } = decoded;
@@ -336,7 +357,12 @@ impl Decoded<'_> {
         self.put(&series.with_suffix("_sum"), sums);
     }
 
-    fn native<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
+    fn native<'p>(
+        &mut self,
+        series: &Translated,
+        rows: impl Iterator<Item = (&'p Points, usize)>,
+        read: impl Fn(&Points, usize) -> Histogram,
+    ) {
         if !all_accept(self.matchers, &series.labels) {
             return;
         }
@@ -345,7 +371,7 @@ impl Decoded<'_> {
         let found = self.histograms.entry(series.labels.clone()).or_default();
         found.extend(rows.into_iter().map(|(points, row)| {
             let RawSample { time, seq, .. } = raw(points, row, 0.0);
-            (time, seq, Arc::new(points.native(row)))
+            (time, seq, Arc::new(read(points, row)))
         }));
     }
 

@@ -42,8 +42,10 @@ pub(super) enum Shape {
     Histogram,
     /// Quantiles, `_sum`, `_count`.
     Summary,
-    /// One native histogram per point.
+    /// One native histogram per point, with exponential buckets.
     Native,
+    /// One native histogram per point, with the bounds that it lists: what Prometheus has under this name, and no more than one series.
+    Custom,
 }
 
 /// One OTLP series in Prometheus's terms.
@@ -51,6 +53,8 @@ pub(super) enum Shape {
 pub(super) struct Translated {
     pub(super) id: u64,
     pub(super) shape: Shape,
+    /// Whether it was Prometheus's before it was stored, and is taken as it is.
+    pub(super) exact: bool,
     /// The Prometheus name without a series' suffix.
     pub(super) name: String,
     /// The labels with that name; of histograms and summaries without `le` and `quantile`.
@@ -111,6 +115,11 @@ impl Translated {
         matches!(self.shape, Shape::Histogram | Shape::Summary)
     }
 
+    /// Whether a point is one native histogram.
+    pub(super) fn is_native(&self) -> bool {
+        matches!(self.shape, Shape::Native | Shape::Custom)
+    }
+
     /// Whether a series that the points may become is accepted, as far as that can be told without the points.
     pub(super) fn may_have(&self, matchers: &[Matcher]) -> bool {
         if self.name.is_empty() {
@@ -123,7 +132,7 @@ impl Translated {
         };
         let suffixed = |suffix: &str| self.with_suffix(suffix);
         match self.shape {
-            Shape::Number | Shape::Native => accepted(&self.labels, None),
+            Shape::Number | Shape::Native | Shape::Custom => accepted(&self.labels, None),
             Shape::Histogram => {
                 accepted(&suffixed("_bucket"), Some(BUCKET_LABEL))
                     || accepted(&suffixed("_sum"), None)
@@ -146,7 +155,7 @@ impl Translated {
     pub(super) fn outline(&self) -> Vec<Labels> {
         let sum_and_count = || [self.with_suffix("_sum"), self.with_suffix("_count")];
         match self.shape {
-            Shape::Number | Shape::Native => vec![self.labels.clone()],
+            Shape::Number | Shape::Native | Shape::Custom => vec![self.labels.clone()],
             Shape::Histogram => {
                 let bucket = self.with_suffix("_bucket").with(BUCKET_LABEL, "+Inf");
                 sum_and_count().into_iter().chain([bucket]).collect()
@@ -221,7 +230,6 @@ impl SeriesReader {
     }
 
     fn read(&self, policy: &Policy, target_info: bool, row: usize, id: u64) -> Translated {
-        let (shape, kind) = self.shape(row);
         let metric = self.metric.text(row);
         let unit = self.unit.text(row);
         let left_out = self.left_out(row, &metric);
@@ -232,6 +240,7 @@ impl SeriesReader {
         }
         let (scope_attributes, attributes) = (self.scope.read(row), self.attributes.read(row));
         let exact = is_prometheus(&scope_attributes);
+        let (shape, kind) = self.shape(row, exact);
         let name = if exact { metric } else { policy.metric_name(&metric, &unit, kind).unwrap_or_default() };
         let identity = Identity {
             resource: &resource,
@@ -244,21 +253,22 @@ impl SeriesReader {
         let all = if exact { own_labels(&name, &attributes) } else { policy.labels(&name, &identity) };
         let group = all.filter(|label| ![METRIC_NAME, BUCKET_LABEL, QUANTILE_LABEL].contains(&label));
         let labels = match shape {
-            Shape::Number | Shape::Native => all,
+            Shape::Number | Shape::Native | Shape::Custom => all,
             Shape::Histogram => all.with(BUCKET_LABEL, ""),
             Shape::Summary => all.with(QUANTILE_LABEL, ""),
         };
         let help = self.description.text(row);
         let target = if target_info { policy.target_info(&resource) } else { None };
-        Translated { id, shape, name, labels, group, target, left_out, kind, help, unit: unit_words(&unit) }
+        Translated { id, shape, exact, name, labels, group, target, left_out, kind, help, unit: unit_words(&unit) }
     }
 
-    fn shape(&self, row: usize) -> (Shape, MetricKind) {
+    fn shape(&self, row: usize, exact: bool) -> (Shape, MetricKind) {
         let monotonic = self.monotonic.as_ref().is_some_and(|array| array.is_valid(row) && array.value(row));
         match self.metric_type.number(row) {
             metric_type::SUM if monotonic => (Shape::Number, MetricKind::Counter),
             metric_type::SUM => (Shape::Number, MetricKind::UpDownCounter),
             metric_type::GAUGE => (Shape::Number, MetricKind::Gauge),
+            metric_type::HISTOGRAM if exact => (Shape::Custom, MetricKind::Histogram),
             metric_type::HISTOGRAM => (Shape::Histogram, MetricKind::Histogram),
             metric_type::EXPONENTIAL_HISTOGRAM => (Shape::Native, MetricKind::Histogram),
             metric_type::SUMMARY => (Shape::Summary, MetricKind::Summary),
