@@ -67,7 +67,7 @@ impl Chunk {
             seq_max: seq_base + (rows as u64).saturating_sub(1),
             batch: Arc::clone(&batch),
             expanded: OnceLock::new(),
-            series: Arc::clone(&series),
+            series: series.clone(),
         }];
         if let Some(exemplars) = flat_exemplars(&batch, seq_base).map_err(expand_error)? {
             let seqs = exemplars[column::INGEST_SEQ].as_primitive::<UInt64Type>();
@@ -145,11 +145,7 @@ impl Chunk {
 
     /// The series of the batch's points as queries see them.
     pub fn series(&self) -> Result<Arc<RecordBatch>, StoreError> {
-        if let Some(series) = self.series.get() {
-            return Ok(Arc::clone(series));
-        }
-        let series = Arc::new(flat_series(&self.batch).map_err(expand_error)?);
-        Ok(Arc::clone(self.series.get_or_init(|| series)))
+        self.series.get(|| flat_series(&self.batch)).map_err(expand_error)
     }
 }
 

@@ -37,7 +37,7 @@ pub use inspect::{Inspection, PartSummary, TableBytes, bytes_by_column, inspect}
 pub use retention::{Age, Ages, Cutoffs, Expired, Retention, ServiceAges, Sizes};
 pub use scan::Granule;
 pub use schema::{Batch, Table};
-pub use snapshot::{Missing, Narrow, Projection, Snapshot};
+pub use snapshot::{Missing, Narrow, Projection, SeriesTable, SeriesTableKey, Snapshot};
 pub use state::{StateChange, StateTable};
 pub use store::{DiskRoom, DiskState, Setup, Status, Store, TableSize};
 pub use writer::{Receipt, Writer};

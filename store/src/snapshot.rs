@@ -108,20 +108,12 @@ impl Snapshot {
         Ok(granules.into_iter().filter_map(|granule| granule.unexpired(table, &self.cutoffs)).collect())
     }
 
-    /// Tables of the series that may have points in `range`. One series may stand in several of them.
-    pub fn series(&self, range: TimeRange) -> Result<Vec<Arc<RecordBatch>>, StoreError> {
-        let head = self.chunks_in(Table::Points, range);
-        let mut tables: Vec<Arc<RecordBatch>> = Vec::new();
+    /// Tables of the series that may have points in `range`, each once. One series may stand in several of them.
+    pub fn series(&self, range: TimeRange) -> Vec<SeriesTable> {
+        let chunks = self.chunks_in(Table::Points, range).cloned().map(SeriesTable::Head);
+        let parts = self.parts_in(Table::Points, range).cloned().map(SeriesTable::Part);
         let mut seen = HashSet::new();
-        for chunk in head {
-            if seen.insert(Arc::as_ptr(chunk.expanded_series())) {
-                tables.push(chunk.series()?);
-            }
-        }
-        for part in self.parts_in(Table::Points, range) {
-            tables.push(part.series()?);
-        }
-        Ok(tables)
+        chunks.chain(parts).filter(|table| seen.insert(table.key())).collect()
     }
 
     /// The points of these series in `range` as parts keep them (with `series_id`, without the series' other columns), in
@@ -160,7 +152,13 @@ impl Snapshot {
             }
             let rows = granule.read_flat(&projection)?;
             let of_rows = rows[column::SERIES_ID].as_primitive::<UInt64Type>();
-            let wanted: BooleanArray = of_rows.values().iter().map(|id| Some(series.contains(id))).collect();
+            // Rows of a part are sorted by their series.
+            let mut last = None;
+            let mut is_wanted = |id: &u64| match last {
+                Some((known, wanted)) if known == *id => wanted,
+                _ => last.insert((*id, series.contains(id))).1,
+            };
+            let wanted = BooleanArray::from_iter(of_rows.values().iter().map(|id| Some(is_wanted(id))));
             take(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?)?;
         }
         Ok(())
@@ -178,6 +176,42 @@ impl Snapshot {
             let (least, greatest) = part.time_bounds();
             part.table() == table && range.overlaps(least, greatest)
         })
+    }
+}
+
+/// A table of series, read when it is asked for.
+#[derive(Clone, Debug)]
+pub enum SeriesTable {
+    /// Of a batch in memory, and of all that share it.
+    Head(Arc<Chunk>),
+    /// Of a part.
+    Part(Arc<Part>),
+}
+
+/// What tells tables of series apart. Those with one key hold the same for ever, in one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SeriesTableKey {
+    /// Of [`SeriesTable::Head`].
+    Head(u64),
+    /// The number of the part.
+    Part(u64),
+}
+
+impl SeriesTable {
+    /// Told apart by.
+    pub fn key(&self) -> SeriesTableKey {
+        match self {
+            SeriesTable::Head(chunk) => SeriesTableKey::Head(chunk.expanded_series().number()),
+            SeriesTable::Part(part) => SeriesTableKey::Part(part.name().number),
+        }
+    }
+
+    /// The series.
+    pub fn read(&self) -> Result<Arc<RecordBatch>, StoreError> {
+        match self {
+            SeriesTable::Head(chunk) => chunk.series(),
+            SeriesTable::Part(part) => part.series(),
+        }
     }
 }
 

@@ -45,5 +45,9 @@ pub const NOTES_COUNTED_MAX: usize = 1_000;
 /// translated again: slower, never wrong.
 pub const TRANSLATIONS_MAX: usize = 200_000;
 
+/// Series that stand in the indexes of tables which are kept from one query to the next, a series once for each table that it is in: about a
+/// hundred bytes each. Tables beyond it are read and translated again.
+pub const INDEXED_SERIES_MAX: usize = 1_000_000;
+
 /// Values of one series in the notation of tests. At one a second these are four months; `1x99999999999` is a slip.
 pub const NOTATION_CELLS_MAX: usize = 10_000_000;

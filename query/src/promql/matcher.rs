@@ -34,6 +34,14 @@ impl Matcher {
         Self { name: name.to_owned(), condition: Condition::Equal(value.to_owned()) }
     }
 
+    /// The only value that it accepts, if that is known.
+    pub fn equal_to(&self) -> Option<&str> {
+        match &self.condition {
+            Condition::Equal(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether a label with this value (empty if absent) is accepted.
     pub fn accepts(&self, value: &str) -> bool {
         match &self.condition {

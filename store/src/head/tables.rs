@@ -2,6 +2,7 @@
 //! the same share one table, and it is looked through for collisions, expanded for queries and taken by a flush once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray as _, RecordBatch, UInt64Array};
@@ -13,7 +14,34 @@ use crate::schema::hash::ByItself;
 use crate::schema::{Batch, column};
 
 /// The series of a chunk with their envelopes, made when a query first asks.
-pub(crate) type Expanded = Arc<OnceLock<Arc<RecordBatch>>>;
+#[derive(Clone, Debug)]
+pub(crate) struct Expanded {
+    number: u64,
+    table: Arc<OnceLock<Arc<RecordBatch>>>,
+}
+
+impl Default for Expanded {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), table: Arc::default() }
+    }
+}
+
+impl Expanded {
+    /// Told apart by, in this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The table, made by `make` if it is not there yet.
+    pub(crate) fn get<E>(&self, make: impl FnOnce() -> Result<RecordBatch, E>) -> Result<Arc<RecordBatch>, E> {
+        if let Some(table) = self.table.get() {
+            return Ok(Arc::clone(table));
+        }
+        let table = Arc::new(make()?);
+        Ok(Arc::clone(self.table.get_or_init(|| table)))
+    }
+}
 
 /// The tables of the newest batches.
 #[derive(Debug, Default)]
@@ -41,7 +69,7 @@ impl SeriesTables {
         is_same.then(|| {
             batch.shared = known.series.clone();
             batch.envelopes = known.envelopes.clone();
-            Arc::clone(&known.expanded)
+            known.expanded.clone()
         })
     }
 
@@ -54,7 +82,7 @@ impl SeriesTables {
         }
         if bytes <= limits::SERIES_TABLES_BYTES_MAX {
             let (series, envelopes) = (batch.shared.clone(), batch.envelopes.clone());
-            let known = Known { series, envelopes, expanded: Arc::clone(expanded) };
+            let known = Known { series, envelopes, expanded: expanded.clone() };
             // Two tables with one hash: the newer is asked for sooner.
             if self.known.insert(key, known).is_none() {
                 self.bytes += bytes;
@@ -96,7 +124,7 @@ mod tests {
         tables.learn(&first, &expanded);
         let mut again = points(1);
         let shared = tables.share(&mut again).expect("it is known");
-        assert!(Arc::ptr_eq(&shared, &expanded));
+        assert_eq!(shared.number(), expanded.number());
         assert_eq!(again.shared, first.shared);
         let place = |batch: &Batch| batch.shared[column::SERIES_ID].as_primitive::<UInt64Type>().values().as_ptr();
         assert_eq!(place(&again), place(&first), "it is the same memory");

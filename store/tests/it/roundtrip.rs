@@ -13,7 +13,7 @@ use model::{ManualClock, TimeRange, Timestamp};
 use store::disk::{Disk as _, RealDisk, SimDisk};
 use store::part::Part;
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column};
-use store::{Batch, Config, Narrow, Projection, Setup, Snapshot, Store, Table, limits};
+use store::{Batch, Config, Narrow, Projection, SeriesTable, Setup, Snapshot, Store, Table, limits};
 
 use crate::generate::{self, DAY, NOW, Row, SECOND, numbers, sorted_rows, times};
 
@@ -257,7 +257,9 @@ fn points_find_their_series_and_their_samples() {
     let head = opened.store.snapshot();
     let parts = opened.flushed();
     let series = |snapshot: &Snapshot| -> BTreeMap<u64, Row> {
-        let tables = snapshot.series(TimeRange::ALL).expect("series are read");
+        let tables = snapshot.series(TimeRange::ALL);
+        let read = |table: &SeriesTable| table.read().expect("series are read");
+        let tables: Vec<Arc<RecordBatch>> = tables.iter().map(read).collect();
         tables
             .iter()
             .flat_map(|table| numbers(table, column::SERIES_ID).into_iter().zip(generate::rows(table)))
@@ -265,8 +267,9 @@ fn points_find_their_series_and_their_samples() {
     };
     assert_eq!(series(&parts), series(&head));
     assert_eq!(series(&parts).len(), 200);
-    let tables = parts.series(TimeRange::ALL).expect("series are read");
-    assert!(tables.iter().all(|table| numbers(table, column::SERIES_ID).is_sorted()));
+    let tables = parts.series(TimeRange::ALL);
+    let ids = |table: &SeriesTable| numbers(&table.read().expect("series are read"), column::SERIES_ID);
+    assert!(tables.iter().all(|table| ids(table).is_sorted()));
     for count in [0, 1, 3, 50] {
         let known: Vec<u64> = series(&head).into_keys().collect();
         let wanted: HashSet<u64> = (0..count).filter_map(|_| random.choice(known.iter().copied())).collect();

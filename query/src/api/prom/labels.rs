@@ -34,9 +34,13 @@ pub(super) async fn names(State(state): State<PromState>, params: Params) -> Res
     let (selectors, range, limit) = (params.selectors_of_labels()?, params.range()?, params.limit("limit")?);
     let api = state.api.clone();
     let run = move |source: &StoreSource, cancel: &Cancel| {
-        let found = Search { source, range, budget: budget(&api, cancel) }.outline(METRIC_NAME, selectors)?;
-        let names: BTreeSet<&str> = found.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
-        Ok(Reply::limited(names.into_iter().map(str::to_owned).collect(), limit, |names| names))
+        let names: BTreeSet<String> = if selectors.is_empty() {
+            source.label_names(range).map_err(|error| PromError::internal(&error))?
+        } else {
+            let found = Search { source, range, budget: budget(&api, cancel) }.outline(METRIC_NAME, &selectors)?;
+            found.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())).collect()
+        };
+        Ok(Reply::limited(names.into_iter().collect(), limit, |names| names))
     };
     state.run(run).await
 }
@@ -50,9 +54,15 @@ pub(super) async fn values(
     let name = if name.starts_with("U__") { unescaped(&name) } else { name };
     let api = state.api.clone();
     let run = move |source: &StoreSource, cancel: &Cancel| {
-        let found = Search { source, range, budget: budget(&api, cancel) }.outline(&name, selectors)?;
-        let values: BTreeSet<&str> = found.iter().filter_map(|labels| labels.get(&name)).collect();
-        Ok(Reply::limited(values.into_iter().map(str::to_owned).collect(), limit, |values| values))
+        let values: BTreeSet<String> = if selectors.is_empty() && !StoreSource::needs_points(&name, &[]) {
+            source.label_values(&name, range).map_err(|error| PromError::internal(&error))?
+        } else {
+            let search = Search { source, range, budget: budget(&api, cancel) };
+            let everything = [Vec::new()];
+            let found = search.outline(&name, if selectors.is_empty() { &everything } else { &selectors })?;
+            found.iter().filter_map(|labels| labels.get(&name).map(str::to_owned)).collect()
+        };
+        Ok(Reply::limited(values.into_iter().collect(), limit, |values| values))
     };
     state.run(run).await
 }
@@ -130,14 +140,10 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// Enough to know the names of labels and the values of `label`, without reading points where that can be. No selector
-    /// means everything.
-    fn outline(&self, label: &str, mut selectors: Vec<Vec<Matcher>>) -> Result<BTreeSet<model::Labels>, PromError> {
-        if selectors.is_empty() {
-            selectors.push(Vec::new());
-        }
+    /// Enough to know the names of labels and the values of `label`, without reading points where that can be.
+    fn outline(&self, label: &str, selectors: &[Vec<Matcher>]) -> Result<BTreeSet<model::Labels>, PromError> {
         let mut found = BTreeSet::new();
-        for selector in &selectors {
+        for selector in selectors {
             if StoreSource::needs_points(label, selector) {
                 found.append(&mut self.exact(std::slice::from_ref(selector))?);
                 continue;

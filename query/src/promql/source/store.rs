@@ -5,28 +5,27 @@
 
 mod decode;
 mod exemplars;
+mod index;
 mod target;
 mod translate;
 
 pub use exemplars::StoredExemplar;
 pub use translate::Translator;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use model::{Labels, TimeRange, Timestamp};
-use store::schema::column;
 use store::{Projection, Snapshot, StoreError, Table};
 
 use super::{MillisRange, Selection, SeriesSource, StoredSeries};
 use crate::promql::error::PromqlError;
 use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
-use crate::rows::columns::Numbers;
 use crate::search::budget::Partial;
 use decode::{Points, RowRef, Unfit};
+use index::SeriesIndex;
 use translate::Translated;
 
 /// One snapshot of the store, with the translation that all queries share.
@@ -97,8 +96,20 @@ impl StoreSource {
         for series in self.chosen(matchers, range)?.series {
             labels.extend(series.outline().into_iter().filter(|labels| all_accept(matchers, labels)));
         }
-        labels.extend(target::accepted(&self.series(range)?, matchers));
+        labels.extend(target::accepted(&self.indexes(range)?, matchers));
         Ok(labels.into_iter().collect())
+    }
+
+    /// The names of the labels that the series in `range` have.
+    pub fn label_names(&self, range: MillisRange) -> Result<BTreeSet<String>, StoreSourceError> {
+        let indexes = self.indexes(range)?;
+        Ok(distinct(indexes.iter().flat_map(|index| index.label_names())))
+    }
+
+    /// The values of a label that the series in `range` have; not of one that only the points know.
+    pub fn label_values(&self, label: &str, range: MillisRange) -> Result<BTreeSet<String>, StoreSourceError> {
+        let indexes = self.indexes(range)?;
+        Ok(distinct(indexes.iter().flat_map(|index| index.values(label))))
     }
 
     // The series `target_info` that all matchers accept. Each has a sample where its resource sent points.
@@ -108,7 +119,7 @@ impl StoreSource {
         range: MillisRange,
         budget: &Budget,
     ) -> Result<Vec<StoredSeries>, PromqlError> {
-        let accepted = target::accepted(&self.series(range)?, matchers);
+        let accepted = target::accepted(&self.indexes(range)?, matchers);
         if accepted.is_empty() {
             return Ok(Vec::new());
         }
@@ -132,31 +143,26 @@ impl StoreSource {
         of_points(label) || matchers.iter().any(|matcher| of_points(&matcher.name))
     }
 
+    // What there is in the range, table by table.
+    fn indexes(&self, range: MillisRange) -> Result<Vec<Arc<SeriesIndex>>, StoreSourceError> {
+        self.snapshot.series(nanos(range)).iter().map(|table| self.translator.index(table)).collect()
+    }
+
     // Each series that may have a point in the range, once.
     fn series(&self, range: MillisRange) -> Result<Vec<Arc<Translated>>, StoreSourceError> {
         let mut seen = HashSet::new();
-        let mut found = Vec::new();
-        for table in self.snapshot.series(nanos(range))? {
-            let ids = Numbers::<UInt64Type>::of(&table, column::SERIES_ID)?;
-            let new: Vec<(usize, u64)> = (0..table.num_rows())
-                .filter_map(|row| ids.get(row).map(|id| (row, id)))
-                .filter(|(_, id)| seen.insert(*id))
-                .collect();
-            found.extend(self.translator.translate(&table, &new)?);
-        }
-        Ok(found)
+        let indexes = self.indexes(range)?;
+        let all = indexes.iter().flat_map(|index| &index.series);
+        Ok(all.filter(|series| seen.insert(series.id)).cloned().collect())
     }
 
     fn chosen(&self, matchers: &[Matcher], range: MillisRange) -> Result<Chosen, StoreSourceError> {
         let mut chosen = Chosen::default();
-        for series in self.series(range)? {
-            if !series.may_have(matchers) {
-                continue;
-            }
-            match &series.left_out {
-                Some(warning) => chosen.warnings.push(warning.clone()),
-                None => chosen.series.push(series),
-            }
+        let mut seen = HashSet::new();
+        for index in self.indexes(range)? {
+            let new = index.matching(matchers).filter(|series| seen.insert(series.id));
+            chosen.series.extend(new.cloned());
+            chosen.warnings.extend(index.left_out(matchers).filter_map(|series| series.left_out.clone()));
         }
         let missing: u64 = self.snapshot.missing(Table::Points, nanos(range)).map(|part| part.rows).sum();
         if missing > 0 {
@@ -261,9 +267,14 @@ impl SeriesSource for StoreSource {
         let mut labels: HashSet<Labels> = simple.iter().map(|series| series.labels.clone()).collect();
         // Which buckets and quantiles there are, only the points know.
         labels.extend(self.decoded(compound, matchers, range, budget)?.0.map(|series| series.labels));
-        labels.extend(target::accepted(&self.series(range)?, matchers));
+        labels.extend(target::accepted(&self.indexes(range)?, matchers));
         Ok(labels.into_iter().collect())
     }
+}
+
+fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let texts: HashSet<&str> = texts.collect();
+    texts.into_iter().map(str::to_owned).collect()
 }
 
 fn nanos(range: MillisRange) -> TimeRange {

@@ -13,6 +13,7 @@ use model::names::TARGET_INFO;
 use store::schema::column;
 
 use super::MetricFacts;
+use super::index::SeriesIndex;
 use super::translate::Translated;
 use crate::promql::limits::LOOKBACK_MS;
 use crate::promql::matcher::{Matcher, all_accept};
@@ -34,8 +35,8 @@ pub(super) fn facts() -> MetricFacts {
 }
 
 /// The label sets that all matchers accept.
-pub(super) fn accepted(series: &[Arc<Translated>], matchers: &[Matcher]) -> HashSet<Labels> {
-    let infos = series.iter().filter_map(|series| series.target.as_ref());
+pub(super) fn accepted(indexes: &[Arc<SeriesIndex>], matchers: &[Matcher]) -> HashSet<Labels> {
+    let infos = indexes.iter().flat_map(|index| &index.targets);
     infos.filter(|labels| all_accept(matchers, labels)).cloned().collect()
 }
 

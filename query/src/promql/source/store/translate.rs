@@ -1,7 +1,7 @@
 //! From a row of the store's series to Prometheus's name and labels, done once per series and kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
 use arrow::datatypes::{Int32Type, UInt8Type, UInt64Type};
@@ -13,6 +13,7 @@ use model::names::{Identity, MetricKind, ORIGIN, ORIGIN_PROMETHEUS, Policy, unit
 use store::schema::{column, metric_type};
 
 use super::MetricFacts;
+use super::index::Indexes;
 use crate::promql::limits;
 use crate::promql::matcher::Matcher;
 use crate::rows::columns::{AttributeReader, Numbers, Texts};
@@ -31,6 +32,7 @@ pub struct Translator {
     target_info: bool,
     // By `series_id` and `series_check`. Held for as long as it takes to look up or put in one table's rows.
     known: Mutex<HashMap<(u64, u64), Arc<Translated>>>,
+    indexes: Mutex<Indexes>,
 }
 
 /// How the points of a series become samples.
@@ -73,7 +75,11 @@ pub(super) struct Translated {
 impl Translator {
     /// Translates by this policy, with or without the series `target_info`.
     pub fn new(policy: Policy, target_info: bool) -> Self {
-        Self { policy, target_info, known: Mutex::default() }
+        Self { policy, target_info, known: Mutex::default(), indexes: Mutex::default() }
+    }
+
+    pub(super) fn indexes(&self) -> MutexGuard<'_, Indexes> {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The series in these rows of a series table; `rows` are pairs of row and series id. Rows without a usable name are left
@@ -125,24 +131,37 @@ impl Translated {
         if self.name.is_empty() {
             return false;
         }
-        let accepted = |labels: &Labels, point_label: Option<&str>| {
-            matchers.iter().all(|matcher| {
-                Some(matcher.name.as_str()) == point_label || matcher.accepts(labels.get(&matcher.name).unwrap_or(""))
+        let accepted = |suffix: &str, point_label: Option<&str>| {
+            matchers.iter().all(|matcher| match matcher.name.as_str() {
+                METRIC_NAME if suffix.is_empty() => matcher.accepts(&self.name),
+                METRIC_NAME => matcher.accepts(&[self.name.as_str(), suffix].concat()),
+                name => Some(name) == point_label || matcher.accepts(self.labels.get(name).unwrap_or("")),
             })
         };
-        let suffixed = |suffix: &str| self.with_suffix(suffix);
+        let sum_or_count = || accepted("_sum", None) || accepted("_count", None);
         match self.shape {
-            Shape::Number | Shape::Native | Shape::Custom => accepted(&self.labels, None),
-            Shape::Histogram => {
-                accepted(&suffixed("_bucket"), Some(BUCKET_LABEL))
-                    || accepted(&suffixed("_sum"), None)
-                    || accepted(&suffixed("_count"), None)
-            }
-            Shape::Summary => {
-                accepted(&self.labels, Some(QUANTILE_LABEL))
-                    || accepted(&suffixed("_sum"), None)
-                    || accepted(&suffixed("_count"), None)
-            }
+            Shape::Number | Shape::Native | Shape::Custom => accepted("", None),
+            Shape::Histogram => accepted("_bucket", Some(BUCKET_LABEL)) || sum_or_count(),
+            Shape::Summary => accepted("", Some(QUANTILE_LABEL)) || sum_or_count(),
+        }
+    }
+
+    /// The names of the series that the points become.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let suffixes: &[&str] = match self.shape {
+            Shape::Number | Shape::Native | Shape::Custom => &[""],
+            Shape::Histogram => &["_bucket", "_sum", "_count"],
+            Shape::Summary => &["", "_sum", "_count"],
+        };
+        suffixes.iter().map(|suffix| [self.name.as_str(), suffix].concat())
+    }
+
+    /// The label that only the points have.
+    pub(super) fn point_label(&self) -> Option<&'static str> {
+        match self.shape {
+            Shape::Number | Shape::Native | Shape::Custom => None,
+            Shape::Histogram => Some(BUCKET_LABEL),
+            Shape::Summary => Some(QUANTILE_LABEL),
         }
     }
 
