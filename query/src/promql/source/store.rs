@@ -182,24 +182,30 @@ impl StoreSource {
         budget: &Budget,
     ) -> Result<(impl Iterator<Item = StoredSeries> + use<>, Vec<String>), PromqlError> {
         let batches = self.points(&series, range, budget)?;
-        let native: HashMap<u64, &str> =
-            series.iter().filter(|series| series.is_native()).map(|series| (series.id, series.name.as_str())).collect();
+        let places: HashMap<u64, usize> = series.iter().map(|series| series.id).zip(0..).collect();
         let mut unfit: BTreeMap<(String, Unfit), u64> = BTreeMap::new();
-        let mut rows: HashMap<u64, Vec<RowRef>> = HashMap::new();
+        let mut rows: Vec<Vec<RowRef>> = vec![Vec::new(); series.len()];
         for (batch, points) in batches.iter().enumerate() {
+            // Those of one series mostly follow each other.
+            let mut last = None;
             for (row, id) in points.series_ids() {
-                if range.first <= points.millis(row) && points.millis(row) <= range.last {
-                    let why = native.get(&id).and_then(|name| Some((*name, points.unfit(row)?)));
-                    match why {
-                        Some((name, why)) => *unfit.entry((name.to_owned(), why)).or_default() += 1,
-                        None => rows.entry(id).or_default().push(RowRef { batch, row }),
-                    }
+                let place = match last {
+                    Some((known, place)) if known == id => place,
+                    _ => last.insert((id, places.get(&id).copied())).1,
+                };
+                let Some(place) = place else { continue };
+                if points.millis(row) < range.first || range.last < points.millis(row) {
+                    continue;
+                }
+                match series[place].is_native().then(|| points.unfit(row)).flatten() {
+                    Some(why) => *unfit.entry((series[place].name.clone(), why)).or_default() += 1,
+                    None => rows[place].push(RowRef { batch, row }),
                 }
             }
         }
         let mut groups: BTreeMap<Labels, decode::Group> = BTreeMap::new();
-        for series in series {
-            if let Some(rows) = rows.remove(&series.id) {
+        for (series, rows) in series.into_iter().zip(rows) {
+            if !rows.is_empty() {
                 groups.entry(series.group.clone()).or_default().push((series, rows));
             }
         }
