@@ -457,7 +457,7 @@ impl<'a> Output<'a> {
             None => {
                 let Columns { schema, same, .. } = self.columns;
                 let layout = Layout { schema: Arc::clone(schema), same: same.clone(), granule_rows: self.granule_rows };
-                self.writer.insert(PartWriter::begin(&self.job.place, self.job.name.clone(), layout, &rows)?)
+                self.writer.insert(PartWriter::begin(&self.job.place, self.job.name.clone(), layout)?)
             }
         };
         writer.add(&rows, texts)?;

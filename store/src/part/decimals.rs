@@ -1,10 +1,12 @@
 //! Doubles that are decimal numbers: most of what is measured has few digits behind the point, and takes two bytes as a whole number of
 //! thousandths where its double takes seven. A part of points keeps such values as whole numbers of units, and how many digits
-//! behind the point a unit stands for. Each gives its very double back by one division, or stays a double.
+//! behind the point a unit stands for, which is chosen for each granule. Each gives its very double back by one division, or stays a double.
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array, RecordBatch, UInt8Array};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array, RecordBatch, UInt8Array, new_null_array,
+};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef, UInt8Type};
 use arrow::error::ArrowError;
 
@@ -15,7 +17,7 @@ const SCALE_MAX: u8 = 9;
 /// Whole numbers below it are doubles.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// Values that are looked at to choose the scale.
-const LOOK_AT: usize = 4_096;
+const LOOK_AT: usize = 512;
 
 fn power(scale: u8) -> f64 {
     10f64.powi(scale.into())
@@ -30,7 +32,7 @@ fn units(value: f64, power: f64) -> Option<i64> {
         .filter(|units| (*units as f64 / power).to_bits() == value.to_bits())
 }
 
-/// How many digits behind the point most of the values have; `None` if too few are decimal numbers for a column of their own.
+/// How many digits behind the point most of the values have; `None` if few are decimal numbers.
 pub(super) fn choose_scale(rows: &RecordBatch) -> Option<u8> {
     let values = rows.column_by_name(column::VALUE_DOUBLE)?.as_primitive_opt::<Float64Type>()?;
     let there = values.len() - values.null_count();
@@ -54,10 +56,15 @@ pub(super) fn with_decimals(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().cloned().chain(decimals).collect::<Vec<FieldRef>>()))
 }
 
-/// Moves values to the columns of decimals, which come last.
-pub(super) fn split(rows: &RecordBatch, scale: u8) -> Result<RecordBatch, ArrowError> {
+/// Moves values to the columns of decimals, which come last. Without a scale all stay where they are.
+pub(super) fn split(rows: &RecordBatch, scale: Option<u8>) -> Result<RecordBatch, ArrowError> {
     let schema = with_decimals(rows.schema_ref());
     let mut columns = rows.columns().to_vec();
+    let Some(scale) = scale else {
+        let none = [DataType::Int64, DataType::UInt8].map(|data_type| new_null_array(&data_type, rows.num_rows()));
+        columns.extend(none);
+        return RecordBatch::try_new(schema, columns);
+    };
     let place = rows.schema_ref().index_of(column::VALUE_DOUBLE)?;
     let power = power(scale);
     let values = columns[place].as_primitive::<Float64Type>();
@@ -113,7 +120,7 @@ mod tests {
                 _ => Some(random.i64(-1_000_000_000..1_000_000_000) as f64 / power(random.u8(..=SCALE_MAX))),
             });
             let rows = rows(some.collect());
-            let split = split(&rows, scale).expect("it has the column");
+            let split = split(&rows, Some(scale)).expect("it has the column");
             let back = joined(&split).expect("all are there");
             let bits = |array: &ArrayRef| -> Vec<Option<u64>> {
                 array.as_primitive::<Float64Type>().iter().map(|value| value.map(f64::to_bits)).collect()

@@ -73,7 +73,7 @@ pub(crate) struct Contents<'a> {
 pub(crate) fn write(place: &Place<'_>, name: PartName, contents: &Contents<'_>) -> Result<Arc<Part>, StoreError> {
     let granule_rows = granule_rows(contents.rows.num_rows(), contents.rows.get_array_memory_size());
     let layout = Layout { schema: Arc::clone(contents.schema), same: contents.same.clone(), granule_rows };
-    let mut writer = PartWriter::begin(place, name, layout, contents.rows)?;
+    let mut writer = PartWriter::begin(place, name, layout)?;
     for order in contents.order.chunks(granule_rows) {
         // A granule is copied out at a time: a sorted copy of everything would double what the flush holds.
         let granule = take_record_batch(contents.rows, &UInt32Array::from(order.to_vec()));
@@ -100,8 +100,8 @@ pub(crate) struct PartWriter {
     granule_rows: usize,
     granules: Vec<GranuleMeta>,
     same: BTreeMap<String, String>,
-    // Digits behind the point of values that are written as decimals.
-    scale: Option<u8>,
+    // Whether doubles that are decimal numbers have columns of their own.
+    has_decimals: bool,
     index: Option<Index>,
 }
 
@@ -123,16 +123,11 @@ impl Drop for Unfinished {
 }
 
 impl PartWriter {
-    /// Begins a part. `sample` are some of its rows.
-    pub(crate) fn begin(
-        place: &Place<'_>,
-        name: PartName,
-        layout: Layout,
-        sample: &RecordBatch,
-    ) -> Result<PartWriter, StoreError> {
+    /// Begins a part.
+    pub(crate) fn begin(place: &Place<'_>, name: PartName, layout: Layout) -> Result<PartWriter, StoreError> {
         let Layout { schema, same, granule_rows } = layout;
-        let scale = if name.table == Table::Points { decimals::choose_scale(sample) } else { None };
-        let schema = if scale.is_some() { decimals::with_decimals(&schema) } else { schema };
+        let has_decimals = name.table == Table::Points && schema.index_of(column::VALUE_DOUBLE).is_ok();
+        let schema = if has_decimals { decimals::with_decimals(&schema) } else { schema };
         let directory = name.directory(place.data_directory);
         make_empty(place.disk.as_ref(), &directory)?;
         // Points are found by their series, whose table is small; there is nothing in them that words would narrow.
@@ -148,19 +143,18 @@ impl PartWriter {
         let are_coded = matches!(files.name.table, Table::Logs | Table::Spans);
         let path = files.directory.join(ROWS_FILE);
         let rows = ParquetFile::create(files.disk.as_ref(), path, schema, are_coded, granule_rows)?;
-        Ok(PartWriter { files, rows, granule_rows, granules: Vec::new(), same, scale, index })
+        Ok(PartWriter { files, rows, granule_rows, granules: Vec::new(), same, has_decimals, index })
     }
 
     /// Adds the next granule: as many rows as the layout says, fewer only in the last one. It has the part's columns, but for those that have
     /// numbers of `texts`: which these are stays the same.
     pub(crate) fn add(&mut self, granule: &RecordBatch, texts: &Texts) -> Result<(), StoreError> {
-        match self.scale {
-            None => self.rows.write(granule, texts)?,
-            Some(scale) => {
-                let split = decimals::split(granule, scale);
-                let split = split.map_err(|source| StoreError::Columns { operation: "split decimals off", source })?;
-                self.rows.write(&split, texts)?;
-            }
+        if self.has_decimals {
+            let split = decimals::split(granule, decimals::choose_scale(granule));
+            let split = split.map_err(|source| StoreError::Columns { operation: "split decimals off", source })?;
+            self.rows.write(&split, texts)?;
+        } else {
+            self.rows.write(granule, texts)?;
         }
         self.granules.push(granule_meta(granule));
         if let Some(index) = &mut self.index {
