@@ -16,7 +16,7 @@ use crate::part::{self, Contents, Part, PartName};
 use crate::partition::{Partition, Partitioner};
 use crate::schema::hash::ByItself;
 use crate::schema::texts::Texts;
-use crate::schema::{Batch, Coded, Table, coded, column, flat_rows, flat_series_rows, joined};
+use crate::schema::{Batch, Coded, Table, coded, column, flat_series_rows, joined};
 
 /// Where parts go.
 pub(crate) struct Target<'a> {
@@ -122,7 +122,7 @@ fn rows_of(table: Table, chunks: &[&Chunk]) -> Result<Coded, StoreError> {
         Table::Logs | Table::Spans => return coded(&batches).map_err(failed),
         Table::Exemplars => chunks.iter().map(|chunk| chunk.expanded().cloned()).collect::<Result<Vec<_>, _>>()?,
         Table::Points => {
-            let flat = batches.iter().map(|(batch, seq_base)| flat_rows(batch, *seq_base));
+            let flat = chunks.iter().map(|chunk| chunk.flat());
             flat.collect::<Result<Vec<_>, _>>().map_err(failed)?
         }
     };

@@ -1,20 +1,23 @@
 //! The newest rows, in memory: one chunk per committed batch and table, queryable from the moment it is committed until
 //! the part that holds its rows is published.
 
+mod accumulate;
 mod tables;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{DataType, TimestampNanosecondType, UInt64Type};
+use arrow::datatypes::{DataType, Schema, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 use model::Timestamp;
 
+pub(crate) use self::accumulate::{Accumulators, Outcomes, advance};
 use self::tables::table_bytes;
 pub(crate) use self::tables::{Expanded, SeriesTables};
 use crate::StoreError;
-use crate::schema::{Batch, Table, column, expanded_rows, expansion_bytes, flat_exemplars, flat_series};
+use crate::schema::{Batch, Table, column, expanded_rows, expansion_bytes, flat_exemplars, flat_rows, flat_series};
 
 /// The rows that one committed batch adds to one table. Immutable.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Chunk {
     expanded: OnceLock<RecordBatch>,
     // Of points, likewise, and for all chunks that share a table of series.
     series: Expanded,
+    // Of points with deltas: what stands beside them, counted when they are committed and before they are shown.
+    totals: OnceLock<RecordBatch>,
 }
 
 impl Chunk {
@@ -68,6 +73,7 @@ impl Chunk {
             batch: Arc::clone(&batch),
             expanded: OnceLock::new(),
             series: series.clone(),
+            totals: OnceLock::new(),
         }];
         if let Some(exemplars) = flat_exemplars(&batch, seq_base).map_err(expand_error)? {
             let seqs = exemplars[column::INGEST_SEQ].as_primitive::<UInt64Type>();
@@ -84,6 +90,7 @@ impl Chunk {
                 batch,
                 expanded: exemplars.into(),
                 series,
+                totals: OnceLock::new(),
             });
         }
         Ok(chunks)
@@ -101,12 +108,45 @@ impl Chunk {
 
     /// Bytes that the rows take in memory, roughly, once a query has expanded their envelopes.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.totals_bytes()
     }
 
     /// The same for a flush, which expands no texts of envelopes.
     pub fn bytes_to_write(&self) -> usize {
-        self.bytes_to_write
+        self.bytes_to_write + self.totals_bytes()
+    }
+
+    fn totals_bytes(&self) -> usize {
+        self.totals.get().map_or(0, RecordBatch::get_array_memory_size)
+    }
+
+    /// Counts the chunk's points, if they are deltas: once, when they are committed.
+    pub(crate) fn count(&self, accumulators: &mut Accumulators, now: Duration, outcomes: &mut Outcomes) {
+        if self.table == Table::Points
+            && let Some(totals) = accumulators.apply(&self.batch, now, outcomes)
+        {
+            // Nobody else counts.
+            let _ = self.totals.set(totals);
+        }
+    }
+
+    /// The totals beside its points, if they are deltas.
+    pub(crate) fn totals(&self) -> Option<&RecordBatch> {
+        self.totals.get()
+    }
+
+    /// The rows as parts keep them.
+    pub(crate) fn flat(&self) -> Result<RecordBatch, ArrowError> {
+        self.with_totals(flat_rows(&self.batch, self.seq_base)?)
+    }
+
+    fn with_totals(&self, rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let Some(totals) = self.totals.get() else { return Ok(rows) };
+        let both = |batch: &RecordBatch| (batch.schema().fields().to_vec(), batch.columns().to_vec());
+        let ((mut fields, mut columns), (total_fields, total_columns)) = (both(&rows), both(totals));
+        fields.extend(total_fields);
+        columns.extend(total_columns);
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
     }
 
     /// Least and greatest `timestamp`.
@@ -134,7 +174,8 @@ impl Chunk {
         if let Some(rows) = self.expanded.get() {
             return Ok(rows);
         }
-        let rows = expanded_rows(&self.batch, self.seq_base).map_err(expand_error)?;
+        let rows = expanded_rows(&self.batch, self.seq_base);
+        let rows = rows.and_then(|rows| self.with_totals(rows)).map_err(expand_error)?;
         Ok(self.expanded.get_or_init(|| rows))
     }
 

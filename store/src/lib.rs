@@ -7,6 +7,7 @@
 extern crate self as store_under_test;
 
 mod config;
+pub mod delta;
 pub mod disk;
 mod error;
 mod flush;

@@ -62,6 +62,17 @@ pub const COUNTED_KEYS_MAX: usize = 100_000;
 /// that are still sent come back with their next batch.
 pub const SERIES_TABLES_BYTES_MAX: usize = 16 << 20;
 
+/// Series with delta temporality whose totals are kept, some hundred bytes each in memory and in the checkpoint of the state. The points of
+/// further ones are stored without a total, which is counted: PromQL does not have them.
+pub const DELTA_SERIES_MAX: usize = 1_000_000;
+
+/// How long the total of a series is kept after its last point: a day, so that what runs once a night goes on. Then it begins anew.
+pub const DELTA_IDLE: std::time::Duration = std::time::Duration::from_secs(26 * 3600);
+
+/// Buckets of the total of an exponential histogram, both sides together: four times what SDKs send of one point. More become
+/// coarser ones.
+pub const TOTAL_BUCKETS_MAX: usize = 640;
+
 /// Parts that one merge reads. Each may hold a decoded granule in memory.
 pub const MERGE_PARTS_MAX: usize = 12;
 

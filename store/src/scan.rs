@@ -14,7 +14,7 @@ use model::Timestamp;
 use crate::head::Chunk;
 use crate::part::{GranuleMeta, Part, with_series};
 use crate::retention::Cutoffs;
-use crate::schema::{Table, column, flat_rows};
+use crate::schema::{Table, column};
 use crate::snapshot::columns_error;
 use crate::{Projection, StoreError};
 
@@ -141,7 +141,7 @@ impl Granule {
     pub(crate) fn read_flat(&self, projection: &Projection) -> Result<RecordBatch, StoreError> {
         match (&self.source, self.shown()?) {
             (Source::Head(chunk), shown) if chunk.table() == Table::Points => {
-                let rows = flat_rows(chunk.batch(), chunk.seq_base()).map_err(columns_error("number points"))?;
+                let rows = chunk.flat().map_err(columns_error("number points"))?;
                 let rows = projection.apply(&rows)?;
                 shown.map_or(Ok(rows.clone()), |shown| picked(&rows, shown)).map_err(columns_error("pick rows"))
             }

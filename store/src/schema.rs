@@ -187,6 +187,8 @@ pub mod column {
     pub const NEGATIVE_COUNTS: &str = "negative_counts";
     pub const QUANTILES: &str = "quantiles";
     pub const EXEMPLAR_COUNT: &str = "exemplar_count";
+    /// Of points of series with delta temporality: the running total, see [`Total`](crate::delta::Total).
+    pub const TOTAL: &str = "total";
 
     // Exemplars.
     pub const ORDINAL: &str = "ordinal";

@@ -92,6 +92,18 @@ impl State {
         self.tables.get(name).cloned().unwrap_or_default()
     }
 
+    /// Takes out a table that the store keeps for itself.
+    pub(crate) fn take_table(&mut self, name: &str) -> StateTable {
+        self.tables.remove(name).unwrap_or_default()
+    }
+
+    /// Puts such a table into what is about to be written.
+    pub(crate) fn put_table(&mut self, name: &str, table: StateTable) {
+        if !table.is_empty() {
+            self.tables.insert(name.to_owned(), table);
+        }
+    }
+
     /// Makes committed changes.
     pub(crate) fn apply(&mut self, changes: Vec<StateChange>, seq: u64) {
         for StateChange { table, key, value } in changes {

@@ -5,6 +5,7 @@ mod alerts;
 mod boards;
 mod cli;
 mod crash;
+mod deltas;
 mod demo;
 mod differential;
 mod doors;

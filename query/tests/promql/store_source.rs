@@ -23,7 +23,7 @@ async fn everything(new: fn() -> World) {
     exponential_histograms_become_native(new()).await;
     histograms_of_prometheus_stay_one_series(new()).await;
     no_recorded_value_ends_a_series(new()).await;
-    what_promql_cannot_have_yet_is_said(new()).await;
+    deltas_add_up(new()).await;
     different_metrics_that_meet_in_one_label_set_are_one_series(new()).await;
     a_resource_is_described_by_target_info(new()).await;
 }
@@ -286,26 +286,74 @@ async fn no_recorded_value_ends_a_series(world: World) {
     check(&world, "up", 419.999, &[r#"{"__name__":"up"} 2"#]).await;
 }
 
-async fn what_promql_cannot_have_yet_is_said(world: World) {
+// Deltas are totals: what is there twice or late does not count, wherever it comes from.
+async fn deltas_add_up(world: World) {
     let delta = Metric { temporality: DELTA, ..Metric::counter("steps") };
-    world.send(&delta, &[(0.0, 0, PointValue::Int(1))]).await;
-    let delta_histogram = Metric { temporality: DELTA, ..Metric::histogram("sizes") };
-    let exponential =
-        Metric { kind: metric_type::EXPONENTIAL_HISTOGRAM, temporality: DELTA, ..Metric::histogram("spread") };
-    world.send(&exponential, &[(0.0, 0, PointValue::None)]).await;
-    world.send(&delta_histogram, &[(0.0, 0, PointValue::None)]).await;
-    for (query, expected) in [
-        ("steps_total", json!(["metric \"steps\" is left out: delta temporality is stored, but not yet in PromQL"])),
-        ("spread", json!(["metric \"spread\" is left out: delta temporality is stored, but not yet in PromQL"])),
-        ("sizes_count", json!(["metric \"sizes\" is left out: delta temporality is stored, but not yet in PromQL"])),
-        ("other", Value::Null),
-        ("steps_total{job=\"nobody\"}", Value::Null),
+    let at = |seconds: f64, value: i64| (seconds, 0, PointValue::Int(value));
+    world.send(&delta, &[at(0.0, 3), at(15.0, 4)]).await;
+    // Sent again, with one more; then one that is late, and one that ends the series.
+    world.send(&delta, &[at(0.0, 3), at(15.0, 4), at(30.0, 5)]).await;
+    world.send(&delta, &[at(20.0, 100)]).await;
+    world.send(&delta, &[at(60.0, 8), at(45.0, 0)]).await;
+    world.send(&delta, &[(75.0, 1, PointValue::None)]).await;
+    let total = json!([{"metric": {"__name__": "steps_total"}, "values": [[0, "3"], [15, "7"], [30, "12"], [45, "12"], [60, "20"]]}]);
+    assert_eq!(world.query("steps_total[5m]", 74.0).await, total);
+    check(&world, "steps_total", 74.0, &["{\"__name__\":\"steps_total\"} 20"]).await;
+    check(&world, "steps_total", 75.0, &[]).await;
+    check(&world, "resets(steps_total[5m])", 60.0, &["{} 0"]).await;
+    check(&world, "increase(steps_total[15s])", 45.0, &[]).await;
+    check(&world, "increase(steps_total[1m1s])", 60.0, &["{} 17.28333333333333"]).await;
+    // After the end it goes on.
+    world.send(&delta, &[at(90.0, 1)]).await;
+    check(&world, "steps_total", 90.0, &["{\"__name__\":\"steps_total\"} 21"]).await;
+    let (_, answer) = world.get("/api/v1/query?time=90&query=steps_total").await;
+    assert_eq!(answer["warnings"], Value::Null);
+    let (_, metadata) = world.get("/api/v1/metadata?metric=steps_total").await;
+    assert_eq!(metadata["data"]["steps_total"][0]["type"], json!("counter"));
+    histograms_of_deltas_add_up(&world).await;
+}
+
+async fn histograms_of_deltas_add_up(world: &World) {
+    let metric = Metric { temporality: DELTA, ..Metric::histogram("sizes") };
+    let explicit = |counts: &'static [u64], sum: f64| PointValue::Histogram {
+        count: counts.iter().sum(),
+        sum: Some(sum),
+        min: Some(0.0),
+        max: Some(9.0),
+        bucket_counts: counts,
+        explicit_bounds: &[1.0, 2.0],
+    };
+    world.send(&metric, &[(0.0, 0, explicit(&[1, 0, 2], 9.5))]).await;
+    world.send(&metric, &[(15.0, 0, explicit(&[0, 2, 1], 5.0)), (15.0, 0, explicit(&[0, 2, 1], 5.0))]).await;
+    for (query, value) in [
+        ("sizes_count", "6"),
+        ("sizes_sum", "14.5"),
+        ("sizes_bucket{le=\"1\"}", "1"),
+        ("sizes_bucket{le=\"2\"}", "3"),
+        ("sizes_bucket{le=\"+Inf\"}", "6"),
+        ("histogram_quantile(0.5, sizes_bucket)", "2"),
     ] {
-        let (status, answer) = world.get(&format!("/api/v1/query?time=0&query={}", crate::world::encode(query))).await;
-        assert_eq!(status, 200);
-        assert_eq!(answer["warnings"], expected, "{query}");
-        assert_eq!(answer["data"]["result"], json!([]), "{query}");
+        let found = world.query(query, 15.0).await;
+        assert_eq!(found[0]["value"][1], json!(value), "{query}: {found}");
     }
+    let kind = metric_type::EXPONENTIAL_HISTOGRAM;
+    let metric = Metric { kind, temporality: DELTA, ..Metric::histogram("spread") };
+    let exponential = |scale: i32, counts: &'static [u64]| PointValue::ExponentialHistogram {
+        count: 1 + counts.iter().sum::<u64>(),
+        sum: Some(2.0),
+        min: None,
+        max: None,
+        scale,
+        zero_count: 1,
+        zero_threshold: 0.0,
+        positive: Some((0, counts)),
+        negative: None,
+    };
+    world.send(&metric, &[(0.0, 0, exponential(1, &[1, 2, 3]))]).await;
+    world.send(&metric, &[(15.0, 0, exponential(0, &[10, 20]))]).await;
+    let buckets = json!([[3, "-1e-128", "1e-128", "2"], [0, "1", "2", "13"], [0, "2", "4", "23"]]);
+    let expected = json!([15, {"count": "38", "sum": "4", "buckets": buckets}]);
+    assert_eq!(world.query("spread", 15.0).await[0]["histogram"], expected);
 }
 
 async fn different_metrics_that_meet_in_one_label_set_are_one_series(world: World) {

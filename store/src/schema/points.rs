@@ -119,7 +119,8 @@ pub(crate) fn point_fields() -> &'static SchemaRef {
         let own = own.fields().iter().filter(|field| field.name() != column::SHARED).cloned();
         let id = |name| Arc::new(Field::new(name, DataType::UInt64, true));
         let ids = [id(column::INGEST_SEQ), id(column::SERIES_ID)];
-        Arc::new(Schema::new(ids.into_iter().chain(own).collect::<Vec<FieldRef>>()))
+        let total = Arc::new(Field::new(column::TOTAL, DataType::Binary, true));
+        Arc::new(Schema::new(ids.into_iter().chain(own).chain([total]).collect::<Vec<FieldRef>>()))
     })
 }
 

@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use model::stats::{Counter, Gauge, Stats};
 use model::{Signal, Timestamp};
 
 use super::{DiskRoom, Setup, Status, TableSize};
 use crate::disk::Disk;
-use crate::head::Chunk;
+use crate::head::{Accumulators, Chunk, Outcomes, advance};
 use crate::manifest::{Manifest, PartEntry};
 use crate::part::{Opened, PARTS_DIR, Part, PartName, discard};
 use crate::partition::Partition;
 use crate::retention::{Cutoffs, Retention};
 use crate::schema::Table;
-use crate::state::{self, State, StateChange};
+use crate::state::{self, State, StateChange, StateTable};
 use crate::upkeep::{self, Flushable, HeadState};
 use crate::visible::Visible;
 use crate::wal::record::{Header, Kind};
@@ -32,6 +33,9 @@ pub(crate) struct Core {
     visible: RwLock<Visible>,
     pub(super) committed: tokio::sync::watch::Sender<u64>,
     pub(super) state: Mutex<State>,
+    // The totals of series with deltas, as they are behind the last commit. Held while one is counted.
+    accumulators: Mutex<Accumulators>,
+    delta_points: DeltaPoints,
     segments: Segments,
     next_part: AtomicU64,
     pub(super) retention: Retention,
@@ -53,7 +57,12 @@ struct Published {
     // another is written. Their numbers are not used again.
     abandoned: Vec<Arc<Part>>,
     checkpoints: Vec<u64>,
+    // The totals as they are behind the last point that is in parts: a replay goes on from there.
+    totals: StateTable,
 }
+
+/// The table of a checkpoint that the totals are in.
+const TOTALS: &str = "store.totals";
 
 impl Core {
     pub(super) fn open(setup: Setup, mut manifest: Manifest) -> Result<(Core, Log, u64), StoreError> {
@@ -65,14 +74,19 @@ impl Core {
             Some(checkpoint) => State::read(disk.as_ref(), directory, checkpoint)?,
             None => State::default(),
         };
+        let totals = state.take_table(TOTALS);
         let flushed = flushed_seqs(&manifest);
         let mut visible = Visible::new(parts, flushed.into_iter().max().unwrap_or(0));
         visible.missing = Arc::new(missing(&manifest));
         visible.expired_rows = manifest.expired_rows.clone();
         let now = setup.clock.monotonic();
+        let mut accumulators = Accumulators::of_table(&totals, now);
         let replay = Replay { disk, directory, directory_id: manifest.directory_id, first: manifest.wal_first };
         let Replayed { end, next_seq, damaged, torn_bytes } = tracing::info_span!("replay").in_scope(|| {
-            replay.run(&mut |header, payload| apply(&mut visible, &mut state, &flushed, header, payload, now))
+            replay.run(&mut |header, payload| {
+                let mut shown = Shown { visible: &mut visible, state: &mut state, accumulators: &mut accumulators };
+                shown.apply(&flushed, header, payload, now)
+            })
         })?;
         let stats = &setup.stats;
         let took = setup.clock.monotonic().saturating_sub(now);
@@ -86,6 +100,8 @@ impl Core {
             committed: tokio::sync::watch::channel(visible.last_seq).0,
             visible: RwLock::new(visible),
             state: Mutex::new(state),
+            accumulators: Mutex::new(accumulators),
+            delta_points: DeltaPoints::new(stats),
             segments,
             next_part: AtomicU64::new(manifest.next_part.max(leftover + 1)),
             retention: Retention::new(
@@ -100,6 +116,7 @@ impl Core {
                 checkpoints: manifest.state.iter().map(|checkpoint| checkpoint.number).collect(),
                 manifest,
                 abandoned: Vec::new(),
+                totals,
             }),
             setup,
         };
@@ -131,11 +148,34 @@ impl Core {
         }
         if !chunks.is_empty() {
             let now = self.setup.clock.monotonic();
+            self.count_deltas(&chunks, now);
             let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
             visible.add(chunks, last_seq, now);
             drop(visible);
             self.committed.send_replace(last_seq);
         }
+    }
+
+    fn count_deltas(&self, chunks: &[Arc<Chunk>], now: Duration) {
+        let mut outcomes = Outcomes::default();
+        let mut accumulators = self.accumulators.lock().unwrap_or_else(PoisonError::into_inner);
+        chunks.iter().for_each(|chunk| chunk.count(&mut accumulators, now, &mut outcomes));
+        self.delta_points.add(outcomes, accumulators.len());
+    }
+
+    // What the totals are behind the points up to a number, which are in parts then; nothing if they are what they were.
+    fn totals_behind(&self, totals: &StateTable, up_to_seq: u64) -> Option<StateTable> {
+        let now = self.setup.clock.monotonic();
+        let forgotten = self.accumulators.lock().unwrap_or_else(PoisonError::into_inner).forget(now);
+        let mut chunks = self.chunks_of(Signal::Points);
+        chunks.retain(|chunk| chunk.totals().is_some() && chunk.seq_bounds().1 <= up_to_seq);
+        if chunks.is_empty() && forgotten.is_empty() {
+            return None;
+        }
+        let mut behind = totals.clone();
+        advance(&mut behind, chunks.iter().filter_map(|chunk| Some((chunk.batch(), chunk.totals()?))));
+        forgotten.iter().for_each(|key| drop(behind.remove(key)));
+        Some(behind)
     }
 
     pub(crate) fn state_seq(&self) -> u64 {
@@ -278,13 +318,28 @@ impl Core {
         parts: Vec<Arc<Part>>,
         change: impl Fn(&mut Manifest),
     ) -> Result<(), StoreError> {
-        let mut written = self.write_manifest(published, &parts, &change);
+        self.publish_with_totals(published, parts, change, None)
+    }
+
+    fn publish_with_totals(
+        &self,
+        published: &mut Published,
+        parts: Vec<Arc<Part>>,
+        change: impl Fn(&mut Manifest),
+        totals: Option<StateTable>,
+    ) -> Result<(), StoreError> {
+        let mut written = self.write_manifest(published, &parts, &change, totals.as_ref());
         if written.as_ref().is_err_and(StoreError::is_out_of_space) && self.give_up_reserve() {
             // It may be the manifest without which nothing can be deleted.
-            written = self.write_manifest(published, &parts, &change);
+            written = self.write_manifest(published, &parts, &change, totals.as_ref());
         }
         match written {
-            Ok(manifest) => published.manifest = manifest,
+            Ok(manifest) => {
+                published.manifest = manifest;
+                if let Some(totals) = totals {
+                    published.totals = totals;
+                }
+            }
             Err(error) => {
                 published.abandoned.extend(parts);
                 return Err(error);
@@ -318,6 +373,7 @@ impl Core {
         published: &mut Published,
         parts: &[Arc<Part>],
         change: &impl Fn(&mut Manifest),
+        totals: Option<&StateTable>,
     ) -> Result<Manifest, StoreError> {
         let (disk, directory) = (self.setup.disk.as_ref(), self.setup.directory.as_path());
         let mut next = published.manifest.clone();
@@ -325,8 +381,9 @@ impl Core {
         next.parts.extend(parts.iter().map(|part| part_entry(part)));
         next.believed_time = Some(self.retention.to_remember().as_nanos());
         next.next_part = self.next_part.load(Ordering::Relaxed);
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if state.seq() > next.state.map_or(0, |checkpoint| checkpoint.seq) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if totals.is_some() || state.seq() > next.state.map_or(0, |checkpoint| checkpoint.seq) {
+            state.put_table(TOTALS, totals.unwrap_or(&published.totals).clone());
             let number = published.checkpoints.last().map_or(1, |number| number + 1);
             published.checkpoints.push(number);
             next.state = Some(state.write(disk, directory, number)?);
@@ -414,9 +471,14 @@ impl Flushable for Core {
 
     fn publish(&self, signal: Signal, parts: Vec<Arc<Part>>, up_to_seq: u64) -> Result<(), StoreError> {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        self.publish_change(&mut published, parts.clone(), |manifest| {
+        let change = |manifest: &mut Manifest| {
             manifest.flushed_seq.insert(signal.as_str().to_owned(), up_to_seq);
-        })?;
+        };
+        let totals = match signal {
+            Signal::Points => self.totals_behind(&published.totals, up_to_seq),
+            Signal::Logs | Signal::Spans => None,
+        };
+        self.publish_with_totals(&mut published, parts.clone(), change, totals)?;
         let now = self.setup.clock.monotonic();
         self.note_fed(&parts, now);
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
@@ -431,32 +493,65 @@ impl Flushable for Core {
     }
 }
 
-// Shows a record of the log, unless what it holds is in the parts or in the checkpoint already.
-fn apply(
-    visible: &mut Visible,
-    state: &mut State,
-    flushed: &[u64; Signal::ALL.len()],
-    header: &Header,
-    payload: &[u8],
-    now: Duration,
-) -> Result<(), Malformed> {
-    let (first, last) = (header.place.seq_base, header.seq_last());
-    match header.kind {
-        Kind::Rows(signal) if last <= flushed[signal as usize] => Ok(()),
-        Kind::Rows(signal) => {
-            let batch = columns::decode(signal, payload)?;
-            if batch.len() as u64 != u64::from(header.rows) {
-                return Err(Malformed("it has another number of rows than its header says"));
+// What a replay brings back.
+struct Shown<'s> {
+    visible: &'s mut Visible,
+    state: &'s mut State,
+    accumulators: &'s mut Accumulators,
+}
+
+impl Shown<'_> {
+    // Shows a record of the log, unless what it holds is in the parts or in the checkpoint already.
+    fn apply(
+        &mut self,
+        flushed: &[u64; Signal::ALL.len()],
+        header: &Header,
+        payload: &[u8],
+        now: Duration,
+    ) -> Result<(), Malformed> {
+        let (first, last) = (header.place.seq_base, header.seq_last());
+        match header.kind {
+            Kind::Rows(signal) if last <= flushed[signal as usize] => Ok(()),
+            Kind::Rows(signal) => {
+                let batch = columns::decode(signal, payload)?;
+                if batch.len() as u64 != u64::from(header.rows) {
+                    return Err(Malformed("it has another number of rows than its header says"));
+                }
+                let chunks = Chunk::of_batch(batch, first).map_err(|_| Malformed("it lacks columns of its table"))?;
+                // They were counted in the statistics when they were committed.
+                chunks.iter().for_each(|chunk| chunk.count(self.accumulators, now, &mut Outcomes::default()));
+                self.visible.add(chunks.into_iter().map(Arc::new).collect(), last, now);
+                Ok(())
             }
-            let chunks = Chunk::of_batch(batch, first).map_err(|_| Malformed("it lacks columns of its table"))?;
-            visible.add(chunks.into_iter().map(Arc::new).collect(), last, now);
-            Ok(())
+            Kind::State if first <= self.state.seq() => Ok(()),
+            Kind::State => {
+                self.state.apply(state::decode(payload)?, first);
+                Ok(())
+            }
         }
-        Kind::State if first <= state.seq() => Ok(()),
-        Kind::State => {
-            state.apply(state::decode(payload)?, first);
-            Ok(())
-        }
+    }
+}
+
+// What became of points with deltas, on `/metrics`.
+struct DeltaPoints {
+    outcomes: [Counter; 7],
+    series: Gauge,
+}
+
+impl DeltaPoints {
+    fn new(stats: &Stats) -> Self {
+        let help = "Points of series with delta temporality, by what their total made of them.";
+        let outcome = |outcome| stats.counter("sextant_store_delta_points_total", help, &[("outcome", outcome)]);
+        let words = ["added", "gap", "overlap", "restart", "duplicate", "late", "too_many_series"];
+        let series = stats.gauge("sextant_store_delta_series", "Series with delta temporality that have a total.", &[]);
+        Self { outcomes: words.map(outcome), series }
+    }
+
+    fn add(&self, outcomes: Outcomes, series: usize) {
+        let Outcomes { added, gaps, overlaps, restarts, duplicates, late, too_many } = outcomes;
+        let counts = [added, gaps, overlaps, restarts, duplicates, late, too_many];
+        self.outcomes.iter().zip(counts).for_each(|(counter, count)| counter.add(count));
+        self.series.set(series as u64);
     }
 }
 

@@ -4,6 +4,7 @@
 extern crate store as store_under_test;
 
 mod crash;
+mod delta;
 mod generate;
 mod merge;
 mod narrow;

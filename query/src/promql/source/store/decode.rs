@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, ListArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
 use model::Labels;
+use store::delta::{Total, TotalValue};
 use store::schema::column;
 
 use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
@@ -35,6 +36,9 @@ pub(super) fn columns_of(series: &[Arc<Translated>]) -> Vec<String> {
     if has(Shape::Summary) {
         names.push(column::QUANTILES);
     }
+    if series.iter().any(|series| series.is_delta) {
+        names.push(column::TOTAL);
+    }
     if has(Shape::Native) {
         names.extend([column::SCALE, column::ZERO_COUNT, column::ZERO_THRESHOLD]);
         names.extend([column::POSITIVE_OFFSET, column::POSITIVE_COUNTS]);
@@ -61,6 +65,7 @@ pub(super) struct Points {
     zero_threshold: Numbers<Float64Type>,
     positive: Exponential,
     negative: Exponential,
+    totals: Option<BinaryArray>,
     rows: usize,
 }
 
@@ -115,6 +120,7 @@ impl Points {
                 offset: Numbers::of(batch, column::NEGATIVE_OFFSET)?,
                 counts: lists(column::NEGATIVE_COUNTS),
             },
+            totals: batch.column_by_name(column::TOTAL).and_then(|array| array.as_binary_opt::<i32>().cloned()),
             rows: batch.num_rows(),
         })
     }
@@ -203,6 +209,66 @@ impl Points {
     }
 }
 
+// Of deltas, what they add up to. Points that do not count have no total.
+impl Points {
+    fn total(&self, row: usize) -> Option<TotalValue> {
+        let totals = self.totals.as_ref().filter(|totals| totals.is_valid(row))?;
+        Total::decode(totals.value(row)).map(|total| total.value)
+    }
+
+    fn total_number(&self, row: usize) -> Option<f64> {
+        if self.is_stale(row) {
+            return Some(stale_marker());
+        }
+        match self.total(row)? {
+            TotalValue::Int(value) => Some(value as f64),
+            TotalValue::Double(value) => Some(value),
+            TotalValue::Histogram(_) | TotalValue::Exponential(_) => None,
+        }
+    }
+
+    fn total_native(&self, row: usize) -> Option<Histogram> {
+        let Some(TotalValue::Exponential(total)) = self.total(row) else { return None };
+        let buckets = |buckets: BTreeMap<i32, u64>| {
+            Buckets::new(buckets.into_iter().map(|(index, count)| (index.saturating_add(1), count as f64)))
+        };
+        let histogram = Histogram {
+            schema: total.scale,
+            count: total.count as f64,
+            sum: total.sum?,
+            zero_threshold: if total.zero_threshold > 0.0 { total.zero_threshold } else { ZERO_THRESHOLD },
+            zero_count: total.zero_count as f64,
+            positive: buckets(total.positive),
+            negative: buckets(total.negative),
+            ..Histogram::default()
+        };
+        (total.scale >= SCHEMA_MIN).then(|| histogram.in_schema(SCHEMA_MAX))
+    }
+
+    // Count and sum of a histogram, and its upper bounds with the counts up to them.
+    fn classic(&self, row: usize, is_delta: bool) -> Option<Classic> {
+        if !is_delta {
+            let (count, sum) = (self.count.number(row) as f64, self.sum.get(row));
+            return Some(Classic { count, sum, buckets: self.buckets(row) });
+        }
+        let Some(TotalValue::Histogram(total)) = self.total(row) else { return None };
+        let mut so_far = 0u64;
+        let cumulative = total.counts.iter().map(|count| {
+            so_far = so_far.saturating_add(*count);
+            so_far
+        });
+        let pairs = total.bounds.iter().copied().zip(cumulative);
+        let buckets = pairs.filter(|(bound, _)| *bound != f64::INFINITY).collect();
+        Some(Classic { count: total.count as f64, sum: total.sum, buckets })
+    }
+}
+
+struct Classic {
+    count: f64,
+    sum: Option<f64>,
+    buckets: Vec<(f64, u64)>,
+}
+
 impl Points {
     fn custom(&self, row: usize) -> Histogram {
         let explicit = self.explicit(row);
@@ -254,8 +320,9 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
             Shape::Number => decoded.numbers(&series, rows),
             Shape::Histogram => decoded.histogram(&series, rows),
             Shape::Summary => decoded.summary(&series, rows),
-            Shape::Native => decoded.native(&series, rows, |points, row| points.native(row, series.exact)),
-            Shape::Custom => decoded.native(&series, rows, Points::custom),
+            Shape::Native if series.is_delta => decoded.native(&series, rows, Points::total_native),
+            Shape::Native => decoded.native(&series, rows, |points, row| Some(points.native(row, series.exact))),
+            Shape::Custom => decoded.native(&series, rows, |points, row| Some(points.custom(row))),
         }
     }
     let Decoded { found, mut histograms, .. } = decoded;
@@ -298,7 +365,11 @@ struct Decoded<'m> {
 
 impl Decoded<'_> {
     fn numbers<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
-        let samples = rows.filter_map(|(points, row)| Some(raw(points, row, points.number(row)?)));
+        let number = |points: &Points, row| match series.is_delta {
+            true => points.total_number(row),
+            false => points.number(row),
+        };
+        let samples = rows.filter_map(|(points, row)| Some(raw(points, row, number(points, row)?)));
         self.put(&series.labels, samples);
     }
 
@@ -315,12 +386,13 @@ impl Decoded<'_> {
                 sums.push(raw(points, row, stale_marker()));
                 continue;
             }
-            for (bound, count) in points.buckets(row) {
+            let Some(classic) = points.classic(row, series.is_delta) else { continue };
+            for (bound, count) in classic.buckets {
                 let (_, bucket) = buckets.entry(bound.to_bits()).or_insert_with(|| (bound, Vec::new()));
                 bucket.push(raw(points, row, count as f64));
             }
-            counts.push(raw(points, row, points.count.number(row) as f64));
-            sums.extend(points.sum.get(row).map(|sum| raw(points, row, sum)));
+            counts.push(raw(points, row, classic.count));
+            sums.extend(classic.sum.map(|sum| raw(points, row, sum)));
         }
         let bucket_labels = series.with_suffix("_bucket");
         for (bound, bucket) in buckets.into_values() {
@@ -361,7 +433,7 @@ impl Decoded<'_> {
         &mut self,
         series: &Translated,
         rows: impl Iterator<Item = (&'p Points, usize)>,
-        read: impl Fn(&Points, usize) -> Histogram,
+        read: impl Fn(&Points, usize) -> Option<Histogram>,
     ) {
         if !all_accept(self.matchers, &series.labels) {
             return;
@@ -369,9 +441,9 @@ impl Decoded<'_> {
         let (stale, rows): (Vec<_>, Vec<_>) = rows.partition(|(points, row)| points.is_stale(*row));
         self.put(&series.labels, stale.into_iter().map(|(points, row)| raw(points, row, stale_marker())));
         let found = self.histograms.entry(series.labels.clone()).or_default();
-        found.extend(rows.into_iter().map(|(points, row)| {
+        found.extend(rows.into_iter().filter_map(|(points, row)| {
             let RawSample { time, seq, .. } = raw(points, row, 0.0);
-            (time, seq, Arc::new(read(points, row)))
+            Some((time, seq, Arc::new(read(points, row)?)))
         }));
     }
 

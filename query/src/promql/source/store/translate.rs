@@ -23,6 +23,7 @@ pub(super) const BUCKET_LABEL: &str = "le";
 /// The label of a summary's quantile.
 pub(super) const QUANTILE_LABEL: &str = "quantile";
 
+const TEMPORALITY_DELTA: i32 = 1;
 const TEMPORALITY_CUMULATIVE: i32 = 2;
 
 /// Translates series and remembers them. Shared by all queries of a server.
@@ -65,7 +66,9 @@ pub(super) struct Translated {
     pub(super) group: Labels,
     /// The labels of its resource's `target_info`, if there is one.
     pub(super) target: Option<Labels>,
-    /// Why PromQL cannot have it yet.
+    /// Whether its points are deltas: their totals are its samples.
+    pub(super) is_delta: bool,
+    /// Why PromQL cannot have it.
     pub(super) left_out: Option<String>,
     kind: MetricKind,
     help: String,
@@ -252,6 +255,7 @@ impl SeriesReader {
         let metric = self.metric.text(row);
         let unit = self.unit.text(row);
         let left_out = self.left_out(row, &metric);
+        let is_delta = self.counts(row) && self.temporality.number(row) == TEMPORALITY_DELTA;
         let mut resource = self.resource.read(row);
         // The service's name has a column of its own.
         if let Some(service) = self.service.get(row) {
@@ -278,7 +282,20 @@ impl SeriesReader {
         };
         let help = self.description.text(row);
         let target = if target_info { policy.target_info(&resource) } else { None };
-        Translated { id, shape, exact, name, labels, group, target, left_out, kind, help, unit: unit_words(&unit) }
+        Translated {
+            id,
+            shape,
+            exact,
+            name,
+            labels,
+            group,
+            target,
+            is_delta,
+            left_out,
+            kind,
+            help,
+            unit: unit_words(&unit),
+        }
     }
 
     fn shape(&self, row: usize, exact: bool) -> (Shape, MetricKind) {
@@ -295,14 +312,15 @@ impl SeriesReader {
         }
     }
 
-    fn left_out(&self, row: usize, metric: &str) -> Option<String> {
+    // Whether its temporality matters.
+    fn counts(&self, row: usize) -> bool {
         let kind = self.metric_type.number(row);
-        let counting = [metric_type::SUM, metric_type::HISTOGRAM, metric_type::EXPONENTIAL_HISTOGRAM];
-        let counts_time = counting.contains(&kind);
-        if counts_time && self.temporality.number(row) != TEMPORALITY_CUMULATIVE {
-            Some(format!("metric {metric:?} is left out: delta temporality is stored, but not yet in PromQL"))
-        } else {
-            None
-        }
+        [metric_type::SUM, metric_type::HISTOGRAM, metric_type::EXPONENTIAL_HISTOGRAM].contains(&kind)
+    }
+
+    fn left_out(&self, row: usize, metric: &str) -> Option<String> {
+        let is_known = [TEMPORALITY_CUMULATIVE, TEMPORALITY_DELTA].contains(&self.temporality.number(row));
+        (self.counts(row) && !is_known)
+            .then(|| format!("metric {metric:?} is left out: it says neither delta nor cumulative temporality"))
     }
 }
