@@ -143,3 +143,38 @@ pub const SERVICE_NAME_CHARS_MAX: usize = 128;
 /// Stored requests that are remembered to recognise one that is sent again: an exporter gives up after some minutes, and
 /// a few hundred requests a second are common. 8 bytes each, twice.
 pub const REMEMBERED_REQUESTS_MAX: usize = 1 << 16;
+
+/// Bytes that a compiled expression of relabelling may take; the longest of known configurations take some hundred KiB.
+pub const RELABEL_REGEX_BYTES_MAX: usize = 10 << 20;
+
+/// Characters of a target's line that a complaint repeats.
+pub const SCRAPE_ECHO_CHARS_MAX: usize = 80;
+
+/// Bytes of a `prometheus.yml`, of a file of targets, and of an answer with targets. Some ten thousand targets have a few MiB; raised, a
+/// wrong file takes the memory of the server before it is refused.
+pub const SCRAPE_FILE_BYTES_MAX: usize = 16 << 20;
+
+/// Nesting of such a file, which needs eight levels. Reading recurses this deep.
+pub const SCRAPE_FILE_DEPTH_MAX: usize = 32;
+
+/// Nodes of such a file: some hundred thousand targets.
+pub const SCRAPE_FILE_NODES_MAX: usize = 1_000_000;
+
+/// Bytes of a file with a password, a token, a certificate or a key.
+pub const SCRAPE_SECRET_BYTES_MAX: usize = 1 << 20;
+
+/// The shortest time between two scrapes of a target, in milliseconds. Each is a connection and a commit.
+pub const SCRAPE_INTERVAL_MIN_MS: i64 = 100;
+
+/// The shortest time between two looks at a list of targets, in milliseconds.
+pub const DISCOVERY_INTERVAL_MIN_MS: i64 = 100;
+
+/// Targets of one list. Each is a task with the series that it had, some hundred KiB for a common exporter.
+pub const TARGETS_MAX: usize = 100_000;
+
+/// Families that are remembered of a target. Exporters have some thousand; whoever has new ones all the time is remembered anew.
+pub const SCRAPE_FAMILIES_MAX: usize = 100_000;
+
+/// How far the times that targets give may be ahead of ours: Prometheus's ten minutes. What is further would be the newest sample
+/// of its series for a long time.
+pub const SCRAPE_AHEAD_MAX: Duration = Duration::from_secs(600);
