@@ -178,3 +178,18 @@ pub const SCRAPE_FAMILIES_MAX: usize = 100_000;
 /// How far the times that targets give may be ahead of ours: Prometheus's ten minutes. What is further would be the newest sample
 /// of its series for a long time.
 pub const SCRAPE_AHEAD_MAX: Duration = Duration::from_secs(600);
+
+/// Redirects of one scrape that are followed, as Go does.
+pub const SCRAPE_REDIRECTS_MAX: usize = 10;
+
+/// Between two looks at the files that name targets, and at the `prometheus.yml`.
+pub const SCRAPE_FILES_POLL: Duration = Duration::from_secs(2);
+
+/// Scrapes under way at a time. Each is a connection and holds an answer; those of slow targets wait for most of their time.
+pub const SCRAPES_AT_A_TIME: usize = 512;
+
+/// Milliseconds by which the time of a sample may be put right: Prometheus's two. Regular times are smaller on disk.
+pub const SCRAPE_TOLERANCE_MS: i64 = 2;
+
+/// Targets dropped by relabelling that are shown of a job unless it says how many; the count is exact.
+pub const DROPPED_TARGETS_SHOWN_MAX: usize = 10_000;

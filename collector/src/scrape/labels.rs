@@ -113,11 +113,7 @@ impl LabelSet {
     }
 }
 
-/// Whether a metric may be called so without quotes.
-pub(super) fn is_plain_metric(name: &str) -> bool {
-    !name.is_empty() && name.bytes().enumerate().all(|(at, byte)| is_metric_byte(byte, at == 0))
-}
-
+/// Whether the byte may stand in a metric's name without quotes.
 pub(super) fn is_metric_byte(byte: u8, first: bool) -> bool {
     byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':') || !first && byte.is_ascii_digit()
 }
