@@ -17,6 +17,7 @@ mod reference;
 mod remote_write;
 mod retention;
 mod roundtrip;
+mod scrape;
 mod support;
 mod walker;
 
