@@ -175,9 +175,9 @@ pub const TARGETS_MAX: usize = 100_000;
 /// Families that are remembered of a target. Exporters have some thousand; whoever has new ones all the time is remembered anew.
 pub const SCRAPE_FAMILIES_MAX: usize = 100_000;
 
-/// How far the times that targets give may be ahead of ours: Prometheus's ten minutes. What is further would be the newest sample
-/// of its series for a long time.
-pub const SCRAPE_AHEAD_MAX: Duration = Duration::from_secs(600);
+/// Milliseconds by which the times that targets give may be ahead of ours: Prometheus's ten minutes. What is further would be the newest
+/// sample of its series for a long time.
+pub const SCRAPE_AHEAD_MAX_MS: i64 = 600_000;
 
 /// Redirects of one scrape that are followed, as Go does.
 pub const SCRAPE_REDIRECTS_MAX: usize = 10;

@@ -10,7 +10,7 @@ use super::config::Job;
 use super::exposition::{Entry, Exemplar, Exposition, Format, Kind, Malformed, Sample, read_series};
 use super::labels::{LabelSet, Labels, NAME};
 use super::relabel;
-use crate::limits::{SCRAPE_AHEAD_MAX, SCRAPE_FAMILIES_MAX};
+use crate::limits::{SCRAPE_AHEAD_MAX_MS, SCRAPE_FAMILIES_MAX};
 
 /// What is said of a family of metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub struct Asked<'a> {
 }
 
 impl Known {
-    /// Reads a body. What was read up to a fault is counted, and not to be stored.
+    /// Reads a body. What was read up to a fault is counted, and not to be stored: half a scrape looks like one with fewer series.
     pub fn take(&mut self, body: &[u8], format: Format, asked: Asked<'_>) -> (Harvest, Result<(), Fault>) {
         self.round += 1;
         if self.families.len() > SCRAPE_FAMILIES_MAX {
@@ -187,7 +187,9 @@ impl Known {
         let mut harvest = Harvest::default();
         let read = self.read(body, format, asked, &mut harvest);
         if read.is_ok() {
-            self.lines.retain(|_, entry| entry.round == self.round);
+            self.lines.retain(|_, line| line.round == self.round);
+        } else {
+            self.lost();
         }
         (harvest, read)
     }
@@ -320,7 +322,7 @@ impl Known {
                         harvest.left_out.out_of_order += 1;
                         return Ok(());
                     }
-                    _ if millis - asked.at_millis > SCRAPE_AHEAD_MAX.as_millis() as i64 => {
+                    _ if millis.saturating_sub(asked.at_millis) > SCRAPE_AHEAD_MAX_MS => {
                         harvest.left_out.ahead += 1;
                         return Ok(());
                     }

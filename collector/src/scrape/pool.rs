@@ -62,7 +62,7 @@ impl Pool {
 enum Source {
     Static,
     Files(super::config::FileDiscovery),
-    Http(super::config::HttpDiscovery),
+    Http(Box<super::config::HttpDiscovery>),
 }
 
 struct Working {
@@ -114,7 +114,7 @@ impl Working {
         self.discoveries = JoinSet::new();
         let job = Arc::clone(&self.job);
         let files = job.file_sd.iter().cloned().map(Source::Files);
-        let lists = job.http_sd.iter().cloned().map(Source::Http);
+        let lists = job.http_sd.iter().cloned().map(|list| Source::Http(Box::new(list)));
         let before = std::mem::take(&mut self.sources);
         let known =
             |source: &Source| before.iter().find(|(old, _)| old == source).and_then(|(_, groups)| groups.clone());
@@ -133,7 +133,7 @@ impl Working {
             match source.clone() {
                 Source::Static => {}
                 Source::Files(files) => drop(self.discoveries.spawn(discovery::watch_files(files, shared, told))),
-                Source::Http(list) => drop(self.discoveries.spawn(discovery::ask_again(list, shared, told))),
+                Source::Http(list) => drop(self.discoveries.spawn(discovery::ask_again(*list, shared, told))),
             }
         }
         self.sync();
@@ -187,8 +187,9 @@ impl Working {
         }
         for (key, target) in wanted {
             let before = match self.running.remove(&key) {
-                Some(running) if *running.target.job == *self.job => {
-                    self.running.insert(key, running);
+                Some(running) if Arc::ptr_eq(&running.target.job, &self.job) => {
+                    // What it was made of may be something else now, which is shown.
+                    self.running.insert(key, Running { target, ..running });
                     continue;
                 }
                 Some(running) => Some(running),
@@ -208,7 +209,8 @@ impl Working {
             let known = match before {
                 Some(running) => {
                     running.stop.send_replace(Ending::Handover);
-                    running.task.await.unwrap_or_default().reconfigured()
+                    let known = running.task.await.unwrap_or_default();
+                    if running.target.job.reads_like(&of_target.job) { known } else { known.reconfigured() }
                 }
                 None => Known::default(),
             };

@@ -24,7 +24,7 @@ use crate::limits::{INLINE_BYTES_MAX, SCRAPE_TOLERANCE_MS, SCRAPES_AT_A_TIME};
 use crate::pipeline::Reservation;
 use crate::receiver::Door;
 use crate::receiver::decode::Compression;
-use crate::{Intake, Outcome, Refusal};
+use crate::{Intake, Outcome, Refusal, RefusalKind};
 
 /// What all targets work with.
 pub(super) struct Shared {
@@ -263,21 +263,8 @@ impl Repeat {
             Err(failure) => (Harvest::default(), Some(failure)),
         };
         let took = self.shared.clock.monotonic().saturating_sub(started);
-        let is_up = failure.is_none();
-        let values = [f64::from(u8::from(is_up)), took.as_secs_f64()];
-        let counts = [harvest.scraped, harvest.kept, harvest.added].map(|count| count as f64);
         let ended = self.known.ended(&harvest.alive);
-        let (message, samples) = {
-            let mut request = Request::new();
-            // First, so that there is room for them if for anything.
-            for (series, value) in self.reports.iter().zip(values.into_iter().chain(counts)) {
-                request.sample(series, value, at, None);
-            }
-            harvest.samples.iter().for_each(|taken| request.add(taken));
-            ended.iter().for_each(|series| request.end(series, at));
-            let samples = request.samples;
-            (request.finish(), samples)
-        };
+        let (message, samples) = self.request(at, took, failure.is_none(), &harvest, &ended);
         let job = self.target.job.name.clone();
         let stats = self.shared.stats.clone();
         stats.scraped(&job, harvest.scraped, took);
@@ -296,18 +283,46 @@ impl Repeat {
             Err(refusal) => {
                 self.lose(&refusal, at, samples, failure.as_ref());
                 self.show(|health| health.took = took);
+                // What will never be taken as it is is a target that is down; the others may be up the next time.
+                if !matches!(refusal.kind(), RefusalKind::Transient { .. })
+                    && let Ok(reservation) = self.shared.intake.reserve()
+                {
+                    let (message, _) = self.request(at, took, false, &Harvest::default(), &[]);
+                    let _ = self.store(message, reservation).await;
+                    self.show(|health| health.is_up = Some(false));
+                }
             }
         }
+    }
+
+    // What a scrape came to, and how many samples that is. What is said about it stands first, so that there is room for that if
+    // for anything.
+    fn request(
+        &self,
+        at: i64,
+        took: Duration,
+        is_up: bool,
+        harvest: &Harvest,
+        ended: &[Arc<Series>],
+    ) -> (Vec<u8>, u64) {
+        let values = [f64::from(u8::from(is_up)), took.as_secs_f64()];
+        let counts = [harvest.scraped, harvest.kept, harvest.added].map(|count| count as f64);
+        let mut request = Request::new();
+        for (series, value) in self.reports.iter().zip(values.into_iter().chain(counts)) {
+            request.sample(series, value, at, None);
+        }
+        harvest.samples.iter().for_each(|taken| request.add(taken));
+        ended.iter().for_each(|series| request.end(series, at));
+        let samples = request.samples;
+        (request.finish(), samples)
     }
 
     fn take(&mut self, body: &[u8], format: Format, at_millis: i64) -> (Harvest, Option<Failure>) {
         let asked = Asked { job: &self.target.job, labels: &self.target.labels, at_millis };
         let (mut harvest, read) = self.known.take(body, format, asked);
         let Err(fault) = read else { return (harvest, None) };
-        // What was read before the fault counts, and is not kept: half a scrape looks like one with fewer series.
         harvest.samples.clear();
         harvest.alive.clear();
-        self.known.lost();
         (harvest, Some(Failure::new(fault.reason(), fault.to_string())))
     }
 

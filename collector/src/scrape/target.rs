@@ -52,7 +52,7 @@ const TIMEOUT: &str = "__scrape_timeout__";
 const PARAM: &str = "__param_";
 
 /// The targets of a group.
-pub(super) fn of_group<'g>(job: &'g Arc<Job>, group: &'g Group) -> impl Iterator<Item = Made> + 'g {
+pub fn of_group<'g>(job: &'g Arc<Job>, group: &'g Group) -> impl Iterator<Item = Made> + 'g {
     group.targets.iter().map(move |address| of_address(job, group, address))
 }
 

@@ -139,6 +139,12 @@ impl Job {
             fallback: None,
         }
     }
+
+    /// Whether the same lines of a target come to the same series.
+    pub(in crate::scrape) fn reads_like(&self, other: &Self) -> bool {
+        (self.honor_labels, self.limits) == (other.honor_labels, other.limits)
+            && self.metric_relabel == other.metric_relabel
+    }
 }
 
 const PROTOBUF: &str = "the text formats are read; remove it";

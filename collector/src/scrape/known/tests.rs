@@ -96,6 +96,8 @@ fn what_cannot_be_right_is_left_out_and_counted() {
     assert_eq!(read, Ok(()));
     let expected = LeftOut { duplicates: 1, out_of_order: 2, ahead: 1 };
     assert_eq!((harvest.left_out, harvest.samples.len(), harvest.scraped, harvest.kept), (expected, 2, 6, 6));
+    let (harvest, read) = world.take(&format!("e 1 {}\nf 1 {}\n", i64::MIN, i64::MAX));
+    assert_eq!((read, harvest.samples.len(), harvest.left_out.ahead), (Ok(()), 1, 1));
     // A scrape that was lost may have its times again.
     world.known.lost();
     assert_eq!(
