@@ -2,25 +2,26 @@
 //! [`Known`], which decides.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use foldhash::quality::FixedState;
 use model::{Clock, Signal, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use super::client::{self, Connection, Failure, Question, Unanswered};
 use super::exposition::Format;
-use super::known::{Alive, Asked, Family, Harvest, Known, Series, join};
+use super::harvest::{Alive, Family, Harvest, Series};
+use super::known::{Asked, Known, join};
 use super::labels::{LabelSet, Labels, NAME};
+use super::moment::{aligned, next_moment, phase};
+use super::negotiation::{accept, format_of};
 use super::request::Request;
 use super::stats::ScrapeStats;
 use super::target::Target;
 use crate::convert::{Form, Version};
 use crate::intake::Arrival;
-use crate::limits::{INLINE_BYTES_MAX, SCRAPE_TOLERANCE_MS, SCRAPES_AT_A_TIME};
+use crate::limits::{INLINE_BYTES_MAX, SCRAPES_AT_A_TIME};
 use crate::pipeline::Reservation;
 use crate::receiver::Door;
 use crate::receiver::decode::Compression;
@@ -431,85 +432,6 @@ impl Repeat {
         match stored {
             Ok(()) => self.known.stored(Alive::default()),
             Err(refusal) => self.shared.stats.lost(&self.target.job.name, refusal.reason(), samples),
-        }
-    }
-}
-
-fn accept(job: &super::config::Job) -> String {
-    let mut weight = job.protocols.len() + 1;
-    let mut parts = Vec::with_capacity(weight);
-    for media_type in job.protocols.iter().map(|protocol| protocol.media_type()).chain(["*/*"]) {
-        parts.push(format!("{media_type};q=0.{weight}"));
-        weight = weight.saturating_sub(1);
-    }
-    parts.join(",")
-}
-
-// By the media type alone: the versions of a format are read alike.
-fn format_of(content_type: &str) -> Option<Format> {
-    match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "application/openmetrics-text" => Some(Format::OpenMetrics),
-        "text/plain" => Some(Format::Text),
-        _ => None,
-    }
-}
-
-// When within its interval a target is scraped: always the same for the same target, and spread over all of them.
-fn phase(target: &Target) -> i64 {
-    let hash = FixedState::with_seed(0).hash_one((&target.labels, target.url.to_string()));
-    (hash % target.interval_ms.unsigned_abs().max(1)).cast_signed()
-}
-
-// The next moment after `now`.
-fn next_moment(now: i64, interval: i64, phase: i64) -> i64 {
-    now + interval - (now - phase).rem_euclid(interval)
-}
-
-// Timers are a little late: regular times take fewer bytes.
-fn aligned(now: i64, nominal: i64, interval: i64) -> i64 {
-    let tolerance = SCRAPE_TOLERANCE_MS.min(interval / 100);
-    if (now - nominal).abs() <= tolerance { nominal } else { now }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_regular_whatever_the_clock_says() {
-        for (now, interval, phase, expected) in [
-            (0, 1000, 0, 1000),
-            (999, 1000, 0, 1000),
-            (1000, 1000, 0, 2000),
-            (0, 1000, 400, 400),
-            (400, 1000, 400, 1400),
-            (-1500, 1000, 400, -600),
-        ] {
-            assert_eq!(next_moment(now, interval, phase), expected, "{now} {interval} {phase}");
-        }
-        for (now, nominal, expected) in [(1002, 1000, 1000), (998, 1000, 1000), (1003, 1000, 1003), (0, 1000, 0)] {
-            assert_eq!(aligned(now, nominal, 1000), expected);
-        }
-    }
-
-    #[test]
-    fn formats_are_negotiated_as_prometheus_does() {
-        let job = super::super::config::Job::named("j");
-        assert_eq!(
-            accept(&job),
-            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-             application/openmetrics-text;version=0.0.1;q=0.4,\
-             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
-        );
-        for (content_type, expected) in [
-            ("text/plain; version=0.0.4; charset=utf-8", Some(Format::Text)),
-            ("TEXT/PLAIN", Some(Format::Text)),
-            ("application/openmetrics-text; version=1.0.0; charset=utf-8", Some(Format::OpenMetrics)),
-            ("application/vnd.google.protobuf", None),
-            ("text/html", None),
-            ("", None),
-        ] {
-            assert_eq!(format_of(content_type), expected, "{content_type}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::exposition::Kind;
-use super::known::{Series, Taken, TakenExemplar};
+use super::harvest::{Series, Taken, TakenExemplar};
 use super::labels::LabelSet;
 
 /// The value that says that a series has ended: a NaN that no calculation gives.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::stats::{Gauge, Seconds, Stats};
 
-use super::known::LeftOut;
+use super::harvest::LeftOut;
 
 /// The families.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::scrape::config::Config;
+use crate::scrape::harvest::LeftOut;
 
 struct World {
     job: Job,
