@@ -1,5 +1,6 @@
 //! The server asks targets for their metrics: what PromQL and the API say of them, how their series end, and real exporters.
 
+mod alike;
 mod debian;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -335,7 +336,7 @@ async fn node_exporter_is_scraped_and_its_metrics_are_queried() {
     let metadata = data(&client, "/api/v1/metadata", &Params::new().with("metric", "node_cpu_seconds_total")).await;
     assert_eq!(metadata.expect("an answer")["node_cpu_seconds_total"][0]["type"], "counter");
     // The same series as a Prometheus that scrapes the same target finds, where there is one.
-    if let Some(prometheus) = debian::prometheus(place.path(), &exporter.address).await {
+    if let Some(prometheus) = debian::prometheus(place.path(), &place.path().join("prometheus.yml")).await {
         let theirs = until("prometheus's scrape", PATIENCE, async || {
             let theirs = series(&prometheus.client(), "node").await;
             (theirs.len() > 100).then_some(theirs)

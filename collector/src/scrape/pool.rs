@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::client;
 use super::config::{Group, Job};
 use super::discovery::{self, Update, Updates};
 use super::known::Known;
@@ -142,20 +143,8 @@ impl Working {
 
     // Makes what runs what there is.
     fn sync(&mut self) {
-        let (mut wanted, mut dropped, mut bad) = (BTreeMap::new(), Vec::new(), 0u64);
-        let groups = self.sources.iter().filter_map(|(_, groups)| groups.as_ref()).flatten();
-        for made in groups.flat_map(|group| of_group(&self.job, group)) {
-            match made {
-                Made::Kept(key, target) if wanted.len() < TARGETS_MAX => drop(wanted.insert(key, target)),
-                Made::Kept(..) => bad += 1,
-                Made::Dropped(labels) => dropped.push(labels),
-                Made::Bad(labels, why) => {
-                    bad += 1;
-                    let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-                    tracing::warn!(job = self.job.name, "a target cannot be scraped: {why}: {{{}}}", labels.join(", "));
-                }
-            }
-        }
+        // Relabelling a long list takes a core for a while.
+        let (wanted, mut dropped, bad) = client::aside(|| self.make());
         let limit = self.job.limits.targets;
         let is_beyond = limit > 0 && wanted.len() as u64 > limit;
         let forced =
@@ -174,6 +163,25 @@ impl Working {
         let active = active.iter().map(|(_, running)| (Arc::clone(&running.target), Arc::clone(&running.health)));
         let shown = Shown { active: active.collect(), dropped, dropped_count };
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    // What the lists come to: targets, those that are dropped, and how many cannot be scraped.
+    fn make(&self) -> (BTreeMap<TargetKey, Arc<Target>>, Vec<LabelSet>, u64) {
+        let (mut wanted, mut dropped, mut bad) = (BTreeMap::new(), Vec::new(), 0u64);
+        let groups = self.sources.iter().filter_map(|(_, groups)| groups.as_ref()).flatten();
+        for made in groups.flat_map(|group| of_group(&self.job, group)) {
+            match made {
+                Made::Kept(key, target) if wanted.len() < TARGETS_MAX => drop(wanted.insert(key, target)),
+                Made::Kept(..) => bad += 1,
+                Made::Dropped(labels) => dropped.push(labels),
+                Made::Bad(labels, why) => {
+                    bad += 1;
+                    let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                    tracing::warn!(job = self.job.name, "a target cannot be scraped: {why}: {{{}}}", labels.join(", "));
+                }
+            }
+        }
+        (wanted, dropped, bad)
     }
 
     fn replace(&mut self, wanted: BTreeMap<TargetKey, Arc<Target>>) {

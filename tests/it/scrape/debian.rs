@@ -60,22 +60,16 @@ impl Drop for Program {
     }
 }
 
-/// A Prometheus that scrapes this target as the job `node`, if this machine has one.
-pub async fn prometheus(directory: &Path, target: &str) -> Option<Program> {
+/// A Prometheus with this configuration, if this machine has one.
+pub async fn prometheus(directory: &Path, config: &Path) -> Option<Program> {
     if !Command::new("prometheus").arg("--version").output().is_ok_and(|output| output.status.success()) {
         eprintln!("prometheus is not installed: nothing is compared with it");
         return None;
     }
     let address = free_address();
-    let file = directory.join("theirs.yml");
-    let config = format!(
-        "scrape_configs:\n- job_name: node\n  scrape_interval: 1s\n  \
-         static_configs: [{{targets: ['{target}'], labels: {{zone: z}}}}]\n"
-    );
-    fs::write(&file, config).expect("written");
     let mut command = Command::new("prometheus");
     command
-        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.tsdb.path={}", directory.join("tsdb").display()))
         .arg(format!("--web.listen-address={address}"));
     Some(Program::of(command, address).await)

@@ -7,7 +7,7 @@ use super::{Entry, Exemplar, Kind, Sample};
 /// The last line.
 pub(super) const END: &str = "# EOF";
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 8] = [
     ("counter", Kind::Counter),
     ("gauge", Kind::Gauge),
     ("histogram", Kind::Histogram),
@@ -16,7 +16,6 @@ const KINDS: [(&str, Kind); 9] = [
     ("info", Kind::Info),
     ("summary", Kind::Summary),
     ("unknown", Kind::Unknown),
-    ("untyped", Kind::Unknown),
 ];
 
 /// What a line says.
@@ -37,7 +36,7 @@ fn description(about: &str) -> Result<Entry<'_>, String> {
         return Err(format!("{} is neither HELP, TYPE, UNIT nor EOF", echo(keyword)));
     }
     let (name, text) = family(rest, keyword)?;
-    let text = text.strip_prefix(' ').unwrap_or(text);
+    let text = text.strip_prefix(' ').ok_or_else(|| format!("# {keyword} says nothing about {}", echo(&name)))?;
     match keyword {
         "HELP" => Ok(Entry::Help(name, unescaped(text, true))),
         "TYPE" => Ok(Entry::Kind(name, kind(text, &KINDS)?)),

@@ -54,7 +54,7 @@ fn prometheus_text_is_read() {
     check("a NaN\n", &["__name__=a = NaN"]);
     check("{\"with.dots\",\"and spaces\"=\"b\"} 1\n", &["__name__=with.dots and spaces=b = 1"]);
     check("{a=\"b\",\"ü\"} 1\n", &["__name__=ü a=b = 1"]);
-    check("# a remark\n#\n# HELP\n#TYPE\n# EOF\na 1\n", &["__name__=a = 1"]);
+    check("# a remark\n#\n# HELP\n#TYPE a thing\n# EOF\na 1\n", &["__name__=a = 1"]);
     check("# HELP a some \\\\ text\\n \\\"\n", &["HELP a some \\ text\n \\\""]);
     check("# HELP a\n# HELP a \n", &["HELP a ", "HELP a "]);
     check("#  TYPE\ta  counter \n# TYPE \"b.c\" untyped\n", &["TYPE a counter", "TYPE b.c unknown"]);
@@ -123,6 +123,8 @@ fn a_bad_line_is_told_with_its_number_and_the_reason() {
         open("a 1 # {b=\"c\"} 1 1 1\n# EOF\n", 1, "follows the exemplar"),
         open("# a remark\n# EOF\n", 1, "neither HELP, TYPE, UNIT nor EOF"),
         open("#\n# EOF\n", 1, "neither HELP, TYPE, UNIT nor EOF"),
+        open("# HELP a\n# EOF\n", 1, "# HELP says nothing about \"a\""),
+        open("# TYPE a untyped\n# EOF\n", 1, "there is no type \"untyped\""),
         open("# UNIT a_bytes seconds\n# EOF\n", 1, "the unit \"seconds\" is no suffix of the metric \"a_bytes\""),
     ] {
         let error = read(body, format).expect_err(body);

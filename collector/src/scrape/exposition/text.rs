@@ -19,7 +19,8 @@ pub(super) fn read(line: &str) -> Result<Option<Entry<'_>>, String> {
         return Ok(None);
     }
     match line.strip_prefix('#') {
-        Some(comment) => remark(skip_blanks(comment)),
+        Some(comment) if comment.starts_with([' ', '\t']) => remark(skip_blanks(comment)),
+        Some(_) => Ok(None),
         None => sample(line).map(|sample| Some(Entry::Sample(sample))),
     }
 }
