@@ -146,7 +146,14 @@ async fn series_come_with_scrapes_and_end_with_them() {
     let stored = ask(&client, "count_over_time(bee[1h] @ end()) >= bool 3").await;
     assert_eq!(stored.into_values().collect::<Vec<_>>(), ["1"]);
 
-    // Another configuration is taken when the file changes; the target's series end two intervals later, `up` among them.
+    // Another configuration is taken when the file changes: what it no longer makes of the same lines ends, and what it makes goes on.
+    let drop = "  metric_relabel_configs: [{action: drop, source_labels: [__name__], regex: b}]\n";
+    configure(&place, &format!("scrape_configs:\n{}", job("j", &target.address, drop)));
+    becomes(&client, "bee", None).await;
+    becomes(&client, "up", Some("1")).await;
+    target.answer(StatusCode::OK, "bee 5\n");
+    becomes(&client, "bee", Some("5")).await;
+    // The target's end two intervals after it is gone, `up` among them.
     configure(&place, "scrape_configs: []\n");
     becomes(&client, "up", None).await;
     becomes(&client, "bee", None).await;

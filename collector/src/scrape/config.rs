@@ -31,6 +31,8 @@ pub struct Config {
     pub passed: Vec<Passed>,
     /// Every file that was read: what is changed in one of them is a change of all this.
     pub files: Vec<PathBuf>,
+    /// The patterns of further files with jobs.
+    pub patterns: Vec<String>,
 }
 
 /// A part of the file that says nothing about scraping.
@@ -57,14 +59,32 @@ pub(super) struct Defaults {
 const INTERVAL_MS: i64 = 60_000;
 const TIMEOUT_MS: i64 = 10_000;
 
-const RULES: &str = "rules.files names rule files";
-const ALERTING: &str = "rules.alertmanager names an alertmanager.yml";
-const EVALUATION: &str = "rules.evaluation_interval_s says it";
-const EXTERNAL: &str = "rules.external_labels are the labels of alerts; nothing that is scraped gets them";
-const WRITING: &str = "nothing is sent on";
-const READING: &str = "nothing is read from elsewhere";
-const STORING: &str = "[store] has the settings of storage";
 const NOTHING: &str = "there is nothing like it here";
+
+/// A log of failed scrapes.
+const FAILURE_LOG: (&str, &str) =
+    ("scrape_failure_log_file", "a target's last error is among the answers of /api/v1/targets");
+
+// What is not about scraping, and where Sextant has it.
+const PASSED: [(&str, &str); 8] = [
+    ("rule_files", "rules.files names rule files"),
+    ("alerting", "rules.alertmanager names an alertmanager.yml"),
+    ("remote_write", "nothing is sent on"),
+    ("remote_read", "nothing is read from elsewhere"),
+    ("storage", "[store] has the settings of storage"),
+    ("tracing", NOTHING),
+    ("otlp", NOTHING),
+    ("runtime", NOTHING),
+];
+
+// The same of `global`.
+const PASSED_GLOBALS: [(&str, &str); 5] = [
+    ("evaluation_interval", "rules.evaluation_interval_s says it"),
+    ("rule_query_offset", NOTHING),
+    ("external_labels", "rules.external_labels are the labels of alerts; nothing that is scraped gets them"),
+    ("query_log_file", NOTHING),
+    FAILURE_LOG,
+];
 
 impl Config {
     /// Reads the file and those that it names.
@@ -82,27 +102,18 @@ impl Config {
         let source = Source { path, text };
         let document = source.parse()?;
         let top = document.map(source, "")?;
-        let mut config = Config { jobs: Vec::new(), passed: Vec::new(), files: Vec::new() };
+        let mut config = Config { jobs: Vec::new(), passed: Vec::new(), files: Vec::new(), patterns: Vec::new() };
         let defaults = match top.map("global")? {
             Some(global) => Defaults::read(&global, &mut config.passed)?,
             None => Defaults::default(),
         };
-        for (key, instead) in [
-            ("rule_files", RULES),
-            ("alerting", ALERTING),
-            ("remote_write", WRITING),
-            ("remote_read", READING),
-            ("storage", STORING),
-            ("tracing", NOTHING),
-            ("otlp", NOTHING),
-            ("runtime", NOTHING),
-        ] {
-            config.pass(&top, key, instead);
-        }
+        Passed::add(&mut config.passed, &top, &PASSED);
         let mut reading = Reading { defaults: &defaults, folder, names: BTreeSet::new(), config: &mut config };
         reading.jobs(source, &top)?;
         for (pattern, line) in top.texts("scrape_config_files")? {
-            let paths = files::paths(&folder.join(&pattern).display().to_string());
+            let in_folder = folder.join(&pattern).display().to_string();
+            let paths = files::paths(&in_folder);
+            reading.config.patterns.push(in_folder);
             let unreadable = |error: std::io::Error| {
                 source.error(line, format!("scrape_config_files: {pattern:?} cannot be read: {error}"), "")
             };
@@ -120,10 +131,13 @@ impl Config {
         top.end()?;
         Ok(config)
     }
+}
 
-    fn pass(&mut self, map: &Map<'_>, key: &'static str, instead: &'static str) {
-        for (key, line) in map.pass(&[key]) {
-            self.passed.push(Passed { key: map.name(key), line, instead });
+impl Passed {
+    fn add(passed: &mut Vec<Passed>, map: &Map<'_>, keys: &[(&'static str, &'static str)]) {
+        for (key, instead) in keys {
+            let found = map.pass(&[key]).into_iter();
+            passed.extend(found.map(|(key, line)| Passed { key: map.name(key), line, instead }));
         }
     }
 }
@@ -138,7 +152,7 @@ struct Reading<'r> {
 impl Reading<'_> {
     fn jobs(&mut self, source: Source<'_>, map: &Map<'_>) -> Result<(), ConfigError> {
         for node in map.list("scrape_configs")? {
-            let job = job::read(source, node, self.defaults, self.folder)?;
+            let job = job::read(source, node, self.defaults, self.folder, &mut self.config.passed)?;
             if !self.names.insert(job.name.clone()) {
                 let message = format!("there are two jobs named {:?}", job.name);
                 return Err(source.error(node.line, message, "give each job a job_name of its own"));
@@ -162,19 +176,7 @@ impl Defaults {
         let interval_ms = job::interval(global)?.unwrap_or(INTERVAL_MS);
         let timeout_ms = global.duration("scrape_timeout")?.unwrap_or(TIMEOUT_MS.min(interval_ms));
         job::check_timeout(global, interval_ms, timeout_ms)?;
-        for (key, instead) in [
-            ("evaluation_interval", EVALUATION),
-            ("rule_query_offset", NOTHING),
-            ("external_labels", EXTERNAL),
-            ("query_log_file", NOTHING),
-            ("scrape_failure_log_file", "a target's last error is among the answers of /api/v1/targets"),
-        ] {
-            passed.extend(global.pass(&[key]).into_iter().map(|(key, line)| Passed {
-                key: global.name(key),
-                line,
-                instead,
-            }));
-        }
+        Passed::add(passed, global, &PASSED_GLOBALS);
         let limits = job::Limits::default().read(global)?;
         let accept = job::protocols(global)?;
         job::refuse(global)?;

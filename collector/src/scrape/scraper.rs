@@ -270,10 +270,18 @@ impl Scraper {
     }
 
     async fn signature(&self) -> files::Signature {
-        let mut paths = self.inner.config.lock().await.as_ref().map(|config| config.files.clone()).unwrap_or_default();
+        let (mut paths, patterns) = match &*self.inner.config.lock().await {
+            Some(config) => (config.files.clone(), config.patterns.clone()),
+            None => Default::default(),
+        };
         // It is looked at even while it cannot be read.
         paths.extend(self.inner.file.clone());
-        tokio::task::spawn_blocking(move || files::signature(&paths)).await.unwrap_or_default()
+        let look = move || {
+            // Files may have come that a pattern means.
+            paths.extend(patterns.iter().flat_map(|pattern| files::paths(pattern).unwrap_or_default()));
+            files::signature(&paths)
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 }
 

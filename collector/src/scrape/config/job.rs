@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::discovery::{FileDiscovery, Group, HttpDiscovery};
 use super::http::HttpConfig;
-use super::{ConfigError, Defaults, discovery, http, relabel};
+use super::{ConfigError, Defaults, FAILURE_LOG, Passed, discovery, http, relabel};
 use crate::limits::SCRAPE_INTERVAL_MIN_MS;
 use crate::scrape::duration;
 use crate::scrape::exposition::Format;
@@ -149,8 +149,16 @@ impl Job {
 
 const PROTOBUF: &str = "the text formats are read; remove it";
 
-pub(super) fn read(source: Source<'_>, node: &Node, defaults: &Defaults, folder: &Path) -> Result<Job, ConfigError> {
+/// A job; what it says that is not about scraping is told in `passed`.
+pub(super) fn read(
+    source: Source<'_>,
+    node: &Node,
+    defaults: &Defaults,
+    folder: &Path,
+    passed: &mut Vec<Passed>,
+) -> Result<Job, ConfigError> {
     let map = node.map(source, "scrape_configs")?;
+    Passed::add(passed, &map, &[FAILURE_LOG]);
     let name = map.text("job_name")?.unwrap_or_default();
     if name.is_empty() {
         return Err(source.error(map.line, "a job has no job_name", "write `job_name:`"));
@@ -206,11 +214,17 @@ fn each<T>(
 pub(super) fn refuse(map: &Map<'_>) -> Result<(), ConfigError> {
     const NATIVE: &str =
         "native histograms come with protobuf alone, which is not read; let the program send OTLP or remote write";
-    map.refuse(&[
+    for (key, hint) in [
         ("scrape_native_histograms", NATIVE),
+        ("convert_classic_histograms_to_nhcb", "they are stored as they are scraped; remove it"),
+    ] {
+        if map.boolean(key)? == Some(true) {
+            return Err(map.error(key, format!("{} is not supported", map.name(key)), hint));
+        }
+    }
+    map.refuse(&[
         ("native_histogram_bucket_limit", NATIVE),
         ("native_histogram_min_bucket_factor", NATIVE),
-        ("convert_classic_histograms_to_nhcb", "they are stored as they are scraped; remove it"),
         ("metric_name_escaping_scheme", "names are asked for as they are; remove it"),
     ])?;
     // What Sextant does anyway.

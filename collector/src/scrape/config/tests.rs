@@ -58,6 +58,8 @@ scrape_configs:
   scrape_protocols: [PrometheusText0.0.4]
   fallback_scrape_protocol: OpenMetricsText1.0.0
   enable_http2: false
+  scrape_native_histograms: false
+  scrape_failure_log_file: failures.log
   follow_redirects: false
 "#;
 
@@ -91,6 +93,7 @@ fn everything_about_scraping_is_taken() {
         ("rule_files", 8),
         ("alerting", 9),
         ("remote_write", 10),
+        ("scrape_configs.scrape_failure_log_file", 53),
     ];
     assert_eq!(passed, expected);
     assert_eq!(parse(WHOLE), Ok(config), "the same text is the same configuration");
