@@ -2,6 +2,7 @@
 
 mod alike;
 mod debian;
+mod odd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

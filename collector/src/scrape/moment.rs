@@ -26,7 +26,11 @@ pub(super) fn aligned(now: i64, nominal: i64, interval: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::scrape::config::{Group, Job};
+    use crate::scrape::target::{Made, of_group};
 
     #[test]
     fn moments_are_regular_whatever_the_clock_says() {
@@ -43,5 +47,20 @@ mod tests {
         for (now, nominal, expected) in [(1002, 1000, 1000), (998, 1000, 1000), (1003, 1000, 1003), (0, 1000, 0)] {
             assert_eq!(aligned(now, nominal, 1000), expected);
         }
+    }
+
+    #[test]
+    fn targets_are_spread_over_the_interval() {
+        let job = Arc::new(Job::named("j"));
+        let targets = (0..1000).map(|number| format!("host-{number}:9100")).collect();
+        let group = Group { targets, labels: Vec::new() };
+        let mut tenths = [0; 10];
+        for made in of_group(&job, &group) {
+            let Made::Kept(_, target) = made else { panic!("{made:?}") };
+            let phase = phase(&target);
+            assert_eq!(phase, super::phase(&target), "the same target has the same moment");
+            tenths[usize::try_from(phase * 10 / target.interval_ms).expect("within the interval")] += 1;
+        }
+        assert!(tenths.iter().all(|count| (60..=140).contains(count)), "{tenths:?}");
     }
 }
