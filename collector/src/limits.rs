@@ -172,6 +172,10 @@ pub const DISCOVERY_INTERVAL_MIN_MS: i64 = 100;
 /// Targets of one list. Each is a task with the series that it had, some hundred KiB for a common exporter.
 pub const TARGETS_MAX: usize = 100_000;
 
+/// What a sample of a scrape takes at most of the memory that one request may take while it is converted, texts apart: its line, its
+/// series, and what the conversion makes of them. A body has as many samples as fit.
+pub const SCRAPE_SAMPLE_BYTES: u64 = 1 << 10;
+
 /// Families that are remembered of a target. Exporters have some thousand; whoever has new ones all the time is remembered anew.
 pub const SCRAPE_FAMILIES_MAX: usize = 100_000;
 

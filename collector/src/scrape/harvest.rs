@@ -110,6 +110,16 @@ pub enum Fault {
         /// How many there may be.
         limit: u64,
     },
+    /// It would take too much memory.
+    #[error("line {line}: there are more than {max} {what}")]
+    TooMany {
+        /// From 1.
+        line: usize,
+        /// How many there may be.
+        max: u64,
+        /// Of what.
+        what: &'static str,
+    },
     /// A series has too many labels, or too long ones.
     #[error("line {line}: {limit} exceeded: {what} of {series:?}")]
     Labels {
@@ -130,6 +140,7 @@ impl Fault {
         match self {
             Fault::Malformed(_) => "malformed",
             Fault::Samples { .. } => "sample_limit",
+            Fault::TooMany { .. } => "too_many_samples",
             Fault::Labels { .. } => "label_limit",
         }
     }

@@ -47,6 +47,22 @@ pub struct Asked<'a> {
     pub labels: &'a LabelSet,
     /// When.
     pub at_millis: i64,
+    /// How much may be remembered.
+    pub room: Room,
+}
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Samples of one body.
+    pub samples: u64,
+    /// Lines of this target, those of the scrape before included.
+    pub lines: u64,
+}
+
+impl Room {
+    /// For anything.
+    pub const ENDLESS: Room = Room { samples: u64::MAX, lines: u64::MAX };
 }
 
 impl Known {
@@ -86,6 +102,11 @@ impl Known {
     /// The same series under another configuration: what their lines come to is to be found out anew.
     pub fn reconfigured(self) -> Self {
         Self { stored: self.stored, ..Self::default() }
+    }
+
+    /// How many lines are remembered.
+    pub fn lines(&self) -> u64 {
+        self.lines.len() as u64
     }
 
     /// A number that is another one when [`Known::families`] are others.
@@ -153,6 +174,13 @@ impl Known {
         harvest: &mut Harvest,
     ) -> Result<(), Fault> {
         harvest.scraped += 1;
+        let too_many = |max, what| Err(Fault::TooMany { line, max, what });
+        if harvest.scraped > asked.room.samples {
+            return too_many(asked.room.samples, "samples, which is what the memory of one request allows");
+        }
+        if self.lines.len() as u64 >= asked.room.lines && !self.lines.contains_key(sample.series) {
+            return too_many(asked.room.lines, "series, which is what collector.series_max leaves to this target");
+        }
         if !self.lines.contains_key(sample.series) {
             let (series, family) = self.make(sample.series, line, asked)?;
             harvest.added += u64::from(series.is_some());

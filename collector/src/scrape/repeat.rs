@@ -2,6 +2,7 @@
 //! [`Known`], which decides.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use super::client::{self, Connection, Failure, Question, Unanswered};
 use super::exposition::Format;
 use super::harvest::{Alive, Family, Harvest, Series};
-use super::known::{Asked, Known, join};
+use super::known::{Asked, Known, Room, join};
 use super::labels::{LabelSet, Labels, NAME};
 use super::moment::{aligned, next_moment, phase};
 use super::negotiation::{accept, format_of};
@@ -21,7 +22,7 @@ use super::stats::ScrapeStats;
 use super::target::Target;
 use crate::convert::{Form, Version};
 use crate::intake::Arrival;
-use crate::limits::{INLINE_BYTES_MAX, SCRAPES_AT_A_TIME};
+use crate::limits::{INLINE_BYTES_MAX, SCRAPE_SAMPLE_BYTES, SCRAPES_AT_A_TIME};
 use crate::pipeline::Reservation;
 use crate::receiver::Door;
 use crate::receiver::decode::Compression;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) user_agent: String,
     // For scrapes under way.
     pub(super) places: Semaphore,
+    // Lines that all targets remember.
+    pub(super) lines: AtomicU64,
     // How many targets have these labels now.
     pub(super) present: Mutex<HashMap<LabelSet, usize>>,
 }
@@ -83,6 +86,8 @@ pub(super) struct Repeat {
     reports: [Series; 5],
     connection: Option<Connection>,
     was_scraped: bool,
+    // Of the lines of all targets those of this one.
+    lines: u64,
 }
 
 const REPORTS: [&str; 5] = [
@@ -108,7 +113,7 @@ impl Repeat {
             join(&mut labels, &target.labels, false);
             Series { labels: labels.finish(), family: Arc::default() }
         });
-        Self { target, shared, health, forced, known, reports, connection: None, was_scraped: false }
+        Self { target, shared, health, forced, known, reports, connection: None, was_scraped: false, lines: 0 }
     }
 
     /// Scrapes until it is told to end, and gives back what is known.
@@ -132,6 +137,7 @@ impl Repeat {
         if *stop.borrow() == Ending::Gone {
             self.end(nominal, &mut stop).await;
         }
+        self.count_lines(0);
         self.known
     }
 
@@ -319,12 +325,25 @@ impl Repeat {
     }
 
     fn take(&mut self, body: &[u8], format: Format, at_millis: i64) -> (Harvest, Option<Failure>) {
-        let asked = Asked { job: &self.target.job, labels: &self.target.labels, at_millis };
+        let intake = &self.shared.intake;
+        let others = self.shared.lines.load(Ordering::Relaxed).saturating_sub(self.lines);
+        let room = Room {
+            samples: intake.limits().decoded_bytes_max / SCRAPE_SAMPLE_BYTES,
+            lines: intake.config().series_max.saturating_sub(others),
+        };
+        let asked = Asked { job: &self.target.job, labels: &self.target.labels, at_millis, room };
         let (mut harvest, read) = self.known.take(body, format, asked);
+        self.count_lines(self.known.lines());
         let Err(fault) = read else { return (harvest, None) };
         harvest.samples.clear();
         harvest.alive.clear();
         (harvest, Some(Failure::new(fault.reason(), fault.to_string())))
+    }
+
+    fn count_lines(&mut self, lines: u64) {
+        // Wrapping: less is more by a number that is almost as large as there can be.
+        self.shared.lines.fetch_add(lines.wrapping_sub(self.lines), Ordering::Relaxed);
+        self.lines = lines;
     }
 
     async fn store(&self, message: Vec<u8>, reservation: Reservation) -> Result<Outcome, Refusal> {

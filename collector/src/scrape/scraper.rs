@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -82,6 +83,7 @@ impl Scraper {
             stats: ScrapeStats::new(setup.stats),
             user_agent: format!("sextant/{}", setup.version),
             places: Semaphore::new(SCRAPES_AT_A_TIME),
+            lines: AtomicU64::new(0),
             present: Mutex::default(),
         };
         let (stopping, _) = watch::channel(false);

@@ -493,6 +493,15 @@ async fn what_the_store_does_not_take_is_lost_and_told() {
     assert_eq!(world.server.rows(Table::Points), 0);
     world.server.intake.open(world.server.store.writer());
     world.target("j", |target| target.health == "up" && target.last_error.is_empty()).await;
+    // What would take too much memory fails before it does.
+    let few = Config { series_max: 2, ..Config::default() };
+    let server = Server::start(few).await;
+    target.answer(text("a 1\nb 1\nc 1\n"));
+    let scraper = self::scraper(world.folder.path(), server.intake.clone(), server.stats());
+    scraper.run().await;
+    let world = World { server, scraper, folder: world.folder };
+    let told = "line 3: there are more than 2 series, which is what collector.series_max leaves";
+    world.target("j", |target| target.health == "down" && target.last_error.starts_with(told)).await;
     // Too many series are said so, and what says how the target is comes first.
     let few = Config { series_max: 6, ..Config::default() };
     let server = Server::start(few).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use collector::scrape::config::{Config, Job};
 use collector::scrape::exposition::Format;
-use collector::scrape::known::{Asked, Known};
+use collector::scrape::known::{Asked, Known, Room};
 use collector::scrape::labels::{LabelSet, Labels};
 use collector::scrape::target::of_group;
 
@@ -28,7 +28,8 @@ fn exposition(bytes: &[u8], format: Format) {
     let labels: LabelSet = Labels::of([("job", "fuzz"), ("instance", "target:1")]).finish();
     let mut known = Known::default();
     let ask = |known: &mut Known, at_millis| {
-        let (harvest, read) = known.take(bytes, format, Asked { job: &job, labels: &labels, at_millis });
+        let (harvest, read) =
+            known.take(bytes, format, Asked { job: &job, labels: &labels, at_millis, room: Room::ENDLESS });
         let left_out = harvest.left_out;
         let out = left_out.duplicates + left_out.out_of_order + left_out.ahead;
         assert!(harvest.kept <= harvest.scraped && harvest.samples.len() as u64 + out <= harvest.kept);

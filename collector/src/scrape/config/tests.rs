@@ -108,6 +108,16 @@ fn little_is_enough() {
     assert_eq!(*job, Job::named("a"));
 }
 
+#[test]
+fn parts_of_the_file_may_be_used_again() {
+    let text = "scrape_configs:\n- &first\n  job_name: a\n  scheme: https\n  relabel_configs: &rules [{target_label: x, replacement: y}]\n\
+                - <<: *first\n  job_name: b\n- job_name: c\n  metric_relabel_configs: *rules\n";
+    let config = parse(text).expect("it is right");
+    let [a, b, c] = &config.jobs[..] else { panic!("{config:?}") };
+    assert_eq!((b.name.as_str(), &b.scheme, &b.relabel), ("b", &a.scheme, &a.relabel));
+    assert_eq!(c.metric_relabel, a.relabel);
+}
+
 // The text below `scrape_configs:` after a job's name, and what is said of it.
 #[test]
 fn mistakes_are_told_with_their_line_and_a_remedy() {

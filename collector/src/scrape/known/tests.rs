@@ -11,6 +11,7 @@ struct World {
     labels: LabelSet,
     known: Known,
     millis: i64,
+    room: Room,
 }
 
 impl World {
@@ -19,12 +20,12 @@ impl World {
         let text = format!("scrape_configs:\n- job_name: j\n{keys}");
         let config = Config::parse("prometheus.yml", &text, Path::new("")).expect(keys);
         let labels = Labels::of([("job", "j"), ("instance", "i")]).finish();
-        Self { job: config.jobs[0].clone(), labels, known: Known::default(), millis: 0 }
+        Self { job: config.jobs[0].clone(), labels, known: Known::default(), millis: 0, room: Room::ENDLESS }
     }
 
     fn take(&mut self, body: &str) -> (Harvest, Result<(), Fault>) {
         self.millis += 1000;
-        let asked = Asked { job: &self.job, labels: &self.labels, at_millis: self.millis };
+        let asked = Asked { job: &self.job, labels: &self.labels, at_millis: self.millis, room: self.room };
         let format = if body.contains("# EOF") { Format::OpenMetrics } else { Format::Text };
         self.known.take(body.as_bytes(), format, asked)
     }
@@ -163,6 +164,22 @@ fn limits_fail_the_scrape_with_their_names() {
         "  sample_limit: 2\n  metric_relabel_configs: [{action: drop, source_labels: [__name__], regex: a}]",
     );
     assert_eq!(world.take("a 1\nb 1\nc 1\n").1, Ok(()), "what is dropped does not count");
+}
+
+#[test]
+fn what_would_take_too_much_memory_fails_early() {
+    let mut world = World::new("");
+    world.room = Room { samples: 2, lines: 3 };
+    let message = |read: Result<(), Fault>| read.expect_err("too much").to_string();
+    assert!(message(world.take("a 1\nb 1\nc 1\n").1).starts_with("line 3: there are more than 2 samples"));
+    let mut world = World::new("");
+    world.room = Room { samples: 10, lines: 3 };
+    assert_eq!(world.take("a 1\nb 1\n").1, Ok(()));
+    // Those of the scrape before are there until the next one is over.
+    let told = message(world.take("c 1\nd 1\n").1);
+    assert!(told.starts_with("line 2: there are more than 3 series") && told.contains("series_max"), "{told}");
+    assert_eq!(world.take("a 1\nc 1\n").1, Ok(()));
+    assert_eq!(world.known.lines(), 2);
 }
 
 #[test]
