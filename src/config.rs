@@ -56,6 +56,8 @@ pub struct Config {
     pub query: query::Config,
     /// Alert and recording rules.
     pub rules: query::rules::Config,
+    /// Targets that are asked for their metrics.
+    pub scrape: collector::scrape::Settings,
 }
 
 impl Default for Config {
@@ -78,6 +80,7 @@ impl Default for Config {
             store: store::Config::default(),
             query: query::Config::default(),
             rules: query::rules::Config::default(),
+            scrape: collector::scrape::Settings::default(),
         }
     }
 }

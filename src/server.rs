@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::HeaderMap;
+use collector::scrape::{self, Scraper};
 use collector::{Intake, Myself};
 use model::memory::Memory;
 use model::stats::Stats;
@@ -30,6 +31,7 @@ use crate::memory;
 use crate::own_metrics::OwnMetrics;
 use crate::own_records::{Own, Recorded};
 use crate::report::Failure;
+use crate::scraping::Shown;
 use crate::shutdown::Stop;
 
 /// The doors that are open, by name, with the addresses that were bound.
@@ -63,6 +65,7 @@ struct Behind {
     store: Store,
     intake: Intake,
     rules: Rules,
+    scraper: Scraper,
     // Tells receivers of alerts until the word is said.
     notifying: (Stop, JoinHandle<()>),
 }
@@ -108,16 +111,17 @@ impl Server {
         let own =
             Own { intake: intake.clone(), myself: server.myself(), clock: Arc::clone(&clock), stats: stats.clone() };
         server.watch_itself(config, own, recorded, &memory, &store);
+        let scraper = open_scraper(config, &intake, &clock, &stats)?;
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
-        gate.open(query::api::router(
-            state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory),
-        ));
+        let state = state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory);
+        gate.open(query::api::router(state.with_scraping(Arc::new(Shown(scraper.clone())))));
         rules.run();
+        scraper.run().await;
         let stop = Stop::new();
         let said = stop.said();
         let telling = tokio::spawn(async move { notifier.run(said).await });
-        server.reload_on_hangup(rules.clone())?;
-        server.behind = Some(Behind { store, intake, rules, notifying: (stop, telling) });
+        server.reload_on_hangup(rules.clone(), scraper.clone())?;
+        server.behind = Some(Behind { store, intake, rules, scraper, notifying: (stop, telling) });
         server.api.set_mode(Mode::Serving);
         Ok(server)
     }
@@ -131,8 +135,11 @@ impl Server {
     pub async fn stop(mut self) -> Result<(), Failure> {
         self.api.set_mode(Mode::Stopping);
         self.stop.say();
-        let Some(Behind { store, intake, rules, notifying }) = self.behind.take() else { return Ok(()) };
+        let Some(Behind { store, intake, rules, scraper, notifying }) = self.behind.take() else { return Ok(()) };
         while self.working.join_next().await.is_some() {}
+        if tokio::time::timeout(self.drain_timeout, scraper.stop()).await.is_err() {
+            tracing::warn!("scrapes that are still being stored are cut off");
+        }
         let drained = async {
             intake.close().await;
             self.in_flight.none().await;
@@ -178,14 +185,17 @@ impl Server {
         Ok((Rules::open(setup).await.map_err(wrong_rules)?, notifier))
     }
 
-    fn reload_on_hangup(&mut self, rules: Rules) -> anyhow::Result<()> {
+    fn reload_on_hangup(&mut self, rules: Rules, scraper: Scraper) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
         let stop = self.stop.said();
         self.serving.spawn(async move {
             tokio::pin!(stop);
             loop {
                 tokio::select! {
-                    _ = hangup.recv() => rules.reload().await,
+                    _ = hangup.recv() => {
+                        rules.reload().await;
+                        scraper.reload().await;
+                    }
                     () = &mut stop => return Ok(()),
                 }
             }
@@ -337,10 +347,27 @@ fn wrong_rules(error: LoadError) -> Failure {
     Failure::wrong_use(anyhow::Error::from(error).context("the rule files have mistakes")).with_hint(hint)
 }
 
+fn open_scraper(config: &Config, intake: &Intake, clock: &Arc<dyn Clock>, stats: &Stats) -> Result<Scraper, Failure> {
+    let setup = scrape::Setup {
+        settings: config.scrape.clone(),
+        intake: intake.clone(),
+        clock: Arc::clone(clock),
+        stats: stats.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    Scraper::open(setup).map_err(wrong_scraping)
+}
+
+fn wrong_scraping(error: scrape::config::ConfigError) -> Failure {
+    let hint = Some(error.hint.clone()).filter(|hint| !hint.is_empty());
+    Failure::wrong_use(anyhow::Error::from(error).context("the scrape configuration has a mistake")).with_hint(hint)
+}
+
 // What can be known to be wrong before anything is touched.
 fn check(config: &Config) -> Result<(), Failure> {
     config.collector.check().map_err(Failure::wrong_use)?;
     rules::reload::load(&config.rules.files).map_err(wrong_rules)?;
+    config.scrape.check().map_err(wrong_scraping)?;
     // Unless somebody checks who asks, the network is let in only by somebody who says so.
     let checked = config.insecure || !config.token_file.as_os_str().is_empty();
     let mut addresses = config.doors().into_iter().filter_map(|(name, door)| Some((name, door.address()?)));

@@ -107,6 +107,11 @@ impl Intake {
         &self.inner.config
     }
 
+    /// The bounds of conversion.
+    pub(crate) fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.inner.clock.as_ref()
     }

@@ -13,6 +13,7 @@ mod own;
 mod pipeline;
 mod receipts;
 pub mod receiver;
+pub mod scrape;
 mod stats;
 
 pub use config::{Config, ConfigError};

@@ -143,3 +143,57 @@ pub const SERVICE_NAME_CHARS_MAX: usize = 128;
 /// Stored requests that are remembered to recognise one that is sent again: an exporter gives up after some minutes, and
 /// a few hundred requests a second are common. 8 bytes each, twice.
 pub const REMEMBERED_REQUESTS_MAX: usize = 1 << 16;
+
+/// Bytes that a compiled expression of relabelling may take; the longest of known configurations take some hundred KiB.
+pub const RELABEL_REGEX_BYTES_MAX: usize = 10 << 20;
+
+/// Characters of a target's line that a complaint repeats.
+pub const SCRAPE_ECHO_CHARS_MAX: usize = 80;
+
+/// Bytes of a `prometheus.yml`, of a file of targets, and of an answer with targets. Some ten thousand targets have a few MiB; raised, a
+/// wrong file takes the memory of the server before it is refused.
+pub const SCRAPE_FILE_BYTES_MAX: usize = 16 << 20;
+
+/// Nesting of such a file, which needs eight levels. Reading recurses this deep.
+pub const SCRAPE_FILE_DEPTH_MAX: usize = 32;
+
+/// Nodes of such a file: some hundred thousand targets.
+pub const SCRAPE_FILE_NODES_MAX: usize = 1_000_000;
+
+/// Bytes of a file with a password, a token, a certificate or a key.
+pub const SCRAPE_SECRET_BYTES_MAX: usize = 1 << 20;
+
+/// The shortest time between two scrapes of a target, in milliseconds. Each is a connection and a commit.
+pub const SCRAPE_INTERVAL_MIN_MS: i64 = 100;
+
+/// The shortest time between two looks at a list of targets, in milliseconds.
+pub const DISCOVERY_INTERVAL_MIN_MS: i64 = 100;
+
+/// Targets of one list. Each is a task with the series that it had, some hundred KiB for a common exporter.
+pub const TARGETS_MAX: usize = 100_000;
+
+/// What a sample of a scrape takes at most of the memory that one request may take while it is converted, texts apart: its line, its
+/// series, and what the conversion makes of them. A body has as many samples as fit.
+pub const SCRAPE_SAMPLE_BYTES: u64 = 1 << 10;
+
+/// Families that are remembered of a target. Exporters have some thousand; whoever has new ones all the time is remembered anew.
+pub const SCRAPE_FAMILIES_MAX: usize = 100_000;
+
+/// Milliseconds by which the times that targets give may be ahead of ours: Prometheus's ten minutes. What is further would be the newest
+/// sample of its series for a long time.
+pub const SCRAPE_AHEAD_MAX_MS: i64 = 600_000;
+
+/// Redirects of one scrape that are followed, as Go does.
+pub const SCRAPE_REDIRECTS_MAX: usize = 10;
+
+/// Between two looks at the files that name targets, and at the `prometheus.yml`.
+pub const SCRAPE_FILES_POLL: Duration = Duration::from_secs(2);
+
+/// Scrapes under way at a time. Each is a connection and holds an answer; those of slow targets wait for most of their time.
+pub const SCRAPES_AT_A_TIME: usize = 512;
+
+/// Milliseconds by which the time of a sample may be put right: Prometheus's two. Regular times are smaller on disk.
+pub const SCRAPE_TOLERANCE_MS: i64 = 2;
+
+/// Targets dropped by relabelling that are shown of a job unless it says how many; the count is exact.
+pub const DROPPED_TARGETS_SHOWN_MAX: usize = 10_000;

@@ -1,4 +1,4 @@
-//! The doors: OTLP over gRPC and over HTTP, and remote write. They turn a call into bytes for the [`crate::Intake`], and what it says into the
+//! The doors: OTLP over gRPC and over HTTP, and remote write (what is scraped comes in by none, and is counted like theirs). They turn a call into bytes for the [`crate::Intake`], and what it says into the
 //! protocol's own answer.
 
 use std::error::Error;
@@ -27,11 +27,13 @@ pub enum Door {
     Http,
     /// Prometheus's remote write, on the port of OTLP/HTTP.
     RemoteWrite,
+    /// None: what Sextant fetches itself.
+    Scrape,
 }
 
 impl Door {
     /// All doors.
-    pub const ALL: [Door; 3] = [Door::Grpc, Door::Http, Door::RemoteWrite];
+    pub const ALL: [Door; 4] = [Door::Grpc, Door::Http, Door::RemoteWrite, Door::Scrape];
 
     /// The word of the counters.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Door {
             Door::Grpc => "otlp_grpc",
             Door::Http => "otlp_http",
             Door::RemoteWrite => "remote_write",
+            Door::Scrape => "scrape",
         }
     }
 }

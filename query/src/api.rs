@@ -26,6 +26,7 @@ use store::{Snapshot, Store};
 use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
+pub use prom::{MaybeScraping, Scraping};
 
 use crate::Config;
 use crate::admission::{Admission, Cancel};
@@ -55,6 +56,8 @@ pub struct ApiState {
     pub rules: Option<Rules>,
     /// Who tells receivers of alerts, if anybody does.
     pub notifier: Option<Notifier>,
+    /// Who scrapes, if anybody does.
+    pub scraping: MaybeScraping,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -64,12 +67,18 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
-        Self { store, clock, stats, config: Arc::new(config), admission, server, rules: None, notifier: None, tails }
+        let config = Arc::new(config);
+        Self { store, clock, stats, config, admission, server, rules: None, notifier: None, scraping: None, tails }
     }
 
     /// The same with rules to tell of.
     pub fn with_rules(self, rules: Rules) -> Self {
         Self { rules: Some(rules), ..self }
+    }
+
+    /// The same with someone who scrapes.
+    pub fn with_scraping(self, scraping: Arc<dyn Scraping>) -> Self {
+        Self { scraping: Some(scraping), ..self }
     }
 
     /// The same in a process that may take so much memory.

@@ -23,5 +23,6 @@ mod retention;
 mod rule_files;
 mod rules;
 mod rust_sdk;
+mod scrape;
 mod serve;
 mod watch;

@@ -41,7 +41,7 @@ async fn refuse(door: Door, intake: &Intake, request: Request) -> Response {
     intake.counters().astray(door, &refusal);
     match door {
         Door::Grpc => grpc::refuse(&refusal),
-        Door::Http | Door::RemoteWrite => {
+        Door::Http | Door::RemoteWrite | Door::Scrape => {
             let response = http::refuse_as_asked(&refusal, request.headers());
             if !request.headers().contains_key(header::EXPECT) {
                 let body = request.into_body();

@@ -17,6 +17,7 @@ mod reference;
 mod remote_write;
 mod retention;
 mod roundtrip;
+mod scrape;
 mod support;
 mod walker;
 
@@ -25,8 +26,11 @@ mod walker;
 mod fuzzed;
 #[path = "../../../tests/fuzz/src/replay.rs"]
 mod replay;
+#[path = "../../../tests/fuzz/src/scrape.rs"]
+mod scrape_fuzzed;
 
 #[test]
 fn nothing_that_was_fuzzed_is_a_defect_again() {
     replay::replay(&fuzzed::TARGETS);
+    replay::replay(&scrape_fuzzed::TARGETS);
 }

@@ -115,6 +115,11 @@ impl Server {
         chosen.map(|(_, _, value)| value).sum()
     }
 
+    /// Where everything is counted.
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
+    }
+
     /// Waits until requests in flight hold `bytes`.
     pub async fn wait_for_in_flight(&self, bytes: u64) {
         for _ in 0..2000 {

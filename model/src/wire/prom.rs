@@ -119,6 +119,83 @@ pub struct WireExemplar {
     pub timestamp: f64,
 }
 
+/// A target that is scraped, in the data of `targets`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveTarget {
+    /// Before relabelling.
+    pub discovered_labels: Labels,
+    /// After it.
+    pub labels: Labels,
+    /// The job.
+    pub scrape_pool: String,
+    /// Where it is.
+    #[serde(rename = "scrapeUrl")]
+    pub scrape_url: String,
+    /// Where it is as seen from elsewhere.
+    #[serde(rename = "globalUrl")]
+    pub global_url: String,
+    /// Why the last scrape failed; empty if it did not.
+    pub last_error: String,
+    /// In RFC 3339.
+    pub last_scrape: String,
+    /// In seconds.
+    pub last_scrape_duration: f64,
+    /// `up`, `down` or `unknown`.
+    pub health: String,
+    /// A duration such as `15s`.
+    pub scrape_interval: String,
+    /// A duration such as `10s`.
+    pub scrape_timeout: String,
+}
+
+/// A target that relabelling dropped, in the data of `targets`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DroppedTarget {
+    /// Before relabelling.
+    pub discovered_labels: Labels,
+    /// The job.
+    pub scrape_pool: String,
+}
+
+/// The data of `targets`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Targets {
+    /// Those that are scraped.
+    pub active_targets: Vec<ActiveTarget>,
+    /// Those that are not.
+    pub dropped_targets: Vec<DroppedTarget>,
+    /// How many are not, by job; nothing if they are not asked for.
+    pub dropped_target_counts: Option<BTreeMap<String, u64>>,
+}
+
+/// The data of `scrape_pools`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScrapePools {
+    /// The names of the jobs.
+    pub scrape_pools: Vec<String>,
+}
+
+/// What a target says of a metric, in the data of `targets/metadata`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetMetadata {
+    /// Whose word it is.
+    pub target: Labels,
+    /// The metric, unless it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// `counter`, `gauge` and so on.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it means.
+    pub help: String,
+    /// Its unit.
+    pub unit: String,
+}
+
 /// A series at one instant: it has a value or a histogram.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VectorSeries {

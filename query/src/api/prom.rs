@@ -9,6 +9,7 @@ mod labels;
 mod params;
 mod query;
 mod status;
+mod targets;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use axum::routing::get;
 
 pub(super) use self::answer::{PromError, Reply};
 pub(super) use self::params::Params;
+pub use self::targets::{MaybeScraping, Scraping};
 use crate::admission::Cancel;
 use crate::api::ApiState;
 use crate::promql::{StoreSource, Translator};
@@ -41,6 +43,9 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(api: &ApiState) -> Router
         .route("/api/v1/labels", get(labels::names).post(labels::names))
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(labels::metadata))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/metadata", get(targets::metadata))
+        .route("/api/v1/scrape_pools", get(targets::scrape_pools))
         .route("/api/v1/status/buildinfo", get(query::build_info))
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/flags", get(status::flags))

@@ -4,11 +4,13 @@
 pub mod otlp;
 pub mod replay;
 pub mod rules;
+pub mod scrape;
 pub mod search;
 
 /// The target of this name.
 pub fn target(name: &str) -> fn(&[u8]) {
-    let all = otlp::TARGETS.into_iter().chain(search::TARGETS).chain(rules::TARGETS);
+    let of_texts = search::TARGETS.into_iter().chain(rules::TARGETS);
+    let all = otlp::TARGETS.into_iter().chain(of_texts).chain(scrape::TARGETS);
     all.into_iter()
         .find(|(known, _)| *known == name)
         .map(|(_, target)| target)

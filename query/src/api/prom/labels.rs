@@ -74,17 +74,23 @@ pub(super) async fn metadata(
     let number = |name| Ok::<_, PromError>(params.count(name, 0, "number")?.unwrap_or_default());
     let (limit, per_metric) = (number("limit")?, number("limit_per_metric")?);
     let metric = params.text("metric").to_owned();
+    let scraping = state.api.scraping.clone();
     let run = move |source: &StoreSource, _: &_| {
         let everything = MillisRange { first: i64::MIN, last: i64::MAX };
         let facts = source.metrics(everything).map_err(|error| PromError::internal(&error))?;
+        let stored = facts.into_iter().map(|fact| (fact.name, fact.kind.to_owned(), fact.help, fact.unit));
+        // Of families whose series have other names than they themselves, histograms above all, only the targets speak.
+        let scraped = scraping.map_or(Vec::new(), |scraping| scraping.metadata(None, usize::MAX, &|_| true));
+        let scraped = scraped.into_iter().filter_map(|of| Some((of.metric?, of.kind, of.help, of.unit)));
+        let facts: BTreeSet<(String, String, String, String)> = stored.chain(scraped).collect();
         let mut metrics: BTreeMap<String, Vec<Metadata>> = BTreeMap::new();
-        for fact in facts.into_iter().filter(|fact| metric.is_empty() || fact.name == metric) {
-            if limit > 0 && metrics.len() >= limit && !metrics.contains_key(&fact.name) {
+        for (name, kind, help, unit) in facts.into_iter().filter(|fact| metric.is_empty() || fact.0 == metric) {
+            if limit > 0 && metrics.len() >= limit && !metrics.contains_key(&name) {
                 break;
             }
-            let entries = metrics.entry(fact.name).or_default();
+            let entries = metrics.entry(name).or_default();
             if per_metric == 0 || entries.len() < per_metric {
-                entries.push(Metadata { kind: fact.kind.to_owned(), help: fact.help, unit: fact.unit });
+                entries.push(Metadata { kind, help, unit });
             }
         }
         Ok(Reply::plain(metrics))

@@ -1,0 +1,101 @@
+//! Files that operators write: which ones a pattern means, whether they changed, and what stands in them; never more of one than it
+//! may have, and nothing that is no file.
+
+use std::fs::{self, File};
+use std::io::{Error, ErrorKind, Read as _, Result};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The text of a regular file of at most `bytes_max` bytes.
+pub(super) fn read_text(path: &Path, bytes_max: usize) -> Result<String> {
+    // Asked before it is opened: opening a pipe waits for who writes to it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(Error::new(ErrorKind::InvalidInput, "it must be a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed is asked for, to tell the end from too much.
+    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("it has more than {bytes_max} bytes")));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| Error::new(ErrorKind::InvalidData, format!("it is not UTF-8: {}", error.utf8_error())))
+}
+
+/// What tells whether a file was changed: its name, its time and its length.
+pub(super) type Signature = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
+/// The files as they are now. One that cannot be looked at is among them: reading it will tell why.
+pub(super) fn signature(paths: &[PathBuf]) -> Signature {
+    let facts = |path: &PathBuf| fs::metadata(path).ok().and_then(|facts| Some((facts.modified().ok()?, facts.len())));
+    paths.iter().map(|path| (path.clone(), facts(path))).collect()
+}
+
+/// A pattern's files, sorted; `*` stands for any part of the last name. A name without it is itself, whether there is such a
+/// file or not.
+pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(pattern);
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !name.contains('*') {
+        return Ok(vec![path.to_owned()]);
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let looked_at = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(looked_at)? {
+        let entry = entry?;
+        let is_file = entry.file_type().is_ok_and(|kind| !kind.is_dir());
+        if is_file && matches(&name, &entry.file_name().to_string_lossy()) {
+            found.push(folder.join(entry.file_name()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+// `*` stands for any characters. The pieces between them are looked for from left to right, the last at the end.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_by_patterns_and_read_in_bounds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [("b.json", "1234"), ("a.json", "12345"), ("c.yml", "")] {
+            fs::write(at(name), text).expect("written");
+        }
+        let found = paths(&at("*.json").display().to_string()).expect("a folder");
+        assert_eq!(found, [at("a.json"), at("b.json")]);
+        assert_eq!(paths(&at("none.json").display().to_string()).expect("itself"), [at("none.json")]);
+        assert_eq!(paths(&at("*.none").display().to_string()).expect("a folder"), Vec::<PathBuf>::new());
+        assert!(paths(&at("nowhere/*.json").display().to_string()).is_err());
+        assert_eq!(read_text(&at("b.json"), 4).expect("it fits"), "1234");
+        for (path, kind) in [
+            (at("a.json"), ErrorKind::FileTooLarge),
+            (at("none"), ErrorKind::NotFound),
+            (folder.path().to_owned(), ErrorKind::InvalidInput),
+            (PathBuf::from("/dev/zero"), ErrorKind::InvalidInput),
+        ] {
+            assert_eq!(read_text(&path, 4).map_err(|error| error.kind()), Err(kind), "{}", path.display());
+        }
+        let before = signature(&[at("a.json"), at("none")]);
+        fs::write(at("a.json"), "changed").expect("written");
+        assert_ne!(signature(&[at("a.json"), at("none")]), before);
+    }
+}
