@@ -91,7 +91,7 @@ impl Total {
         out
     }
 
-    /// What [`Total::encode`] has written; nothing of other bytes.
+    /// The total that stands in a column; nothing of other bytes.
     pub fn decode(bytes: &[u8]) -> Option<Total> {
         let mut input = Input::new(bytes);
         let total = Self::read(&mut input).ok()?;
