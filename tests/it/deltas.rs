@@ -104,7 +104,8 @@ async fn counted(server: &Server, at: u64, total: f64, context: &str) {
 async fn totals_go_on_over_crashes_restarts_and_repetitions() {
     let place = Place::new();
     let now = u64::try_from(SystemClock::new().now().as_nanos()).expect("after 1970");
-    let at = |step: u64| now - 300 * SECOND + step * 10 * SECOND;
+    // Whole seconds: samples have milliseconds, and a window is told to the millisecond below.
+    let at = |step: u64| (now / SECOND - 300 + step * 10) * SECOND;
     let mut server = place.serve().await;
     send(&server, &[(at(0), 3), (at(1), 4)], 0).await;
     send(&server, &[(at(2), 5)], 0).await;
