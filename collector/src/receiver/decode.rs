@@ -179,5 +179,9 @@ fn inflate(
             return Err(Refusal::TooLarge { bytes_max });
         }
         reserve(read)?;
+        // What is large takes a core for long. Who waits for it meanwhile need not wait until the system takes it away.
+        if filled > 0 {
+            std::thread::yield_now();
+        }
     }
 }

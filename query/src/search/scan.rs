@@ -132,6 +132,10 @@ impl<'a> Scan<'a> {
                 scanned.partial = Some(partial);
                 break;
             }
+            // Scans take a core for long. Who waits for it meanwhile need not wait until the system takes it away.
+            if number > 0 {
+                std::thread::yield_now();
+            }
             let batch = match granule.read(&projection) {
                 Ok(batch) => batch,
                 Err(error @ StoreError::Damaged { .. }) => {
