@@ -13,7 +13,7 @@ pub struct Best {
 /// A row and its rank in the order asked for: the least comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ranked {
-    /// By timestamp and `ingest_seq`, see [`Order::rank`](super::execute::Order::rank).
+    /// By timestamp and `ingest_seq`, so that it grows along the order.
     pub rank: (i64, u64),
     /// Granule and row: exemplars of one point may share time and number, and must not change places between two reads.
     pub position: (u32, u32),
