@@ -8,7 +8,6 @@
 mod client;
 pub mod config;
 mod discovery;
-mod duration;
 pub mod exposition;
 mod files;
 pub mod harvest;
@@ -21,6 +20,7 @@ pub mod relabel;
 mod repeat;
 mod request;
 mod scraper;
+mod size;
 mod stats;
 pub mod target;
 mod tls;

@@ -3,11 +3,13 @@
 
 pub mod attributes;
 pub mod clock;
+pub mod duration;
 pub mod id;
 pub mod labels;
 pub mod memory;
 pub mod names;
 pub mod signal;
+pub mod small_file;
 pub mod stats;
 pub mod time;
 pub mod wire;

@@ -14,7 +14,6 @@ pub mod promql;
 pub mod rows;
 pub mod rules;
 pub mod search;
-pub mod small_file;
 pub mod stats;
 pub mod traces;
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::{HeaderMap, header};
-use query::small_file;
+use model::small_file;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 

@@ -11,6 +11,8 @@ mod relabel;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use model::small_file;
+
 use super::files;
 use super::yaml::{Map, Source};
 use crate::limits::SCRAPE_FILE_BYTES_MAX;
@@ -192,7 +194,7 @@ fn read(path: &Path, name: &str) -> Result<String, ConfigError> {
         message: format!("the file cannot be read: {error}"),
         hint: "scrape.file names the prometheus.yml; leave it empty to scrape nothing".to_owned(),
     };
-    files::read_text(path, SCRAPE_FILE_BYTES_MAX).map_err(unreadable)
+    small_file::read_text(path, SCRAPE_FILE_BYTES_MAX).map_err(unreadable)
 }
 
 #[cfg(test)]

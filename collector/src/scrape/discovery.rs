@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::small_file;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -103,7 +104,7 @@ fn look(patterns: &[String], old: Option<&files::Signature>, was: BTreeMap<PathB
 
 fn read_file(path: &Path) -> Result<Vec<Group>, String> {
     let name = path.display().to_string();
-    let text = files::read_text(path, SCRAPE_FILE_BYTES_MAX).map_err(|error| format!("{name}: {error}"))?;
+    let text = small_file::read_text(path, SCRAPE_FILE_BYTES_MAX).map_err(|error| format!("{name}: {error}"))?;
     let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let read =
         if is_json { read_json(&text).map_err(|error| format!("{name}:{error}")) } else { read_yaml(&name, &text) };

@@ -1,26 +1,9 @@
-//! Files that operators write: which ones a pattern means, whether they changed, and what stands in them; never more of one than it
-//! may have, and nothing that is no file.
+//! Files that operators write: which ones a pattern means, and whether they changed.
 
-use std::fs::{self, File};
-use std::io::{Error, ErrorKind, Read as _, Result};
+use std::fs;
+use std::io::Result;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-/// The text of a regular file of at most `bytes_max` bytes.
-pub(super) fn read_text(path: &Path, bytes_max: usize) -> Result<String> {
-    // Asked before it is opened: opening a pipe waits for who writes to it.
-    if !fs::metadata(path)?.is_file() {
-        return Err(Error::new(ErrorKind::InvalidInput, "it must be a regular file"));
-    }
-    let mut bytes = Vec::new();
-    // One byte more than allowed is asked for, to tell the end from too much.
-    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > bytes_max {
-        return Err(Error::new(ErrorKind::FileTooLarge, format!("it has more than {bytes_max} bytes")));
-    }
-    String::from_utf8(bytes)
-        .map_err(|error| Error::new(ErrorKind::InvalidData, format!("it is not UTF-8: {}", error.utf8_error())))
-}
 
 /// What tells whether a file was changed: its name, its time and its length.
 pub(super) type Signature = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
@@ -71,6 +54,10 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
+    use model::small_file::read_text;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::Clock;
+use model::duration::format_duration;
 use model::stats::Stats;
 use model::wire::prom::{ActiveTarget, DroppedTarget, TargetMetadata};
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::config::{Config, ConfigError};
+use super::files;
 use super::labels::LabelSet;
 use super::pool::{Command, Pool, Shown};
 use super::repeat::{Ending, Health, Shared};
 use super::stats::ScrapeStats;
 use super::target::Target;
-use super::{duration, files};
 use crate::Intake;
 use crate::limits::{SCRAPE_FILES_POLL, SCRAPES_AT_A_TIME};
 
@@ -315,8 +316,8 @@ fn active(pool: &str, target: &Target, health: &Mutex<Health>) -> ActiveTarget {
         last_scrape: health.last_scrape.map_or(never, |moment| moment.to_string()),
         last_scrape_duration: Duration::as_secs_f64(&health.took),
         health: word.to_owned(),
-        scrape_interval: duration::format(target.interval_ms),
-        scrape_timeout: duration::format(target.timeout_ms),
+        scrape_interval: format_duration(target.interval_ms),
+        scrape_timeout: format_duration(target.timeout_ms),
     }
 }
 

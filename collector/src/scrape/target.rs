@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use hyper::Uri;
+use model::duration::{format_duration, parse_duration};
 
 use super::config::{Group, Job};
 use super::labels::{LabelSet, Labels};
-use super::{duration, relabel};
+use super::relabel;
 use crate::limits::SCRAPE_INTERVAL_MIN_MS;
 
 /// What is scraped.
@@ -63,8 +64,8 @@ fn of_address(job: &Arc<Job>, group: &Group, address: &str) -> Made {
     }
     for (name, value) in [
         ("job", job.name.clone()),
-        (INTERVAL, duration::format(job.interval_ms)),
-        (TIMEOUT, duration::format(job.timeout_ms)),
+        (INTERVAL, format_duration(job.interval_ms)),
+        (TIMEOUT, format_duration(job.timeout_ms)),
         (PATH, job.metrics_path.clone()),
         (SCHEME, job.scheme.clone()),
     ] {
@@ -94,11 +95,11 @@ fn finish(job: &Arc<Job>, discovered: &LabelSet, mut labels: Labels<'_>) -> Resu
     }
     let millis = |name: &str| {
         let text = labels.get(name);
-        duration::parse(text).ok_or_else(|| format!("{name} is no duration: {text:?}"))
+        parse_duration(text).map_err(|_| format!("{name} is no duration: {text:?}"))
     };
     let (interval_ms, timeout_ms) = (millis(INTERVAL)?, millis(TIMEOUT)?);
     if interval_ms < SCRAPE_INTERVAL_MIN_MS || !(1..=interval_ms).contains(&timeout_ms) {
-        let (interval, timeout) = (duration::format(interval_ms), duration::format(timeout_ms));
+        let (interval, timeout) = (format_duration(interval_ms), format_duration(timeout_ms));
         return Err(format!(
             "{INTERVAL} is {interval} and {TIMEOUT} {timeout}: the timeout must be at most the interval"
         ));

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use model::duration::parse_duration;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{NonFiniteFloatPolicy, Spanned};
@@ -126,8 +127,8 @@ impl Node {
     pub(super) fn duration(&self, source: Source<'_>, what: &str) -> Result<i64, ConfigError> {
         let text = self.text(source, what)?;
         let wrong =
-            || source.error(self.line, format!("{what} is no duration: {text:?}"), "write it like 15s or 1m30s");
-        super::duration::parse(&text).ok_or_else(wrong)
+            |_| source.error(self.line, format!("{what} is no duration: {text:?}"), "write it like 15s or 1m30s");
+        parse_duration(&text).map_err(wrong)
     }
 
     /// The items of a list; none if nothing is written.

@@ -3,14 +3,14 @@
 //! Every mistake of a file is found in one go, each with its line and column, in Prometheus's words where Prometheus has some.
 //! Nothing is evaluated here.
 
-mod duration;
 pub(in crate::rules) mod fields;
 mod group;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use self::duration::{format_duration, parse_duration};
+pub use model::duration::{format_duration, parse_duration};
+
 use self::fields::Errors;
 use super::limits;
 use super::yaml::{self, Place};

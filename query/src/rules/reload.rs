@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use model::small_file;
+
 use super::file::{FileError, FileErrorKind, RuleFile};
 use super::{limits, yaml::Place};
-use crate::small_file;
 
 /// Every mistake of all files.
 #[derive(Clone, Debug, PartialEq, Eq)]

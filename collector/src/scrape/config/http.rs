@@ -5,11 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use model::small_file;
 use rustls::ClientConfig;
 
 use super::ConfigError;
 use crate::limits::SCRAPE_SECRET_BYTES_MAX;
-use crate::scrape::files;
 use crate::scrape::tls;
 use crate::scrape::yaml::{Map, Node, Source};
 
@@ -66,7 +66,7 @@ impl Secret {
     pub fn reveal(&self) -> std::io::Result<String> {
         match self {
             Secret::Text(text) => Ok(text.clone()),
-            Secret::File(path) => Ok(files::read_text(path, SCRAPE_SECRET_BYTES_MAX)?.trim().to_owned()),
+            Secret::File(path) => Ok(small_file::read_text(path, SCRAPE_SECRET_BYTES_MAX)?.trim().to_owned()),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use model::duration::format_duration;
+
 use super::discovery::{FileDiscovery, Group, HttpDiscovery};
 use super::http::HttpConfig;
 use super::{ConfigError, Defaults, FAILURE_LOG, Passed, discovery, http, relabel};
 use crate::limits::SCRAPE_INTERVAL_MIN_MS;
-use crate::scrape::duration;
 use crate::scrape::exposition::Format;
 use crate::scrape::relabel::Rule;
+use crate::scrape::size;
 use crate::scrape::yaml::{Map, Node, Source};
 
 /// Targets that are scraped alike.
@@ -258,7 +260,7 @@ pub(super) fn check_timeout(map: &Map<'_>, interval_ms: i64, timeout_ms: i64) ->
     if (1..=interval_ms).contains(&timeout_ms) {
         return Ok(());
     }
-    let (timeout, interval) = (duration::format(timeout_ms), duration::format(interval_ms));
+    let (timeout, interval) = (format_duration(timeout_ms), format_duration(interval_ms));
     let message = format!("scrape_timeout is {timeout}, and scrape_interval {interval}");
     Err(map.error("scrape_timeout", message, "write a timeout that is at most the interval, and more than 0"))
 }
@@ -268,7 +270,7 @@ impl Limits {
     pub(super) fn read(self, map: &Map<'_>) -> Result<Self, ConfigError> {
         let body_bytes = match map.text("body_size_limit")? {
             None => self.body_bytes,
-            Some(text) => duration::parse_bytes(&text).ok_or_else(|| {
+            Some(text) => size::parse_bytes(&text).ok_or_else(|| {
                 map.error("body_size_limit", format!("body_size_limit is no size: {text:?}"), "write it like 10MB")
             })?,
         };

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use model::small_file;
+
 use super::error::{ConfigError, NotifyError};
 use super::guard::Allowed;
 use super::limits::{CONFIG_BYTES_MAX, ROUTE_DEPTH_MAX};
@@ -12,7 +14,6 @@ use super::matcher::{self, Matcher, Operator};
 use super::receiver::{self, HttpConfig, Receiver};
 use super::route::{GroupBy, Route, RouteConfig};
 use super::yaml::{Mapping, Node, Source};
-use crate::small_file;
 
 /// Who is told of what.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
+use model::small_file;
 use rustls::ClientConfig;
 
 use super::error::ConfigError;
@@ -14,7 +15,6 @@ use super::guard::{Allowed, literal};
 use super::limits::SECRET_BYTES_MAX;
 use super::tls;
 use super::yaml::{Mapping, Node, Source};
-use crate::small_file;
 
 /// Someone who is told. Without webhooks nobody is.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,4 @@
-//! Durations as Prometheus writes them in rule files: `1h30m`, `90s`, `250ms`, `0`.
+//! Durations as Prometheus writes them in its files: `1h30m`, `90s`, `250ms`, `0`.
 
 /// Units from the longest to the shortest, in milliseconds. A duration names each at most once, in this order.
 const UNITS: [(&str, i64); 7] = [
