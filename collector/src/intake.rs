@@ -81,10 +81,11 @@ impl Intake {
 
     /// From now on requests are taken, and go to this store.
     pub fn open(&self, writer: Writer) {
+        let room = writer.clone();
         // An intake is opened once; a second store would be a defect in the wiring, and the first one goes on.
         let first = self.inner.writer.set(writer).is_ok();
         debug_assert!(first, "the intake was open already");
-        self.inner.pipeline.open();
+        self.inner.pipeline.open(move |bytes| room.has_room(bytes));
     }
 
     /// Closes the doors: from now on every request is told to come again later. Returns when all that was on its way into
@@ -122,13 +123,7 @@ impl Intake {
 
     /// Room for a request that begins to arrive.
     pub(crate) fn reserve(&self) -> Result<Reservation, Refusal> {
-        let reservation = self.inner.pipeline.reserve()?;
-        // What is in flight will be in the heads before it. The store would refuse it too, but after all the work.
-        let before = self.inner.counters.in_flight_bytes.get();
-        match self.inner.writer.get() {
-            Some(writer) if !writer.has_room(before) => Err(Refusal::Overloaded),
-            _ => Ok(reservation),
-        }
+        self.inner.pipeline.reserve()
     }
 
     /// Converts and stores a request. On `Ok` its accepted items are durable.

@@ -3,7 +3,8 @@
 //! A request reserves its bytes as they arrive, and those of its decompressed form as they appear; what does not fit is
 //! refused at once, with an answer that says to try again. Nothing waits in a queue here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::memory::{Memory, SMALL_REQUEST_BYTES};
 use model::stats::Gauge;
@@ -11,11 +12,15 @@ use tokio::sync::{Notify, watch};
 
 use crate::{Refusal, Share};
 
+/// Whether what comes after the pipeline has room for so many bytes.
+type Room = Box<dyn Fn(u64) -> bool + Send + Sync>;
+
 /// The requests in flight.
-#[derive(Debug)]
 pub struct Pipeline {
     bytes_max: u64,
     memory: Memory,
+    // Of the store, once it is open.
+    room: OnceLock<Room>,
     state: Mutex<State>,
     // Told when the last passage ends.
     idle: Notify,
@@ -36,16 +41,25 @@ struct State {
     passages: u64,
 }
 
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("bytes_max", &self.bytes_max).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 impl Pipeline {
     /// A pipeline that is not open yet, whose requests may hold `bytes_max` together, shown in `gauge`.
     /// What they will take until they are stored is asked of `memory`.
     pub fn new(bytes_max: u64, memory: Memory, gauge: Gauge) -> Arc<Self> {
         let (phase, _) = watch::channel(Phase::Starting);
-        Arc::new(Self { bytes_max, memory, state: Mutex::default(), idle: Notify::new(), phase, gauge })
+        let room = OnceLock::new();
+        Arc::new(Self { bytes_max, memory, room, state: Mutex::default(), idle: Notify::new(), phase, gauge })
     }
 
-    /// Lets requests in from now on.
-    pub fn open(&self) {
+    /// Lets requests in from now on, as long as what comes after has `room` for so many bytes.
+    pub fn open(&self, room: impl Fn(u64) -> bool + Send + Sync + 'static) {
+        // A pipeline is opened once.
+        let _ = self.room.set(Box::new(room));
         let _state = self.lock();
         self.phase.send_if_modified(|phase| std::mem::replace(phase, (*phase).max(Phase::Open)) == Phase::Starting);
     }
@@ -103,6 +117,15 @@ impl Pipeline {
         }
     }
 
+    // Whether a request that would hold so many bytes, where all others hold `before`, has room in the store. Asked when it begins and
+    // when it becomes large. What is in flight will be in the store before a large one; a small one does not answer for large ones,
+    // which may well be refused: the store would refuse it too, but after all the work.
+    fn has_room(&self, held: u64, all: u64, before: u64) -> bool {
+        let large = all > SMALL_REQUEST_BYTES;
+        let asks = held == 0 || (large && held <= SMALL_REQUEST_BYTES);
+        !asks || self.room.get().is_none_or(|room| room(if large { before } else { 0 }))
+    }
+
     // What all together may hold for a request of this size to be among them: large ones leave some of it to small ones.
     fn bytes_max_for(&self, request: u64) -> u64 {
         if request <= SMALL_REQUEST_BYTES { self.bytes_max } else { self.bytes_max / 8 * 7 }
@@ -132,8 +155,11 @@ impl Reservation {
     /// Holds `bytes` more, if they fit.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let bytes = bytes as u64;
+        let all = self.bytes.saturating_add(bytes);
         let mut state = self.pipeline.lock();
-        if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max_for(self.bytes.saturating_add(bytes)) {
+        if state.bytes.saturating_add(bytes) > self.pipeline.bytes_max_for(all)
+            || !self.pipeline.has_room(self.bytes, all, state.bytes)
+        {
             return Err(Refusal::Overloaded);
         }
         if !self.pipeline.memory.may_take(self.bytes, bytes, state.bytes + bytes) {
@@ -178,6 +204,8 @@ impl Drop for Passage {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use model::stats::Stats;
 
     use super::*;
@@ -186,7 +214,7 @@ mod tests {
         let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
         let pipeline = Pipeline::new(bytes_max, Memory::unlimited(), gauge.clone());
         assert!(matches!(pipeline.reserve(), Err(Refusal::Starting)));
-        pipeline.open();
+        pipeline.open(|_| true);
         (pipeline, gauge)
     }
 
@@ -205,6 +233,24 @@ mod tests {
         assert_eq!(gauge.get(), 0);
     }
 
+    #[test]
+    fn small_requests_do_not_wait_for_the_store_to_have_room_for_large_ones() {
+        let gauge = Stats::new().gauge("sextant_test_bytes", "A test.", &[]);
+        let pipeline = Pipeline::new(1 << 30, Memory::unlimited(), gauge);
+        let room = Arc::new(AtomicU64::new(1 << 20));
+        let left = Arc::clone(&room);
+        pipeline.open(move |bytes| bytes < left.load(Ordering::Relaxed));
+        let [mut first, mut second, mut small, mut late] = [(); 4].map(|()| pipeline.reserve().expect("open"));
+        first.grow(1 << 20).expect("nothing is before it");
+        assert!(matches!(second.grow(1 << 20), Err(Refusal::Overloaded)), "the first will take the room");
+        small.grow(1_000).expect("it asks for itself alone");
+        room.store(0, Ordering::Relaxed);
+        first.grow(1 << 20).expect("it has begun");
+        small.grow(1_000).expect("it too");
+        assert!(matches!(small.grow(1 << 20), Err(Refusal::Overloaded)), "it becomes large");
+        assert!(matches!(late.grow(1_000), Err(Refusal::Overloaded)), "nothing begins");
+    }
+
     #[tokio::test]
     async fn close_refuses_and_waits_for_what_entered() {
         let (pipeline, _) = pipeline(10);
@@ -218,7 +264,7 @@ mod tests {
         assert!(matches!(pipeline.reserve(), Err(Refusal::Closed)));
         assert!(!closing.is_finished());
         // What is closed does not open again.
-        pipeline.open();
+        pipeline.open(|_| true);
         assert!(matches!(pipeline.reserve(), Err(Refusal::Closed)));
         drop(passage);
         closing.await.expect("it returns");
@@ -230,7 +276,7 @@ mod tests {
         let mib = 1 << 20;
         let memory = Memory::new(160 * mib, &Stats::new());
         let pipeline = Pipeline::new(8 * mib, memory.clone(), gauge);
-        pipeline.open();
+        pipeline.open(|_| true);
         let share = Share::new(10);
         let mut first = pipeline.reserve().expect("open");
         first.within(Some(&share));

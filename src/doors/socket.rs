@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::frames::{Frames, Tally};
+use super::limits;
 use super::pulse::Pulse;
 
 /// See the module.
@@ -17,12 +18,14 @@ pub struct Counted {
     socket: TcpStream,
     pulse: Arc<Pulse>,
     frames: Frames,
+    // Bytes read since it last waited.
+    turn: usize,
 }
 
 impl Counted {
     /// Counts into `pulse`.
     pub fn new(socket: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Self { socket, pulse, frames: Frames::default() }
+        Self { socket, pulse, frames: Frames::default(), turn: 0 }
     }
 
     fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -47,9 +50,17 @@ impl Drop for Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.turn >= limits::READ_TURN_BYTES {
+            self.turn = 0;
+            // Others in the runtime come first, and whoever else waits for this core.
+            cx.waker().wake_by_ref();
+            std::thread::yield_now();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
         let came = &buf.filled()[before..];
+        self.turn = if read.is_ready() { self.turn + came.len() } else { 0 };
         if read.is_ready() && !came.is_empty() {
             let mut tally = Tally::default();
             self.frames.read(came, &mut tally);
