@@ -19,6 +19,7 @@ use crate::pipeline::{Passage, Pipeline, Reservation};
 use crate::receipts::Fingerprint;
 use crate::receiver::Door;
 use crate::receiver::decode::{self, Compression};
+use crate::receiver::drain::Drain;
 use crate::stats::Counters;
 use crate::{Config, Outcome, Refusal, limits};
 
@@ -37,6 +38,7 @@ struct Inner {
     pipeline: Arc<Pipeline>,
     // Large conversions at a time: more than there are cores would only hold more memory.
     conversions: Arc<Semaphore>,
+    drain: Drain,
     limits: Limits,
     series: SeriesGate,
 }
@@ -76,7 +78,10 @@ impl Intake {
         let conversions = Arc::new(Semaphore::new(cores.min(usize::try_from(at_a_time).unwrap_or(cores)).max(1)));
         let series = SeriesGate::new(config.series_max, Arc::clone(&clock));
         let writer = OnceLock::new();
-        Self { inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions, limits, series }) }
+        let drain = Drain::default();
+        Self {
+            inner: Arc::new(Inner { config, writer, clock, counters, pipeline, conversions, drain, limits, series }),
+        }
     }
 
     /// From now on requests are taken, and go to this store.
@@ -119,6 +124,11 @@ impl Intake {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.inner.counters
+    }
+
+    /// Where the rest of refused bodies goes.
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.inner.drain
     }
 
     /// Room for a request that begins to arrive.

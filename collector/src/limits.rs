@@ -55,6 +55,12 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// still writing would find the connection reset and never see the answer.
 pub const DRAIN_BYTES_MAX: u64 = 64 << 20;
 
+/// How fast all of them together are read: a small part of a core. It is work for nothing, and must not keep others waiting.
+pub const DRAIN_BYTES_PER_S: u64 = 256 << 20;
+
+/// What is read early by less than this is not waited for: timers are no finer, and a common body is through.
+pub const DRAIN_AHEAD: Duration = Duration::from_millis(4);
+
 /// How many reasons an answer names; the rest is a number.
 pub const REASONS_NAMED_MAX: usize = 5;
 

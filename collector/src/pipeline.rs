@@ -43,7 +43,10 @@ struct State {
 
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipeline").field("bytes_max", &self.bytes_max).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Pipeline")
+            .field("bytes_max", &self.bytes_max)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,16 +176,22 @@ impl Reservation {
         self.pipeline.gauge.set(state.bytes);
         Ok(())
     }
+
+    /// Holds nothing any more.
+    pub fn give_back(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut state = self.pipeline.lock();
+        state.bytes -= bytes;
+        if let Some(share) = &self.share {
+            share.give_back(bytes);
+        }
+        self.pipeline.gauge.set(state.bytes);
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut state = self.pipeline.lock();
-        state.bytes -= self.bytes;
-        if let Some(share) = &self.share {
-            share.give_back(self.bytes);
-        }
-        self.pipeline.gauge.set(state.bytes);
+        self.give_back();
     }
 }
 

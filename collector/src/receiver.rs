@@ -9,6 +9,7 @@ use store::StoreError;
 use crate::Refusal;
 
 pub mod decode;
+pub(crate) mod drain;
 pub mod either;
 pub mod grpc;
 pub mod http;

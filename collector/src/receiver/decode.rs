@@ -50,7 +50,7 @@ pub async fn gather(
     let seconds = intake.config().body_timeout_s;
     let pace = Pace::new(intake.config().body_bytes_per_s_min);
     tokio::select! {
-        gathered = gather_all(body, bytes_max, drain, reservation, &pace) => gathered,
+        gathered = gather_all(intake, body, bytes_max, drain, reservation, &pace) => gathered,
         refusal = pace.broken(intake.clock()) => Err(pace.verdict(refusal)),
         () = body_deadline(intake) => Err(pace.verdict(Refusal::Slow { seconds })),
     }
@@ -60,7 +60,7 @@ pub async fn gather(
 /// a client that is still writing would find the connection reset and never see the answer.
 pub async fn discard(intake: &Intake, body: Body) {
     tokio::select! {
-        () = drop_rest(body, limits::DRAIN_BYTES_MAX) => {}
+        () = intake.drain().drop_rest(intake.clock(), body, limits::DRAIN_BYTES_MAX) => {}
         () = body_deadline(intake) => {}
     }
 }
@@ -71,6 +71,7 @@ async fn body_deadline(intake: &Intake) {
 }
 
 async fn gather_all(
+    intake: &Intake,
     mut body: Body,
     bytes_max: u64,
     drain: u64,
@@ -80,7 +81,10 @@ async fn gather_all(
     // What is announced is not there yet: only so much is believed.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut bytes: Vec<u8> = Vec::with_capacity(announced.min(limits::ANNOUNCED_BYTES_MAX));
-    while let Some(frame) = body.frame().await {
+    let refusal = loop {
+        let Some(frame) = body.frame().await else {
+            return Ok(bytes);
+        };
         let frame = frame.map_err(|error| Refusal::Broken { what: format!("it ended early ({error})") })?;
         let Some(data) = frame.data_ref() else {
             continue;
@@ -88,29 +92,17 @@ async fn gather_all(
         pace.arrived(data.len());
         if (bytes.len() + data.len()) as u64 > bytes_max {
             pace.exceeds(bytes_max);
-            drop(bytes);
-            drop_rest(body, drain).await;
-            return Err(Refusal::TooLarge { bytes_max });
+            break Refusal::TooLarge { bytes_max };
         }
         if let Err(refusal) = reservation.grow(data.len()) {
-            drop(bytes);
-            drop_rest(body, drain).await;
-            return Err(refusal);
+            break refusal;
         }
         bytes.extend_from_slice(data);
-    }
-    Ok(bytes)
-}
-
-/// Reads and throws away what is left of a body, up to `bytes_max`.
-pub async fn drop_rest(mut body: Body, bytes_max: u64) {
-    let mut left = bytes_max;
-    while left > 0 {
-        let Some(Ok(frame)) = body.frame().await else {
-            return;
-        };
-        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
-    }
+    };
+    drop(bytes);
+    reservation.give_back();
+    intake.drain().drop_rest(intake.clock(), body, drain).await;
+    Err(refusal)
 }
 
 /// Decompresses a body to at most `bytes_max` bytes, whatever it says about its own size. Asks `reserve` for the bytes as they

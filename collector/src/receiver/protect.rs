@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 
-use super::{Door, decode, grpc, http};
+use super::{Door, grpc, http};
 use crate::{Intake, Refusal, limits};
 
 /// The router of a door, for those alone whose headers pass `check`.
@@ -44,9 +44,8 @@ async fn refuse(door: Door, intake: &Intake, request: Request) -> Response {
         Door::Http | Door::RemoteWrite | Door::Scrape => {
             let response = http::refuse_as_asked(&refusal, request.headers());
             if !request.headers().contains_key(header::EXPECT) {
-                let body = request.into_body();
-                let read = decode::drop_rest(body, limits::STRANGERS_BYTES_MAX);
-                let clock = intake.clock();
+                let (body, clock) = (request.into_body(), intake.clock());
+                let read = intake.drain().drop_rest(clock, body, limits::STRANGERS_BYTES_MAX);
                 let patience = clock.sleep_until(clock.monotonic().saturating_add(limits::BODY_WINDOW));
                 tokio::select! {
                     () = read => {}

@@ -34,6 +34,10 @@ pub struct Bomb {
     pub grpc: &'static [i32],
 }
 
+/// Bytes that are sent at a time: the kernel does not take a core away from a thread that hands it more, and attackers on other
+/// machines would not keep one from the server.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// All shapes. `request_bytes_max` is the server's limit; the largest grow to `large_mib`.
 pub fn all(request_bytes_max: usize, large_mib: usize) -> anyhow::Result<Vec<Bomb>> {
     let mib = 1 << 20;
@@ -47,7 +51,7 @@ pub fn all(request_bytes_max: usize, large_mib: usize) -> anyhow::Result<Vec<Bom
         body,
         declared: None,
         chunked: false,
-        pieces: (mib, Duration::ZERO),
+        pieces: (PIECE_BYTES, Duration::ZERO),
         waits: false,
         http: &[413],
         grpc: &[8],
