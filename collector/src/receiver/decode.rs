@@ -97,12 +97,23 @@ async fn gather_all(
         if let Err(refusal) = reservation.grow(data.len()) {
             break refusal;
         }
+        make_room(&mut bytes, data.len(), bytes_max);
         bytes.extend_from_slice(data);
     };
     drop(bytes);
     reservation.give_back();
     intake.drain().drop_rest(intake.clock(), body, drain).await;
     Err(refusal)
+}
+
+// Room for `more` bytes. What has become large gets room for all that may come: memory that nothing is written to costs nothing, and to
+// double a vector again and again is to copy it, milliseconds in which nobody else has the core.
+fn make_room(bytes: &mut Vec<u8>, more: usize, bytes_max: u64) {
+    let needed = bytes.len() + more;
+    if needed > bytes.capacity() && needed > limits::ANNOUNCED_BYTES_MAX {
+        let all = usize::try_from(bytes_max.saturating_add(1)).unwrap_or(usize::MAX).max(needed);
+        bytes.reserve_exact(all - bytes.len());
+    }
 }
 
 /// Decompresses a body to at most `bytes_max` bytes, whatever it says about its own size. Asks `reserve` for the bytes as they
@@ -161,6 +172,7 @@ fn inflate(
         // One byte more than allowed is asked for, to tell the end from too much.
         let room = bytes_max.saturating_sub(filled as u64).saturating_add(1);
         let step = usize::try_from(room).unwrap_or(usize::MAX).min(limits::INFLATE_STEP_BYTES);
+        make_room(&mut bytes, step, bytes_max);
         bytes.resize(filled + step, 0);
         let read = decoder.read(&mut bytes[filled..]).map_err(Refusal::Compression)?;
         bytes.truncate(filled + read);

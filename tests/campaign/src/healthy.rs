@@ -26,8 +26,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A request that takes longer is a fault of its own.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Below this a p99 is the machine's, not the server's.
-const FLOOR: Duration = Duration::from_millis(10);
+/// Below this a p99 is the slices of the machine's scheduler, not the server.
+const FLOOR: Duration = Duration::from_millis(2);
 
 /// What a request's time is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
