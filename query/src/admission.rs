@@ -3,6 +3,7 @@
 //! Scans are work for the processor. Run on the async threads they would stop every other answer; run without a bound they
 //! would take the cores from the write path.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -29,7 +30,7 @@ pub struct Admission {
 pub enum Extent {
     /// A page, a table, a tree: it has a bound, and somebody looks at the screen for it.
     Page,
-    /// Everything there is. Such answers take at most half of the threads and of the places in the queue.
+    /// Everything there is. Such answers take at most half of the threads, all cores but one, and half of the places in the queue.
     Stream,
 }
 
@@ -106,6 +107,11 @@ impl Drop for CancelOnDrop {
 impl Admission {
     /// A door as wide as the configuration says.
     pub fn new(config: &Config, stats: &Stats) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self::on(cores, config, stats)
+    }
+
+    fn on(cores: usize, config: &Config, stats: &Stats) -> Self {
         let refused =
             stats.counter("sextant_query_refused_total", "Queries refused because too many were waiting.", &[]);
         let (permits, waiting_max) = (config.concurrent_queries, config.waiting_queries);
@@ -116,7 +122,8 @@ impl Admission {
         };
         Self {
             all: queue("all", permits, waiting_max),
-            streams: queue("stream", permits / 2, waiting_max / 2),
+            // On every core but one: what is read of a part at a time takes milliseconds, and a page would wait for it.
+            streams: queue("stream", (permits / 2).min(cores.saturating_sub(1).max(1)), waiting_max / 2),
             refused,
             memory: None,
             slow: Arc::new(Semaphore::new(SLOW_CLIENTS_MAX)),
@@ -245,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn streams_leave_half_of_it_to_pages() {
         let config = Config { concurrent_queries: 4, waiting_queries: 4, ..Config::default() };
-        let admission = Admission::new(&config, &Stats::new());
+        let admission = Admission::on(8, &config, &Stats::new());
         let running = [admission.enter(Extent::Stream).await, admission.enter(Extent::Stream).await];
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..2 {
@@ -259,6 +266,15 @@ mod tests {
         assert_eq!(admission.run(|_| 7).await, Ok(7), "a page does not wait for streams");
         drop(running);
         assert_eq!(waiting.join_all().await, [true, true]);
+    }
+
+    #[tokio::test]
+    async fn streams_leave_a_core_to_pages() {
+        let config = Config { concurrent_queries: 4, waiting_queries: 4, ..Config::default() };
+        for (cores, at_a_time) in [(1, 1), (2, 1), (3, 2), (64, 2)] {
+            let admission = Admission::on(cores, &config, &Stats::new());
+            assert_eq!(admission.streams.permits.available_permits(), at_a_time, "{cores} cores");
+        }
     }
 
     #[tokio::test]

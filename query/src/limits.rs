@@ -62,7 +62,7 @@ pub const WINDOW_ROWS: usize = 1_000;
 pub const CHUNK_BYTES: usize = 64 << 10;
 
 /// Pieces of [`CHUNK_BYTES`] that wait for a slow client before the query does.
-pub const CHUNKS_WAITING_MAX: usize = 8;
+pub const CHUNKS_WAITING_MAX: usize = 4;
 
 /// Rows (of all signals) that a tail looks at in one go. Larger, a burst takes more memory at once.
 pub const TAIL_STEP_ROWS: u64 = 10_000;
