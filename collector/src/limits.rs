@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::yaml::Bounds;
+
 /// Default of the greatest size of a request, after decompression: what OTLP recommends. SDKs and collectors are built for
 /// it; a smaller one refuses what they send, a larger one costs memory per request.
 pub const REQUEST_BYTES_MAX: u64 = 64 << 20;
@@ -160,11 +162,8 @@ pub const SCRAPE_ECHO_CHARS_MAX: usize = 80;
 /// wrong file takes the memory of the server before it is refused.
 pub const SCRAPE_FILE_BYTES_MAX: usize = 16 << 20;
 
-/// Nesting of such a file, which needs eight levels. Reading recurses this deep.
-pub const SCRAPE_FILE_DEPTH_MAX: usize = 32;
-
-/// Nodes of such a file: some hundred thousand targets.
-pub const SCRAPE_FILE_NODES_MAX: usize = 1_000_000;
+/// Of such a file: it needs eight levels, and some hundred thousand targets have a million nodes.
+pub const SCRAPE_FILE_BOUNDS: Bounds = Bounds { bytes: SCRAPE_FILE_BYTES_MAX, depth: 32, nodes: 1_000_000 };
 
 /// Bytes of a file with a password, a token, a certificate or a key.
 pub const SCRAPE_SECRET_BYTES_MAX: usize = 1 << 20;

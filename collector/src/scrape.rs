@@ -9,7 +9,6 @@ mod client;
 pub mod config;
 mod discovery;
 pub mod exposition;
-mod files;
 pub mod harvest;
 pub mod known;
 pub mod labels;
@@ -24,6 +23,5 @@ mod size;
 mod stats;
 pub mod target;
 mod tls;
-mod yaml;
 
 pub use self::scraper::{Scraper, Settings, Setup};

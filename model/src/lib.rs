@@ -4,6 +4,7 @@
 pub mod attributes;
 pub mod clock;
 pub mod duration;
+pub mod file_patterns;
 pub mod id;
 pub mod labels;
 pub mod memory;
@@ -13,6 +14,7 @@ pub mod small_file;
 pub mod stats;
 pub mod time;
 pub mod wire;
+pub mod yaml;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::{CorrelationId, SpanId, TraceId};

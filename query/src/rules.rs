@@ -26,10 +26,9 @@ pub mod show;
 pub mod state;
 pub mod template;
 pub mod unit;
-mod yaml;
 
 pub use alert::Alert;
 pub use config::Config;
 pub use engine::{Rules, Setup};
+pub use model::yaml::Place;
 pub use receiver::{Nobody, Notified, Receiver};
-pub use yaml::Place;

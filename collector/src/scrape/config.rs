@@ -8,19 +8,18 @@ mod http;
 mod job;
 mod relabel;
 
+pub use model::yaml::ConfigError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use model::small_file;
+use model::yaml::{Map, Source};
+use model::{file_patterns, small_file};
 
-use super::files;
-use super::yaml::{Map, Source};
-use crate::limits::SCRAPE_FILE_BYTES_MAX;
+use crate::limits::{SCRAPE_FILE_BOUNDS, SCRAPE_FILE_BYTES_MAX};
 
 pub use self::discovery::{FileDiscovery, Group, HttpDiscovery};
 pub use self::http::{Authorization, HttpConfig, Secret};
 pub use self::job::Job;
-pub use super::yaml::ConfigError;
 
 pub(super) use self::discovery::groups;
 
@@ -102,7 +101,7 @@ impl Config {
     /// Reads a file's text. Files that it names are looked for in `folder`.
     pub fn parse(path: &str, text: &str, folder: &Path) -> Result<Config, ConfigError> {
         let source = Source { path, text };
-        let document = source.parse()?;
+        let document = source.parse(SCRAPE_FILE_BOUNDS)?;
         let top = document.map(source, "")?;
         let mut config = Config { jobs: Vec::new(), passed: Vec::new(), files: Vec::new(), patterns: Vec::new() };
         let defaults = match top.map("global")? {
@@ -114,7 +113,7 @@ impl Config {
         reading.jobs(source, &top)?;
         for (pattern, line) in top.texts("scrape_config_files")? {
             let in_folder = folder.join(&pattern).display().to_string();
-            let paths = files::paths(&in_folder);
+            let paths = file_patterns::paths(&in_folder);
             reading.config.patterns.push(in_folder);
             let unreadable = |error: std::io::Error| {
                 source.error(line, format!("scrape_config_files: {pattern:?} cannot be read: {error}"), "")
@@ -123,7 +122,7 @@ impl Config {
                 let name = path.display().to_string();
                 let text = read(&path, &name)?;
                 let source = Source { path: &name, text: &text };
-                let document = source.parse()?;
+                let document = source.parse(SCRAPE_FILE_BOUNDS)?;
                 let map = document.map(source, "")?;
                 reading.jobs(source, &map)?;
                 map.end()?;
@@ -157,7 +156,7 @@ impl Reading<'_> {
             let job = job::read(source, node, self.defaults, self.folder, &mut self.config.passed)?;
             if !self.names.insert(job.name.clone()) {
                 let message = format!("there are two jobs named {:?}", job.name);
-                return Err(source.error(node.line, message, "give each job a job_name of its own"));
+                return Err(source.error(node.place.line, message, "give each job a job_name of its own"));
             }
             self.config.files.extend(job.http.files());
             self.config.files.extend(job.http_sd.iter().flat_map(|discovery| discovery.http.files()));

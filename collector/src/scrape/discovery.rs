@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::small_file;
+use model::yaml::Source;
+use model::{file_patterns, small_file};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::client::{self, Question, Unanswered};
 use super::config::{FileDiscovery, Group, HttpDiscovery, groups};
-use super::files;
 use super::repeat::Shared;
-use super::yaml::Source;
-use crate::limits::{SCRAPE_FILE_BYTES_MAX, SCRAPE_FILES_POLL, TARGETS_MAX};
+use crate::limits::{SCRAPE_FILE_BOUNDS, SCRAPE_FILE_BYTES_MAX, SCRAPE_FILES_POLL, TARGETS_MAX};
 
 /// The targets of one source as they are now; the source's place in its job.
 pub(super) struct Update {
@@ -40,7 +39,7 @@ impl Updates {
 /// Looks at files for ever.
 pub(super) async fn watch_files(discovery: FileDiscovery, shared: Arc<Shared>, updates: Updates) {
     let refresh = Duration::from_millis(discovery.refresh_ms.unsigned_abs());
-    let mut seen: Option<(files::Signature, Duration)> = None;
+    let mut seen: Option<(file_patterns::Signature, Duration)> = None;
     let mut known: BTreeMap<PathBuf, Vec<Group>> = BTreeMap::new();
     loop {
         let now = shared.clock.monotonic();
@@ -66,23 +65,27 @@ pub(super) async fn watch_files(discovery: FileDiscovery, shared: Arc<Shared>, u
 }
 
 struct Look {
-    signature: files::Signature,
+    signature: file_patterns::Signature,
     groups: BTreeMap<PathBuf, Vec<Group>>,
     errors: Vec<String>,
 }
 
 // The files' groups, unless the files are as they were.
-fn look(patterns: &[String], old: Option<&files::Signature>, was: BTreeMap<PathBuf, Vec<Group>>) -> Option<Look> {
+fn look(
+    patterns: &[String],
+    old: Option<&file_patterns::Signature>,
+    was: BTreeMap<PathBuf, Vec<Group>>,
+) -> Option<Look> {
     let (mut paths, mut errors) = (Vec::new(), Vec::new());
     for pattern in patterns {
-        match files::paths(pattern) {
+        match file_patterns::paths(pattern) {
             Ok(found) => paths.extend(found),
             Err(error) => errors.push(format!("{pattern}: {error}")),
         }
     }
     paths.sort();
     paths.dedup();
-    let signature = files::signature(&paths);
+    let signature = file_patterns::signature(&paths);
     if old == Some(&signature) {
         return None;
     }
@@ -115,7 +118,8 @@ fn read_file(path: &Path) -> Result<Vec<Group>, String> {
 
 fn read_yaml(name: &str, text: &str) -> Result<Vec<Group>, String> {
     let source = Source { path: name, text };
-    let read = source.parse().and_then(|node| groups(source, node.list(source, "the file")?, "a group"));
+    let read =
+        source.parse(SCRAPE_FILE_BOUNDS).and_then(|node| groups(source, node.list(source, "the file")?, "a group"));
     read.map_err(|error| error.to_string())
 }
 

@@ -6,16 +6,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use model::Clock;
 use model::duration::format_duration;
 use model::stats::Stats;
 use model::wire::prom::{ActiveTarget, DroppedTarget, TargetMetadata};
+use model::{Clock, file_patterns};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::config::{Config, ConfigError};
-use super::files;
 use super::labels::LabelSet;
 use super::pool::{Command, Pool, Shown};
 use super::repeat::{Ending, Health, Shared};
@@ -272,7 +271,7 @@ impl Scraper {
         }
     }
 
-    async fn signature(&self) -> files::Signature {
+    async fn signature(&self) -> file_patterns::Signature {
         let (mut paths, patterns) = match &*self.inner.config.lock().await {
             Some(config) => (config.files.clone(), config.patterns.clone()),
             None => Default::default(),
@@ -281,8 +280,8 @@ impl Scraper {
         paths.extend(self.inner.file.clone());
         let look = move || {
             // Files may have come that a pattern means.
-            paths.extend(patterns.iter().flat_map(|pattern| files::paths(pattern).unwrap_or_default()));
-            files::signature(&paths)
+            paths.extend(patterns.iter().flat_map(|pattern| file_patterns::paths(pattern).unwrap_or_default()));
+            file_patterns::signature(&paths)
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::stats::{Counter, Gauge, Stats};
-use model::{Clock, Timestamp};
+use model::{Clock, Timestamp, file_patterns};
 use store::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -321,7 +321,7 @@ async fn load(config: &Config) -> Result<Vec<RuleFile>, LoadError> {
     loaded.unwrap_or_else(|_| Err(LoadError(Vec::new())))
 }
 
-async fn signature(patterns: Vec<String>) -> reload::Signature {
+async fn signature(patterns: Vec<String>) -> file_patterns::Signature {
     tokio::task::spawn_blocking(move || reload::signature(&patterns)).await.unwrap_or_default()
 }
 

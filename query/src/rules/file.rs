@@ -13,7 +13,7 @@ pub use model::duration::{format_duration, parse_duration};
 
 use self::fields::Errors;
 use super::limits;
-use super::yaml::{self, Place};
+use model::yaml::{self, Place};
 
 /// A file's groups, all of them right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl RuleFile {
     /// What can be read of a file, and all mistakes in it. Only for looking at: rules with mistakes are among the others.
     pub fn read(path: &str, text: &str) -> (RuleFile, Vec<FileError>) {
         let mut errors = Errors::new(path);
-        let groups = match yaml::parse(text) {
+        let groups = match yaml::parse(text, limits::FILE_BOUNDS) {
             Ok(Some(root)) => group::groups(&root, &mut errors),
             // Prometheus takes an empty file for one without groups.
             Ok(None) => Vec::new(),

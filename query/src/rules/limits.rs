@@ -1,14 +1,13 @@
 //! Every bound of the rules, with its reason and what breaks if it is raised.
 
+use model::yaml::Bounds;
+
 /// Bytes of one rule file. The largest of known collections have a few hundred KiB; raised, a file that is no rule file at all
 /// fills memory with nodes.
 pub const FILE_BYTES_MAX: usize = 8 << 20;
 
-/// Nesting of a rule file, which needs six levels. Reading recurses this deep.
-pub const FILE_DEPTH_MAX: usize = 32;
-
-/// Nodes of a rule file: some ten thousand rules.
-pub const FILE_NODES_MAX: usize = 500_000;
+/// Of a rule file: it needs six levels, and some ten thousand rules have half a million nodes.
+pub const FILE_BOUNDS: Bounds = Bounds { bytes: FILE_BYTES_MAX, depth: 32, nodes: 500_000 };
 
 /// Mistakes of one file that are told. Behind a hundred there is one mistake that was made a hundred times.
 pub const FILE_ERRORS_MAX: usize = 100;

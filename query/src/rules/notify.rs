@@ -21,7 +21,6 @@ mod run;
 mod stats;
 mod tls;
 pub mod webhook;
-mod yaml;
 
 use std::future::Future;
 use std::path::PathBuf;

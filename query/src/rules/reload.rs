@@ -3,13 +3,14 @@
 //! Rule files are no part of the data directory; they belong to people and are only read here.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
+use model::file_patterns::{self, paths};
 use model::small_file;
+use model::yaml::Place;
 
 use super::file::{FileError, FileErrorKind, RuleFile};
-use super::{limits, yaml::Place};
+use super::limits;
 
 /// Every mistake of all files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +27,6 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
-
-/// What tells whether a file was changed: its name, its time and its length.
-pub type Signature = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
 /// Reads all files. If there is a mistake in one of them, all mistakes of all of them come back and no rule.
 pub fn load(patterns: &[String]) -> Result<Vec<RuleFile>, LoadError> {
@@ -50,14 +48,10 @@ pub fn load(patterns: &[String]) -> Result<Vec<RuleFile>, LoadError> {
     if errors.is_empty() { Ok(files) } else { Err(LoadError(errors)) }
 }
 
-/// The files as they are now. What cannot be looked at is left out; reading it will tell why.
-pub fn signature(patterns: &[String]) -> Signature {
-    let mut signature: Signature = Vec::new();
-    for path in patterns.iter().flat_map(|pattern| paths(pattern).unwrap_or_default()) {
-        let Ok(facts) = std::fs::metadata(&path) else { continue };
-        signature.push((path, facts.modified().ok(), facts.len()));
-    }
-    signature
+/// The files as they are now. Of a pattern whose folder cannot be looked at there are none; reading it will tell why.
+pub fn signature(patterns: &[String]) -> file_patterns::Signature {
+    let paths: Vec<_> = patterns.iter().flat_map(|pattern| paths(pattern).unwrap_or_default()).collect();
+    file_patterns::signature(&paths)
 }
 
 fn read(path: &Path) -> Result<RuleFile, Vec<FileError>> {
@@ -75,63 +69,9 @@ fn error(path: &str, message: String) -> FileError {
     FileError { path: path.to_owned(), place, rule: None, kind: FileErrorKind::Syntax, message, hint: None }
 }
 
-// A pattern's files, sorted. A name without `*` is itself, whether there is such a file or not.
-fn paths(pattern: &str) -> std::io::Result<Vec<PathBuf>> {
-    let path = Path::new(pattern);
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.contains('*') {
-        return Ok(vec![path.to_owned()]);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder.unwrap_or(Path::new(".")))? {
-        let entry = entry?;
-        let is_file = entry.file_type().is_ok_and(|kind| !kind.is_dir());
-        if is_file && matches(&name, &entry.file_name().to_string_lossy()) {
-            found
-                .push(folder.map_or_else(|| PathBuf::from(entry.file_name()), |folder| folder.join(entry.file_name())));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-// `*` stands for any characters. The pieces between them are looked for from left to right, the last at the end.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut pieces: Vec<&str> = pieces.collect();
-    let Some(last) = pieces.pop() else { return rest.is_empty() };
-    for piece in pieces {
-        match rest.find(piece) {
-            Some(at) => rest = &rest[at + piece.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stars_stand_for_anything() {
-        for (pattern, name, expected) in [
-            ("*.yml", "a.yml", true),
-            ("*.yml", ".yml", true),
-            ("*.yml", "a.yaml", false),
-            ("a*b*c", "abc", true),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "axxbyy", false),
-            ("*", "anything", true),
-            ("a*a", "a", false),
-            ("**.yml", "x.yml", true),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn files_of_a_pattern_come_sorted_and_once() {

@@ -7,7 +7,7 @@ use hyper::Uri;
 use super::http::HttpConfig;
 use super::{ConfigError, http};
 use crate::limits::{DISCOVERY_INTERVAL_MIN_MS, TARGETS_MAX};
-use crate::scrape::yaml::{Map, Node, Source};
+use model::yaml::{Map, Node, Source};
 
 /// Targets that share labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,14 +97,18 @@ pub(in crate::scrape) fn groups(source: Source<'_>, list: &[Node], what: &str) -
                     return Err(source.error(line, "a label has no name", "remove it"));
                 }
             }
-            group.labels = labels.text_pairs()?;
+            group.labels = labels.text_pairs()?.into_iter().map(|(name, value, _)| (name, value)).collect();
         }
         // Files of targets may say where they come from.
         let _ = map.pass(&["source"]);
         map.end()?;
         targets += group.targets.len();
         if targets > TARGETS_MAX {
-            return Err(source.error(node.line, format!("there are more than {TARGETS_MAX} targets"), "split the job"));
+            return Err(source.error(
+                node.place.line,
+                format!("there are more than {TARGETS_MAX} targets"),
+                "split the job",
+            ));
         }
         groups.push(group);
     }

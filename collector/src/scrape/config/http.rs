@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use super::ConfigError;
 use crate::limits::SCRAPE_SECRET_BYTES_MAX;
 use crate::scrape::tls;
-use crate::scrape::yaml::{Map, Node, Source};
+use model::yaml::{Map, Node, Source};
 
 /// How something is asked over HTTP.
 #[derive(Clone, Debug)]
@@ -245,7 +245,7 @@ fn secret(
     match (map.get(key), map.get(file_key)) {
         (Some(node), Some(_)) => {
             let message = format!("{} and {} at the same time", map.name(key), map.name(file_key));
-            Err(source.error(node.line, message, "keep one of them"))
+            Err(source.error(node.place.line, message, "keep one of them"))
         }
         (Some(node), None) => Ok(Some(Secret::Text(node.text(source, &map.name(key))?))),
         (None, Some(node)) => file(source, node, folder, &map.name(file_key)).map(Some),
@@ -254,7 +254,7 @@ fn secret(
 }
 
 fn file(source: Source<'_>, node: &Node, folder: &Path, what: &str) -> Result<Secret, ConfigError> {
-    in_file(source, folder.join(node.text(source, what)?), node.line, what)
+    in_file(source, folder.join(node.text(source, what)?), node.place.line, what)
 }
 
 fn in_file(source: Source<'_>, path: PathBuf, line: u64, what: &str) -> Result<Secret, ConfigError> {

@@ -11,7 +11,7 @@ use crate::limits::SCRAPE_INTERVAL_MIN_MS;
 use crate::scrape::exposition::Format;
 use crate::scrape::relabel::Rule;
 use crate::scrape::size;
-use crate::scrape::yaml::{Map, Node, Source};
+use model::yaml::{Map, Node, Source};
 
 /// Targets that are scraped alike.
 #[derive(Clone, Debug, PartialEq)]

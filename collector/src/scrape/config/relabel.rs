@@ -2,7 +2,7 @@
 
 use super::ConfigError;
 use crate::scrape::relabel::{Action, Pattern, Rule};
-use crate::scrape::yaml::{Map, Node, Source};
+use model::yaml::{Map, Node, Source};
 
 /// The rules below a key.
 pub(super) fn rules(source: Source<'_>, map: &Map<'_>, key: &'static str) -> Result<Vec<Rule>, ConfigError> {

@@ -142,7 +142,7 @@ fn mistakes_are_told_with_their_line_and_a_remedy() {
         ("  scrape_timeout: 2m", 3, "scrape_timeout is 2m, and scrape_interval 1m", "at most the interval"),
         ("  scheme: ftp", 3, "scheme is \"ftp\"", "http or https"),
         ("  honor_labels: maybe", 3, "honor_labels is neither true nor false", ""),
-        ("  sample_limit: many", 3, "sample_limit is no whole number: \"many\"", "1000"),
+        ("  sample_limit: many", 3, "sample_limit is no whole number", "1000"),
         ("  body_size_limit: 10", 3, "body_size_limit is no size: \"10\"", "10MB"),
         ("  params: {a: b}", 3, "params.a is a text, not a list", "- "),
         ("  static_configs:\n  - targets: [http://a/]", 4, "\"http://a/\" is no address", "metrics_path"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{FileError, FileErrorKind, RulePlace, parse_duration};
-use crate::rules::yaml::{Content, Node, Place, SyntaxError};
+use model::yaml::{Content, Node, Place, SyntaxError};
 
 // Below this likeness a guess is more puzzling than none.
 const LIKENESS_MIN: f64 = 0.75;

@@ -10,8 +10,8 @@ use super::fields::{Errors, Fields};
 use super::{Action, AlertAction, Group, GroupKind, Rule, RulePlace};
 use crate::promql::{Plan, PromqlError};
 use crate::rules::template::Template;
-use crate::rules::yaml::{Node, Place};
 use crate::search::stats::CountQuery;
+use model::yaml::{Node, Place};
 
 const FILE_KEYS: [&str; 1] = ["groups"];
 const GROUP_KEYS: [&str; 9] =

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use model::small_file;
+use model::yaml::{Map, Node, Source};
 
 use super::error::{ConfigError, NotifyError};
 use super::guard::Allowed;
-use super::limits::{CONFIG_BYTES_MAX, ROUTE_DEPTH_MAX};
+use super::limits::{CONFIG_BOUNDS, CONFIG_BYTES_MAX, ROUTE_DEPTH_MAX};
 use super::matcher::{self, Matcher, Operator};
 use super::receiver::{self, HttpConfig, Receiver};
 use super::route::{GroupBy, Route, RouteConfig};
-use super::yaml::{Mapping, Node, Source};
 
 /// Who is told of what.
 #[derive(Clone, Debug)]
@@ -36,8 +36,8 @@ impl Config {
     /// Reads a file's text. Files that it names are looked for in `folder`, and must be there.
     pub fn parse(path: &str, text: &str, folder: &Path, allowed: &Allowed) -> Result<Config, ConfigError> {
         let source = Source { path, text };
-        let document = source.parse()?;
-        let top = document.mapping(source, "")?;
+        let document = source.parse(CONFIG_BOUNDS)?;
+        let top = document.map(source, "")?;
         const LATER: &str = "it comes with a later version; remove it, or keep an Alertmanager for it";
         top.refuse(&[
             ("inhibit_rules", LATER),
@@ -46,12 +46,12 @@ impl Config {
             ("templates", "a webhook gets the alerts' data; only text receivers have templates: remove it"),
             ("tracing", "remove it"),
         ])?;
-        let http = match top.mapping("global")? {
+        let http = match top.map("global")? {
             Some(global) => read_global(source, &global, folder)?,
             None => HttpConfig::default(),
         };
         let mut receivers = BTreeMap::new();
-        for node in top.get("receivers").map_or(Ok(&[][..]), |list| list.sequence(source, "receivers"))? {
+        for node in top.get("receivers").map_or(Ok(&[][..]), |list| list.list(source, "receivers"))? {
             let (name, receiver) = receiver::read(source, node, &http, folder, allowed)?;
             if receivers.insert(name.clone(), receiver).is_some() {
                 let message = format!("a second receiver named {name:?}");
@@ -71,7 +71,7 @@ impl Config {
     }
 }
 
-fn read_global(source: Source<'_>, global: &Mapping<'_>, folder: &Path) -> Result<HttpConfig, ConfigError> {
+fn read_global(source: Source<'_>, global: &Map<'_>, folder: &Path) -> Result<HttpConfig, ConfigError> {
     // It is for clients that do not say when an alert ends; the rules always do.
     global.duration("resolve_timeout")?;
     const OTHER: &str = "only webhook_configs are supported; remove it, or keep an Alertmanager for such receivers";
@@ -117,7 +117,7 @@ fn read_global(source: Source<'_>, global: &Mapping<'_>, folder: &Path) -> Resul
         ("mattermost_webhook_url", OTHER),
         ("mattermost_webhook_url_file", OTHER),
     ])?;
-    let http = global.mapping("http_config")?.map(|http| receiver::read_http(source, &http, folder)).transpose()?;
+    let http = global.map("http_config")?.map(|http| receiver::read_http(source, &http, folder)).transpose()?;
     global.end()?;
     Ok(http.unwrap_or_default())
 }
@@ -127,7 +127,7 @@ fn read_root(
     node: &Node,
     receivers: &BTreeMap<String, Receiver>,
 ) -> Result<RouteConfig, ConfigError> {
-    let root = node.mapping(source, "route")?;
+    let root = node.map(source, "route")?;
     for key in ["matchers", "match", "match_re"] {
         if let Some(found) = root.get(key) {
             let hint = "the root takes every alert; put the matchers into a route below `routes:`";
@@ -156,15 +156,15 @@ fn read_route(
             "flatten them",
         ));
     }
-    let map = node.mapping(source, "route")?;
+    let map = node.map(source, "route")?;
     const LATER: &str = "it comes with a later version; remove it";
     map.refuse(&[("mute_time_intervals", LATER), ("active_time_intervals", LATER), ("labels", LATER)])?;
     let mut route = RouteConfig {
         receiver: map.text("receiver")?,
         group_by: map.get("group_by").map(|node| read_group_by(source, node)).transpose()?,
-        group_wait: map.duration("group_wait")?,
-        group_interval: map.duration("group_interval")?,
-        repeat_interval: map.duration("repeat_interval")?,
+        group_wait: nanos(&map, "group_wait")?,
+        group_interval: nanos(&map, "group_interval")?,
+        repeat_interval: nanos(&map, "repeat_interval")?,
         matchers: read_matchers(source, &map)?,
         goes_on: map.boolean("continue")?.unwrap_or(false),
         routes: Vec::new(),
@@ -184,7 +184,7 @@ fn read_route(
         );
         return Err(source.error(line, format!("there is no receiver {name:?}"), hint));
     }
-    let children = map.get("routes").map_or(Ok(&[][..]), |list| list.sequence(source, "route.routes"))?;
+    let children = map.get("routes").map_or(Ok(&[][..]), |list| list.list(source, "route.routes"))?;
     for child in children {
         route.routes.push(read_route(source, child, receivers, depth + 1)?);
     }
@@ -213,16 +213,20 @@ fn read_group_by(source: Source<'_>, node: &Node) -> Result<GroupBy, ConfigError
     Ok(GroupBy::Labels(labels))
 }
 
-fn read_matchers(source: Source<'_>, map: &Mapping<'_>) -> Result<Vec<Matcher>, ConfigError> {
+fn nanos(map: &Map<'_>, key: &'static str) -> Result<Option<i64>, ConfigError> {
+    Ok(map.duration(key)?.map(|millis| millis.saturating_mul(1_000_000)))
+}
+
+fn read_matchers(source: Source<'_>, map: &Map<'_>) -> Result<Vec<Matcher>, ConfigError> {
     let mut matchers = Vec::new();
     if let Some(node) = map.get("match") {
-        for (name, value, line) in node.pairs(source, "route.match")? {
+        for (name, value, line) in node.map(source, "route.match")?.text_pairs()? {
             check_old_name(source, &name, line)?;
             matchers.extend(Matcher::new(name, Operator::Equal, value).ok());
         }
     }
     if let Some(node) = map.get("match_re") {
-        for (name, value, line) in node.pairs(source, "route.match_re")? {
+        for (name, value, line) in node.map(source, "route.match_re")?.text_pairs()? {
             check_old_name(source, &name, line)?;
             matchers.push(Matcher::of_match_re(name, &value).map_err(|reason| source.error(line, reason, ""))?);
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use model::yaml::ConfigError;
 use store::StoreError;
 use thiserror::Error;
 
@@ -55,18 +56,4 @@ impl NotifyError {
             NotifyError::Store(_) => "",
         }
     }
-}
-
-/// A mistake in an `alertmanager.yml`.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{path}:{line}: {message}")]
-pub struct ConfigError {
-    /// The file.
-    pub path: String,
-    /// The line, from 1.
-    pub line: u64,
-    /// What is wrong.
-    pub message: String,
-    /// What to do; may be empty.
-    pub hint: String,
 }

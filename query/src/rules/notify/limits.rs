@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use model::yaml::Bounds;
+
 /// Bytes of an `alertmanager.yml`. Raised, a wrong file takes the memory of the server before it is refused.
 pub const CONFIG_BYTES_MAX: usize = 4 << 20;
+
+/// Of the same: a route of the greatest depth takes two levels each.
+pub const CONFIG_BOUNDS: Bounds = Bounds { bytes: CONFIG_BYTES_MAX, depth: 4 * ROUTE_DEPTH_MAX, nodes: 250_000 };
 
 /// Depth of the route tree. Matching recurses this deep.
 pub const ROUTE_DEPTH_MAX: usize = 32;

@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::guard::{Allowed, literal};
 use super::limits::SECRET_BYTES_MAX;
 use super::tls;
-use super::yaml::{Mapping, Node, Source};
+use model::yaml::{Map, Node, Source};
 
 /// Someone who is told. Without webhooks nobody is.
 #[derive(Clone, Debug, Default)]
@@ -123,14 +123,14 @@ pub fn read(
     folder: &Path,
     allowed: &Allowed,
 ) -> Result<(String, Receiver), ConfigError> {
-    let map = node.mapping(source, "receiver")?;
+    let map = node.map(source, "receiver")?;
     let Some(name) = map.text("name")?.filter(|name| !name.is_empty()) else {
         return Err(source.error(map.line, "a receiver without a name", "write `name:` into it"));
     };
     const HINT: &str = "only webhook_configs are supported: use the service's webhook, or keep an Alertmanager for it";
     map.refuse(&KINDS.map(|kind| (kind, HINT)))?;
     let mut receiver = Receiver::default();
-    for node in map.get("webhook_configs").map_or(Ok(&[][..]), |list| list.sequence(source, "webhook_configs"))? {
+    for node in map.get("webhook_configs").map_or(Ok(&[][..]), |list| list.list(source, "webhook_configs"))? {
         receiver.webhooks.push(Arc::new(read_webhook(source, node, http, folder, allowed)?));
     }
     map.end()?;
@@ -144,7 +144,7 @@ fn read_webhook(
     folder: &Path,
     allowed: &Allowed,
 ) -> Result<Webhook, ConfigError> {
-    let map = node.mapping(source, "webhook_config")?;
+    let map = node.map(source, "webhook_config")?;
     map.refuse(&[("payload", "the body is Alertmanager's webhook version 4; remove it")])?;
     let Some((url, line)) = secret(source, &map, "url", "url_file", folder)? else {
         return Err(source.error(map.line, "a webhook without url", "write `url:` or `url_file:` into it"));
@@ -157,8 +157,11 @@ fn read_webhook(
         url,
         send_resolved: map.boolean("send_resolved")?.unwrap_or(true),
         max_alerts: usize::try_from(max_alerts).unwrap_or(usize::MAX),
-        timeout: map.duration("timeout")?.filter(|nanos| *nanos > 0).map(|nanos| Duration::from_nanos(nanos as u64)),
-        http: match map.mapping("http_config")? {
+        timeout: map
+            .duration("timeout")?
+            .filter(|millis| *millis > 0)
+            .map(|millis| Duration::from_millis(millis as u64)),
+        http: match map.map("http_config")? {
             Some(own) => read_http(source, &own, folder)?,
             None => http.clone(),
         },
@@ -208,7 +211,7 @@ pub fn port(url: &Uri) -> u16 {
 }
 
 /// An `http_config`.
-pub fn read_http(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result<HttpConfig, ConfigError> {
+pub fn read_http(source: Source<'_>, map: &Map<'_>, folder: &Path) -> Result<HttpConfig, ConfigError> {
     const PROXY: &str = "receivers are called directly, at the address that was checked; remove it";
     map.refuse(&[
         ("proxy_url", PROXY),
@@ -228,7 +231,7 @@ pub fn read_http(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result
         map.boolean(key)?;
     }
     let mut found = Vec::new();
-    if let Some(basic) = map.mapping("basic_auth")? {
+    if let Some(basic) = map.map("basic_auth")? {
         basic.refuse(&[
             ("username_file", "write the name as `username:`"),
             ("username_ref", ""),
@@ -239,7 +242,7 @@ pub fn read_http(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result
         basic.end()?;
         found.push(Authorization::Basic(user, password.map_or(Secret::Text(String::new()), |(secret, _)| secret)));
     }
-    if let Some(other) = map.mapping("authorization")? {
+    if let Some(other) = map.map("authorization")? {
         other.refuse(&[("credentials_ref", "")])?;
         let scheme = other.text("type")?.filter(|scheme| !scheme.is_empty()).unwrap_or_else(|| "Bearer".to_owned());
         let credentials = secret(source, &other, "credentials", "credentials_file", folder)?;
@@ -260,7 +263,7 @@ pub fn read_http(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result
         let hint = "keep one of basic_auth, authorization and bearer_token";
         return Err(source.error(map.line, "more than one way to authorize", hint));
     }
-    let (tls, server_name) = match map.mapping("tls_config")? {
+    let (tls, server_name) = match map.map("tls_config")? {
         Some(tls) => read_tls(source, &tls, folder)?,
         None => (None, None),
     };
@@ -270,7 +273,7 @@ pub fn read_http(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result
 
 type Tls = (Option<Arc<ClientConfig>>, Option<String>);
 
-fn read_tls(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result<Tls, ConfigError> {
+fn read_tls(source: Source<'_>, map: &Map<'_>, folder: &Path) -> Result<Tls, ConfigError> {
     const OWN: &str = "certificates of our own are not supported yet; use authorization";
     map.refuse(&[
         ("cert", OWN),
@@ -299,7 +302,7 @@ fn read_tls(source: Source<'_>, map: &Mapping<'_>, folder: &Path) -> Result<Tls,
 // One of `key` and `file_key`, and its line.
 fn secret(
     source: Source<'_>,
-    map: &Mapping<'_>,
+    map: &Map<'_>,
     key: &'static str,
     file_key: &'static str,
     folder: &Path,

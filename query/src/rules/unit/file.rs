@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use model::Timestamp;
+use model::yaml::{self, Content, Node};
 
 use super::input::{self, InputLogs, InputSpans};
 use crate::rules::file::FileError;
 use crate::rules::file::fields::{Errors, Fields};
+use crate::rules::limits;
 use crate::rules::template::parse_float;
-use crate::rules::yaml::{self, Content, Node};
 
 /// A test file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -121,7 +122,7 @@ impl TestFile {
     /// Reads a file's text. `path` is what the file is called in messages.
     pub fn parse(path: &str, text: &str) -> Result<TestFile, Vec<FileError>> {
         let mut errors = Errors::new(path);
-        let file = match yaml::parse(text) {
+        let file = match yaml::parse(text, limits::FILE_BOUNDS) {
             Ok(root) => root.and_then(|root| file(&root, &mut errors)).unwrap_or_default(),
             Err(error) => {
                 errors.syntax(error);

@@ -6,7 +6,7 @@ use model::{SpanId, TraceId};
 
 use super::limits;
 use crate::rules::file::fields::{Errors, Fields};
-use crate::rules::yaml::Node;
+use model::yaml::Node;
 
 /// Records that are alike, but for their times.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -30,7 +30,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         (String::new(), 1, "there is no route"),
         ("a: [".to_owned(), 1, ""),
         ("- a".to_owned(), 1, "not keys with values"),
-        (format!("{RECEIVERS}route: {{receiver: a}}\nroute: {{receiver: a}}"), 6, "uplicate"),
+        (format!("{RECEIVERS}route: {{receiver: a}}\nroute: {{receiver: a}}"), 6, r#"the key "route" is there twice"#),
         (
             format!("{RECEIVERS}route: {{receiver: a}}\nreciever: x"),
             6,
@@ -81,7 +81,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         (route("group_by: x"), 7, "route.group_by is a text, not a list"),
         (route("group_interval: 0s"), 7, "route.group_interval is 0"),
         (route("repeat_interval: 0"), 7, "route.repeat_interval is 0"),
-        (route("group_wait: 5"), 7, r#"no duration: "5" | write it like 30s"#),
+        (route("group_wait: 5"), 7, r#"no duration: "5" | write it like 15s"#),
         (route("group_wait: 1m1h"), 7, "no duration"),
         (route("group_wait: 1.5h"), 7, "no duration"),
         (route("mute_time_intervals: [x]"), 7, "route.mute_time_intervals is not supported"),

@@ -1,13 +1,15 @@
 //! YAML as a tree that knows where each of its nodes stands, so that all mistakes of a file can be told at once, each with
 //! its line and column. Scalars stay the text they were written as: what a value means is decided by who reads it.
 
+mod walk;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{NonFiniteFloatPolicy, Spanned};
 
-use super::limits;
+pub use walk::{ConfigError, Map, Source};
 
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,14 +60,25 @@ pub struct SyntaxError {
     pub message: String,
 }
 
+/// What a text may be at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Of the text.
+    pub bytes: usize,
+    /// Lists and maps in each other. Reading recurses this deep.
+    pub depth: usize,
+    /// Texts, lists and maps.
+    pub nodes: usize,
+}
+
 /// Reads one document. `None` if there is nothing in it.
-pub fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
-    let refuse = |message: String| SyntaxError { place: Place { line: 1, column: 1 }, message };
-    if text.len() > limits::FILE_BYTES_MAX {
-        return Err(refuse(format!("the file is longer than {} bytes", limits::FILE_BYTES_MAX)));
+pub fn parse(text: &str, bounds: Bounds) -> Result<Option<Node>, SyntaxError> {
+    if text.len() > bounds.bytes {
+        let message = format!("the file has {} bytes, more than {}: split or shorten it", text.len(), bounds.bytes);
+        return Err(SyntaxError { place: Place { line: 1, column: 1 }, message });
     }
     let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: limits::FILE_DEPTH_MAX, max_nodes: limits::FILE_NODES_MAX },
+        budget: serde_saphyr::budget! { max_depth: bounds.depth, max_nodes: bounds.nodes },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
     };
@@ -82,11 +95,6 @@ pub fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
             Err(SyntaxError { place, message: message.to_owned() })
         }
     }
-}
-
-/// Reads one document within the parser's own bounds, and leaves it to the caller to say what is wrong with it.
-pub fn tree(text: &str) -> Result<Node, serde_saphyr::Error> {
-    serde_saphyr::from_str(text).map(|raw: Spanned<Raw>| node(raw, text))
 }
 
 // What the deserializer tells of a node. Scalars that it takes for no text are cut out of the source again.

@@ -1,4 +1,4 @@
-//! Files that operators write: which ones a pattern means, and whether they changed.
+//! Files that people write: which ones a pattern means, and whether they changed.
 
 use std::fs;
 use std::io::Result;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// What tells whether a file was changed: its name, its time and its length.
-pub(super) type Signature = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+pub type Signature = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 /// The files as they are now. One that cannot be looked at is among them: reading it will tell why.
-pub(super) fn signature(paths: &[PathBuf]) -> Signature {
+pub fn signature(paths: &[PathBuf]) -> Signature {
     let facts = |path: &PathBuf| fs::metadata(path).ok().and_then(|facts| Some((facts.modified().ok()?, facts.len())));
     paths.iter().map(|path| (path.clone(), facts(path))).collect()
 }
 
 /// A pattern's files, sorted; `*` stands for any part of the last name. A name without it is itself, whether there is such a
 /// file or not.
-pub(super) fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
+pub fn paths(pattern: &str) -> Result<Vec<PathBuf>> {
     let path = Path::new(pattern);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.contains('*') {
@@ -56,9 +56,25 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use std::io::ErrorKind;
 
-    use model::small_file::read_text;
-
     use super::*;
+    use crate::small_file::read_text;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, name, expected) in [
+            ("*.yml", "a.yml", true),
+            ("*.yml", ".yml", true),
+            ("*.yml", "a.yaml", false),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxbyy", false),
+            ("*", "anything", true),
+            ("a*a", "a", false),
+            ("**.yml", "x.yml", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
 
     #[test]
     fn files_are_found_by_patterns_and_read_in_bounds() {
