@@ -10,6 +10,7 @@ mod any;
 mod correlation;
 mod json;
 mod logs;
+mod overflow;
 mod point;
 mod points;
 mod remote_write;
@@ -30,7 +31,7 @@ use store::Cutoffs;
 pub use self::logs::logs;
 pub use self::points::points;
 pub use self::remote_write::{Version, remote_write};
-pub use self::series::SeriesGate;
+pub use self::series::{MetricSeries, SeriesGate};
 pub use self::spans::spans;
 pub use self::wire::Malformed;
 pub use self::yardstick::yardstick;
@@ -69,6 +70,8 @@ pub struct Context<'a> {
     pub series: Option<&'a SeriesGate>,
     /// What is too old to be kept; nothing if it is not said.
     pub retention: Option<&'a Cutoffs>,
+    /// The same bytes were stored before: what was added up then is not added up again.
+    pub is_repeated: bool,
 }
 
 impl Context<'_> {

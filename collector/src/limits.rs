@@ -131,6 +131,24 @@ pub const NATIVE_BUCKETS_MAX: usize = 10_000;
 /// Default of the series that points may belong to at a time. Each takes some KiB of memory in heads and queries.
 pub const SERIES_MAX: u64 = 2_000_000;
 
+/// Default of the series of one metric: a tenth of all, so that a label with an id in it costs its own metric and no other. A histogram of a
+/// large installation (a thousand instances, ten routes, fifteen buckets each) still fits.
+pub const SERIES_PER_METRIC_MAX: u64 = 200_000;
+
+/// Overflow series of one metric, which has one for each service. Senders choose the names of services.
+pub const OVERFLOWS_PER_METRIC_MAX: usize = 100;
+
+/// Buckets on one side of an exponential histogram in an overflow series, from the first to the last. SDKs send 160; what is further apart
+/// would have to be written with all that lie between.
+pub const OVERFLOW_BUCKETS_MAX: usize = 10_000;
+
+/// Series from which on the gate knows a metric's name, to tell which have most: names of metrics with few would take as much memory as the
+/// rest of the gate.
+pub const METRIC_NAMED_FROM: usize = 100;
+
+/// Metrics that counters of limited series name. Senders choose the names: each takes a few series of our own metrics.
+pub const METRICS_NAMED_MAX: usize = 100;
+
 /// Series that nobody has sent for one to two of these are forgotten.
 pub const SERIES_PERIOD: Duration = Duration::from_secs(3_600);
 
