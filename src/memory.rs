@@ -47,6 +47,8 @@ pub fn fit(config: &mut Config) {
     collector.in_flight_bytes_max = collector.in_flight_bytes_max.min(limit / 8);
     collector.connection_bytes_max = collector.connection_bytes_max.min(limit / 8);
     collector.series_max = collector.series_max.min(limit / 512);
+    // As the defaults have it, no metric takes more than a tenth of what all may have.
+    collector.series_per_metric_max = collector.series_per_metric_max.min(limit / 5_120);
 }
 
 /// Looks at this process from now on, for as long as it lives.

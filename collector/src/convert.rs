@@ -31,7 +31,7 @@ use store::Cutoffs;
 pub use self::logs::logs;
 pub use self::points::points;
 pub use self::remote_write::{Version, remote_write};
-pub use self::series::{MetricSeries, SeriesGate};
+pub use self::series::SeriesGate;
 pub use self::spans::spans;
 pub use self::wire::Malformed;
 pub use self::yardstick::yardstick;

@@ -9,12 +9,13 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use model::memory::Memory;
 use model::stats::Stats;
+use model::wire::status::MetricSeries;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
 use store::{Batch, Cutoffs, Writer};
 use tokio::sync::Semaphore;
 
-use crate::convert::{self, Context, Encoding, Form, Limits, MetricSeries, SeriesGate};
+use crate::convert::{self, Context, Encoding, Form, Limits, SeriesGate};
 use crate::pipeline::{Passage, Pipeline, Reservation};
 use crate::receipts::Fingerprint;
 use crate::receiver::Door;

@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
 pub use prom::{MaybeScraping, Scraping};
+pub use status::LargestMetrics;
 
 use crate::Config;
 use crate::admission::{Admission, Cancel};
@@ -58,6 +59,8 @@ pub struct ApiState {
     pub notifier: Option<Notifier>,
     /// Who scrapes, if anybody does.
     pub scraping: MaybeScraping,
+    /// Who knows which metrics have the most series, if anybody does.
+    pub largest_metrics: Option<Arc<LargestMetrics>>,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -68,7 +71,8 @@ impl ApiState {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
         let config = Arc::new(config);
-        Self { store, clock, stats, config, admission, server, rules: None, notifier: None, scraping: None, tails }
+        let (rules, notifier, scraping, largest_metrics) = (None, None, None, None);
+        Self { store, clock, stats, config, admission, server, rules, notifier, scraping, largest_metrics, tails }
     }
 
     /// The same with rules to tell of.
@@ -79,6 +83,11 @@ impl ApiState {
     /// The same with someone who scrapes.
     pub fn with_scraping(self, scraping: Arc<dyn Scraping>) -> Self {
         Self { scraping: Some(scraping), ..self }
+    }
+
+    /// The same with someone who knows the metrics with the most series.
+    pub fn with_largest_metrics(self, largest: Arc<LargestMetrics>) -> Self {
+        Self { largest_metrics: Some(largest), ..self }
     }
 
     /// The same in a process that may take so much memory.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use model::Clock;
 use model::stats::{Gauge, Stats};
+use model::wire::status::MetricSeries;
 
 use crate::limits::{METRIC_NAMED_FROM, NAME_ECHO_CHARS_MAX, OVERFLOWS_PER_METRIC_MAX, SERIES_PERIOD};
 use crate::{Config, Reason};
@@ -34,15 +35,6 @@ pub(super) struct Asked<'a> {
     pub id: u64,
     pub metric_id: u64,
     pub metric: &'a str,
-}
-
-/// A metric and how many series of it are known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetricSeries {
-    /// Its name as it was sent, cut if it is long.
-    pub metric: String,
-    /// How many.
-    pub series: u64,
 }
 
 #[derive(Debug, Default)]
