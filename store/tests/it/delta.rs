@@ -43,7 +43,7 @@ fn batch(key: SeriesKey, points: &[(u8, i64, u64)]) -> Batch {
     let mut columns = PointColumns::new(key);
     for (kind, time, value) in points {
         let counts = [*value, 0];
-        let (metric_type, value) = match kind {
+        let (metric_type, value) = match *kind {
             0 | OVERFLOW => (metric_type::SUM, PointValue::Int(*value as i64)),
             1 => {
                 let (sum, bounds) = (Some(0.5), &[1.0][..]);
