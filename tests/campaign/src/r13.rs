@@ -111,7 +111,8 @@ pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow:
         [("keys", Spread::Keys, plan.keys, 500), ("values", Spread::Large, plan.large, 4)]
     {
         let attack = Attack { metric: name, kind: Kind::Gauge, spread };
-        let work = exports.clone().attack(attack, 0..count, &Plan { at_once, ..*plan });
+        let plan = Plan { at_once, ..*plan };
+        let work = exports.clone().attack(attack, 0..count, &plan);
         match progress.step(name, STEP_PATIENCE, work).await {
             Ok(()) => figures
                 .note(format!("attack.{name}"), format!("{count} of them, resident at most {}", mib(watch.most()))),
