@@ -115,6 +115,7 @@ impl Server {
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
         let gate_of_series = intake.clone();
         let largest = Arc::new(move |limit| gate_of_series.largest_metrics(limit));
+        rules.within(&memory);
         let state = state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory);
         let state = state.with_largest_metrics(largest);
         gate.open(query::api::router(state.with_scraping(Arc::new(Shown(scraper.clone())))));

@@ -24,6 +24,8 @@ pub struct Config {
     pub attribute_value_bytes_max: u64,
     /// Attributes of a metric's point: they become labels.
     pub labels_max: u64,
+    /// Bytes of the value of such an attribute.
+    pub label_value_bytes_max: u64,
     /// Series that points may belong to within an hour or two. Points of further ones are rejected.
     pub series_max: u64,
     /// The same of one metric. Of its further ones, deltas are added up in an overflow series, and other points are rejected.
@@ -46,6 +48,7 @@ impl Default for Config {
             attribute_key_bytes_max: limits::ATTRIBUTE_KEY_BYTES_MAX,
             attribute_value_bytes_max: limits::ATTRIBUTE_VALUE_BYTES_MAX,
             labels_max: limits::LABELS_MAX,
+            label_value_bytes_max: limits::LABEL_VALUE_BYTES_MAX,
             series_max: limits::SERIES_MAX,
             series_per_metric_max: limits::SERIES_PER_METRIC_MAX,
             body_timeout_s: 30,

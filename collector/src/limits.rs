@@ -121,6 +121,10 @@ pub const ATTRIBUTE_VALUE_BYTES_MAX: u64 = 1 << 20;
 /// Default of the attributes of a point. SDKs stop at 128; each becomes a label, which every query carries along.
 pub const LABELS_MAX: u64 = 512;
 
+/// Default of the bytes of such an attribute's value. Labels are held in memory by queries, several times, for all series that there are: a
+/// few hundred values of a MiB would be all the memory of a small server. Others' limits are 2 and 4 KiB.
+pub const LABEL_VALUE_BYTES_MAX: u64 = 4 << 10;
+
 /// A block of snappy grows by this factor at most: a copy of 64 bytes takes 3, one of 4 to 11 bytes 2, and a little to be safe.
 pub const SNAPPY_GROWTH_MAX: usize = 32;
 

@@ -43,6 +43,8 @@ pub enum Reason {
     AttributeValue,
     /// A point has too many attributes.
     Labels,
+    /// A point has an attribute with a value that is too large for a label.
+    LabelValue,
     /// The point's series would be one too many.
     Series,
     /// It would be one too many of its metric, and the point cannot be added to others.
@@ -59,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 22] = [
         Reason::TraceId,
         Reason::SpanId,
         Reason::ParentSpanId,
@@ -75,6 +77,7 @@ impl Reason {
         Reason::AttributeKey,
         Reason::AttributeValue,
         Reason::Labels,
+        Reason::LabelValue,
         Reason::Series,
         Reason::MetricSeries,
         Reason::Expired,
@@ -101,6 +104,7 @@ impl Reason {
             Reason::AttributeKey => "attribute_key_too_long",
             Reason::AttributeValue => "attribute_value_too_large",
             Reason::Labels => "too_many_labels",
+            Reason::LabelValue => "label_value_too_large",
             Reason::Series => "too_many_series",
             Reason::MetricSeries => "too_many_series_of_metric",
             Reason::Expired => "older_than_retention",
@@ -131,6 +135,7 @@ impl Reason {
             Reason::AttributeKey => "an attribute's key is longer than collector.attribute_key_bytes_max",
             Reason::AttributeValue => "an attribute's value is larger than collector.attribute_value_bytes_max",
             Reason::Labels => "the point has more attributes than collector.labels_max",
+            Reason::LabelValue => "the point has an attribute with a value larger than collector.label_value_bytes_max",
             Reason::Series => "its series would be one more than collector.series_max",
             Reason::MetricSeries => {
                 "its series would be one more than collector.series_per_metric_max, and its value cannot be added to that of others"
@@ -160,6 +165,7 @@ impl Reason {
             Reason::Attributes | Reason::Labels => "send fewer attributes, or raise the limit",
             Reason::AttributeKey => "keep what differs in the value, not in the key",
             Reason::AttributeValue => "shorten the value, send it as the body of a log record, or raise the limit",
+            Reason::LabelValue => "send such texts in a log record or span, or raise the limit",
             Reason::Expired => "check the sender's clock and queue, or raise store.retention",
             Reason::LabelReference => "send symbols for all labels_refs",
             Reason::LabelNames => "send each label once, with a name",
@@ -579,10 +585,10 @@ mod tests {
             outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
         }
         let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
-        assert_eq!(partial.rejected, 231);
-        assert!(partial.message.starts_with("231 of 232 data points rejected: 21 because "), "{}", partial.message);
-        assert!(partial.message.contains("(first place 20)"), "{}", partial.message);
-        assert!(partial.message.ends_with("; 136 for other reasons"), "{}", partial.message);
+        assert_eq!(partial.rejected, 253);
+        assert!(partial.message.starts_with("253 of 254 data points rejected: 22 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 21)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 153 for other reasons"), "{}", partial.message);
     }
 
     #[test]

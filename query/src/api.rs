@@ -32,6 +32,7 @@ pub use status::LargestMetrics;
 use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
+use crate::promql::Translator;
 use crate::rules::Rules;
 use crate::rules::notify::Notifier;
 use crate::search::budget::Budget;
@@ -61,6 +62,8 @@ pub struct ApiState {
     pub scraping: MaybeScraping,
     /// Who knows which metrics have the most series, if anybody does.
     pub largest_metrics: Option<Arc<LargestMetrics>>,
+    // How series are called in Prometheus.
+    translator: Arc<Translator>,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -70,9 +73,23 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
+        let translator = Arc::new(config.translator());
         let config = Arc::new(config);
         let (rules, notifier, scraping, largest_metrics) = (None, None, None, None);
-        Self { store, clock, stats, config, admission, server, rules, notifier, scraping, largest_metrics, tails }
+        Self {
+            store,
+            clock,
+            stats,
+            config,
+            admission,
+            server,
+            rules,
+            notifier,
+            scraping,
+            largest_metrics,
+            translator,
+            tails,
+        }
     }
 
     /// The same with rules to tell of.
@@ -92,6 +109,8 @@ impl ApiState {
 
     /// The same in a process that may take so much memory.
     pub fn with_memory(self, memory: Memory) -> Self {
+        let translator = Arc::clone(&self.translator);
+        memory.on_shortage(move || translator.forget());
         Self { admission: self.admission.within(memory), ..self }
     }
 

@@ -94,7 +94,7 @@ impl Overflows {
             let stem = columns.stem(series);
             (stem.with(series.attributes).id(), stem.metric_id())
         });
-        let asked = Asked { id: identity.0, metric_id: identity.1, metric };
+        let asked = Asked { id: identity.0, metric_id: identity.1, metric, labels: &[] };
         let shape = gate.hash((unit, metric_type, monotonic, sum.shape()));
         gate.admit_overflow(asked, gate.hash(point.service), shape)?;
         if point.is_repeated {

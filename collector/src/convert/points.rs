@@ -323,7 +323,8 @@ impl<'h> HeldMetric<'h> {
         let identity = self.stem.with(pairs);
         let flags = point.flags;
         if let Some(gate) = context.series {
-            let asked = Asked { id: identity.id(), metric_id: self.stem.metric_id(), metric: self.series.metric };
+            let (id, metric_id, metric) = (identity.id(), self.stem.metric_id(), self.series.metric);
+            let asked = Asked { id, metric_id, metric, labels: pairs };
             match gate.admit(asked) {
                 Ok(()) => {}
                 Err(Reason::MetricSeries) => {

@@ -268,7 +268,8 @@ impl SeriesWriter<'_, '_> {
         let identity = rows.stem.with(rows.series.attributes);
         if let Some(gate) = self.context.series {
             // Prometheus has no deltas: nothing could be added up.
-            gate.admit(Asked { id: identity.id(), metric_id: rows.stem.metric_id(), metric: rows.series.metric })?;
+            let (id, metric_id, metric) = (identity.id(), rows.stem.metric_id(), rows.series.metric);
+            gate.admit(Asked { id, metric_id, metric, labels: rows.series.attributes })?;
         }
         let series = self.columns.series_of_stem(&rows.stem, identity, &rows.series);
         self.columns.push(&PointRow { series, timestamp, derived_times: 0, start_timestamp, flags, value }, exemplars);

@@ -15,7 +15,9 @@ use std::time::Duration;
 use model::Clock;
 use model::stats::{Gauge, Stats};
 use model::wire::status::MetricSeries;
+use store::schema::ValueRef;
 
+use super::any::Pair;
 use crate::limits::{METRIC_NAMED_FROM, NAME_ECHO_CHARS_MAX, OVERFLOWS_PER_METRIC_MAX, SERIES_PERIOD};
 use crate::{Config, Reason};
 
@@ -23,6 +25,7 @@ use crate::{Config, Reason};
 pub struct SeriesGate {
     series_max: usize,
     per_metric_max: usize,
+    label_value_bytes_max: usize,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
     gauges: Gauges,
@@ -35,6 +38,8 @@ pub(super) struct Asked<'a> {
     pub id: u64,
     pub metric_id: u64,
     pub metric: &'a str,
+    /// Its labels to be.
+    pub labels: &'a [Pair<'a>],
 }
 
 #[derive(Debug, Default)]
@@ -93,8 +98,9 @@ impl SeriesGate {
         };
         gauge("sextant_series_max", "How many there may be.").set(config.series_max);
         gauge("sextant_series_per_metric_max", "The same of one metric.").set(config.series_per_metric_max);
-        let [series_max, per_metric_max] = [config.series_max, config.series_per_metric_max].map(super::saturated);
-        Self { series_max, per_metric_max, clock, known, gauges, keys: RandomState::new() }
+        let bounds = [config.series_max, config.series_per_metric_max, config.label_value_bytes_max];
+        let [series_max, per_metric_max, label_value_bytes_max] = bounds.map(super::saturated);
+        Self { series_max, per_metric_max, label_value_bytes_max, clock, known, gauges, keys: RandomState::new() }
     }
 
     /// How many are known.
@@ -130,7 +136,8 @@ impl SeriesGate {
         self.gauges.metrics.set(known.metrics.len() as u64);
     }
 
-    /// Whether the series is known or may be; [`Reason::MetricSeries`] if its metric is full, [`Reason::Series`] if there are too many of all.
+    /// Whether the series is known or may be. Not if a label of it is too large, [`Reason::LabelValue`]; if its metric is full,
+    /// [`Reason::MetricSeries`]; if there are too many of all, [`Reason::Series`].
     pub(super) fn admit(&self, asked: Asked<'_>) -> Result<(), Reason> {
         let mut known = self.lock();
         if known.current.contains(&asked.id) {
@@ -142,6 +149,9 @@ impl SeriesGate {
             count.previous = count.previous.saturating_sub(1);
             count.current += 1;
             return Ok(());
+        }
+        if asked.labels.iter().any(|(_, value)| bytes(*value) > self.label_value_bytes_max) {
+            return Err(Reason::LabelValue);
         }
         let of_metric = known.metrics.get(&asked.metric_id).map_or(0, |count| count.all());
         if of_metric >= self.per_metric_max {
@@ -217,6 +227,16 @@ impl Known {
 impl Count {
     fn all(self) -> usize {
         (self.current + self.previous) as usize
+    }
+}
+
+// Of a value as a label.
+fn bytes(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::String(text) => text.len(),
+        ValueRef::Bytes(bytes) => bytes.len(),
+        ValueRef::Bool(_) | ValueRef::Int(_) | ValueRef::Double(_) => 0,
+        ValueRef::Nested(_) => value.to_otlp_json_text().len(),
     }
 }
 

@@ -70,7 +70,10 @@ fn sum(name: &str, aggregation_temporality: i32, is_monotonic: bool, data_points
     metric(name, Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic }))
 }
 
-fn histogram(name: &str, points: &[(u64, &[f64], &[u64], Option<f64>)]) -> Metric {
+// Whose, its bounds, its counts and its sum.
+type HistogramPoint<'p> = (u64, &'p [f64], &'p [u64], Option<f64>);
+
+fn histogram(name: &str, points: &[HistogramPoint<'_>]) -> Metric {
     let points = points.iter().map(|(user, bounds, counts, sum)| HistogramDataPoint {
         attributes: vec![text("user", &user.to_string())],
         time_unix_nano: SENT,

@@ -123,7 +123,9 @@ pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow:
     figures.note("points beside", steady);
 
     figures.expect(server.ended()?.is_none(), || format!("the server has ended: {}", setup.stderr()));
-    check(&server, &exports, half, steady, &mut figures).await?;
+    if let Err(error) = check(&server, &exports, half, steady, &mut figures).await {
+        figures.expect(false, || format!("{error:#}"));
+    }
     let most = watch.most();
     figures.note("resident at most", mib(most));
     figures.note("resident at the end", mib(watch.now()));
@@ -179,14 +181,24 @@ async fn check(
     figures.expect(folded == surplus, || format!("{folded} points were folded instead of {surplus}"));
     let refused: u64 = limited("attack.level").rejected.values().sum();
     figures.expect(refused == surplus, || format!("{refused} gauges were refused instead of {surplus}"));
+    let count = |name: &str| status.receipts.iter().filter_map(|of| of.rejected.get(name)).sum::<u64>();
+    let (refused, large) = (count("label_value_too_large"), exports.large.load(Ordering::Relaxed));
+    figures.expect(refused == large, || format!("{refused} values were refused instead of {large}"));
     let largest = status.series.largest.first().map(|of| of.metric.clone()).unwrap_or_default();
     figures.expect(largest.starts_with("attack."), || format!("the largest metric is {largest:?}"));
     Ok(())
 }
 
-// The one number that a query comes to.
+// The one number that a query comes to, asked again while the server says to.
 async fn value(client: &Client, query: &str) -> anyhow::Result<u64> {
-    let answer = client.fetch("/api/v1/query", &Params::new().with("query", query)).await?;
+    let began = Instant::now();
+    let answer = loop {
+        let answer = client.fetch("/api/v1/query", &Params::new().with("query", query)).await?;
+        if answer.status != 503 || began.elapsed() > PATIENCE {
+            break answer;
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    };
     let answer: serde_json::Value = serde_json::from_slice(&answer.body)?;
     let text = answer["data"]["result"][0]["value"][1].as_str().with_context(|| answer.to_string())?;
     let number: f64 = text.parse()?;
@@ -204,7 +216,7 @@ enum Kind {
 enum Spread {
     Values,
     Keys,
-    // A value of just less than a mebibyte, which is the limit.
+    // A value of just less than a mebibyte, which is the limit of attributes; that of labels is lower.
     Large,
 }
 
@@ -256,18 +268,22 @@ fn request(service: &str, metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
     ExportMetricsServiceRequest { resource_metrics }
 }
 
+const SERIES: &str = "collector.series_per_metric_max";
+const LABEL_VALUE: &str = "collector.label_value_bytes_max";
+
 // Everything that is sent, and what was said about it.
 #[derive(Clone, Debug)]
 struct Exports {
     client: Client,
     sent: Arc<AtomicU64>,
     rejected: Arc<AtomicU64>,
+    large: Arc<AtomicU64>,
 }
 
 impl Exports {
     fn new(server: &Server) -> anyhow::Result<Self> {
         let client = Client::new(&server.url("otlp_http"), Settings::default())?;
-        Ok(Self { client, sent: Arc::default(), rejected: Arc::default() })
+        Ok(Self { client, sent: Arc::default(), rejected: Arc::default(), large: Arc::default() })
     }
 
     // Sends until it is taken, as senders do.
@@ -307,9 +323,11 @@ impl Exports {
                     let numbers = first..end.min(first + at_once);
                     let points = numbers.end - numbers.start;
                     let partial = exports.send(attack.request(numbers), points).await?;
+                    let is_large = attack.spread == Spread::Large;
+                    exports.large.fetch_add(if is_large { points } else { 0 }, Ordering::Relaxed);
+                    let limit = if is_large { LABEL_VALUE } else { SERIES };
                     let says = &partial.error_message;
-                    let named =
-                        says.is_empty() || says.contains(attack.metric) && says.contains("series_per_metric_max");
+                    let named = says.is_empty() || says.contains(attack.metric) && says.contains(limit);
                     anyhow::ensure!(named, "the answer does not name the metric and its limit: {says}");
                 }
             });

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::attributes::AttributeValue;
 use model::{ManualClock, Timestamp};
 
 use super::*;
@@ -20,11 +21,11 @@ fn world(series_max: u64, series_per_metric_max: u64) -> World {
 
 impl World {
     fn admit(&self, metric_id: u64, id: u64) -> Result<(), Reason> {
-        self.gate.admit(Asked { id, metric_id, metric: &format!("metric {metric_id}") })
+        self.gate.admit(Asked { id, metric_id, metric: &format!("metric {metric_id}"), labels: &[] })
     }
 
     fn overflow(&self, metric_id: u64, id: u64, service: u64, shape: u64) -> Result<(), Reason> {
-        self.gate.admit_overflow(Asked { id, metric_id, metric: "" }, service, shape)
+        self.gate.admit_overflow(Asked { id, metric_id, metric: "", labels: &[] }, service, shape)
     }
 
     fn pass(&self, periods: u32) {
@@ -81,6 +82,26 @@ fn a_metric_has_one_overflow_series_for_each_service_while_there_is_room() {
     assert_eq!(world.overflow(1, 101, 1, 8), Ok(()), "forgotten, and so is its shape");
     world.pass(2);
     assert_eq!(world.overflow(1, 100, 0, 8), Ok(()));
+}
+
+#[test]
+fn values_that_are_too_large_for_labels_are_refused_when_their_series_is_new() {
+    let world = world(10, 10);
+    let max = crate::limits::LABEL_VALUE_BYTES_MAX as usize;
+    let text = "x".repeat(max + 1);
+    let list = AttributeValue::Array(vec![AttributeValue::String(text.clone())]);
+    let (long, nested) = (ValueRef::String(&text), ValueRef::Nested(&list));
+    for (id, value, expected) in [
+        (1, ValueRef::String(&text[1..]), Ok(())),
+        (2, long, Err(Reason::LabelValue)),
+        (3, ValueRef::Bytes(text.as_bytes()), Err(Reason::LabelValue)),
+        (4, nested, Err(Reason::LabelValue)),
+        (1, long, Ok(())),
+    ] {
+        let labels = &[("short", ValueRef::Int(1)), ("key", value)];
+        assert_eq!(world.gate.admit(Asked { id, metric_id: 1, metric: "m", labels }), expected, "{id}");
+    }
+    assert_eq!(world.gate.known(), 1);
 }
 
 #[test]
