@@ -319,6 +319,44 @@ fn what_was_added_up_before_is_not_added_up_again() {
 }
 
 #[test]
+fn whatever_comes_every_increment_is_in_a_row_or_refused() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let gate = gate(random.u64(1..40), random.u64(1..12));
+        for round in 0..12 {
+            let (mut points, mut total) = (0, 0);
+            let services: Vec<ResourceMetrics> = (0..random.u8(1..5))
+                .map(|_| {
+                    let metrics: Vec<Metric> = (0..random.u8(1..4))
+                        .map(|_| {
+                            let data: Vec<NumberDataPoint> = (0..random.u8(0..9))
+                                .map(|_| {
+                                    let value = random.i64(0..1_000);
+                                    total += value;
+                                    points += 1;
+                                    int(random.u64(0..30), value)
+                                })
+                                .collect();
+                            sum(["a", "b", "c"][random.usize(0..3)], DELTA, true, data)
+                        })
+                        .collect();
+                    request(["s", "t", "u"][random.usize(0..3)], &random.u8(0..3).to_string(), metrics)
+                })
+                .collect();
+            let (outcome, batch) = convert(&gate, services);
+            let place = format!("seed {seed}, round {round}: {outcome:?}");
+            let rejected = outcome.rejected.total();
+            assert_eq!(outcome.accepted + outcome.folded + rejected, points, "{place}");
+            let of_services = outcome.services.iter().map(|(_, of)| of.accepted + of.folded);
+            assert_eq!(of_services.sum::<u64>(), points - rejected, "{place}");
+            let stored: i64 = ints(&batch).into_iter().flatten().sum();
+            assert!(if rejected == 0 { stored == total } else { stored <= total }, "{place}");
+            assert!(gate.known() <= 40, "{place}");
+        }
+    }
+}
+
+#[test]
 fn the_answer_names_the_metrics_that_are_too_large() {
     let gate = gate(1_000, 1);
     let metrics = |from: u64| -> Vec<Metric> {

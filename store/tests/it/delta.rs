@@ -106,14 +106,17 @@ fn number(total: &Total) -> u64 {
     }
 }
 
+// Series, time, value, and the total with its time if it counts.
+type Shown = (u64, i64, u64, Option<(u64, i64)>);
+
 // How many points count.
 fn check(store: &Store, context: &str) -> usize {
     let wanted =
         [column::INGEST_SEQ, column::SERIES_ID, column::TIMESTAMP, column::VALUE_INT, column::COUNT, column::TOTAL];
     let projection = Projection::Columns(wanted.map(str::to_owned).to_vec());
     let overflow = overflow_id(store);
-    // By number: series, time, value, total and its time.
-    let mut points: BTreeMap<u64, (u64, i64, u64, Option<(u64, i64)>)> = BTreeMap::new();
+    // By number.
+    let mut points: BTreeMap<u64, Shown> = BTreeMap::new();
     for granule in store.snapshot().granules(Table::Points, TimeRange::ALL, &Narrow::All).expect("granules") {
         let rows = granule.read(&projection).expect("rows");
         let u64s = |name: &str| rows[name].as_primitive::<UInt64Type>();
