@@ -10,9 +10,7 @@ use model::attributes::AttributeValue;
 use model::names::{OVERFLOW, OVERFLOW_SCOPE};
 use model::{SpanId, Timestamp, TraceId};
 use store::delta::{Explicit, Exponential, TotalValue};
-use store::schema::{
-    ExemplarRow, PointColumns, PointRow, PointValue, ResourceRow, ScopeRow, SeriesRow, ValueRef, derived,
-};
+use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, ResourceRow, ScopeRow, SeriesRow, ValueRef};
 
 use super::any::Pair;
 use super::series::{Asked, SeriesGate};
@@ -137,7 +135,8 @@ impl Overflows {
             let exemplars: Vec<ExemplarRow<'_>> =
                 row.exemplars.iter().zip(&pairs).map(|(exemplar, pairs)| exemplar.row(pairs)).collect();
             let start_timestamp = row.start.filter(|start| *start <= received);
-            let derived_times = derived::TIMESTAMP;
+            // The row is Sextant's own, and so is its time: nothing was filled in.
+            let derived_times = 0;
             row.sum.with_value(|value| {
                 let flags = 0;
                 let row = PointRow { series, timestamp: received, derived_times, start_timestamp, flags, value };

@@ -139,21 +139,38 @@ impl SeriesGate {
     /// Whether the series is known or may be. Not if a label of it is too large, [`Reason::LabelValue`]; if its metric is full,
     /// [`Reason::MetricSeries`]; if there are too many of all, [`Reason::Series`].
     pub(super) fn admit(&self, asked: Asked<'_>) -> Result<(), Reason> {
-        let mut known = self.lock();
-        if known.current.contains(&asked.id) {
+        if self.knows(asked) {
             return Ok(());
         }
-        if known.previous.remove(&asked.id) {
-            known.current.insert(asked.id);
-            let count = known.metrics.entry(asked.metric_id).or_default();
-            count.previous = count.previous.saturating_sub(1);
-            count.current += 1;
-            return Ok(());
-        }
+        // Without the lock: values may be large.
         if asked.labels.iter().any(|(_, value)| bytes(*value) > self.label_value_bytes_max) {
             return Err(Reason::LabelValue);
         }
+        self.admit_new(asked)
+    }
+
+    fn knows(&self, asked: Asked<'_>) -> bool {
+        let mut known = self.lock();
+        if known.current.contains(&asked.id) {
+            return true;
+        }
+        if !known.previous.remove(&asked.id) {
+            return false;
+        }
+        known.current.insert(asked.id);
+        let count = known.metrics.entry(asked.metric_id).or_default();
+        count.previous = count.previous.saturating_sub(1);
+        count.current += 1;
+        true
+    }
+
+    fn admit_new(&self, asked: Asked<'_>) -> Result<(), Reason> {
+        let mut known = self.lock();
         let of_metric = known.metrics.get(&asked.metric_id).map_or(0, |count| count.all());
+        if known.current.contains(&asked.id) {
+            // Another request was faster.
+            return Ok(());
+        }
         if of_metric >= self.per_metric_max {
             return Err(Reason::MetricSeries);
         }
