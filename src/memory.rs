@@ -13,7 +13,7 @@ use crate::config::Config;
 /// Between two looks. At the speed at which two cores convert and write, some MiB can be taken in between; a look takes microseconds.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Merges that were paused go on when memory has been plenty for so long.
+/// Merges that were paused go on when memory has been plenty for so long, and caches are told to forget no more often.
 const LULL: Duration = Duration::from_secs(10);
 
 /// Below this nothing useful runs: the program itself, the connections and one small request need about half of it.
@@ -47,6 +47,8 @@ pub fn fit(config: &mut Config) {
     collector.in_flight_bytes_max = collector.in_flight_bytes_max.min(limit / 8);
     collector.connection_bytes_max = collector.connection_bytes_max.min(limit / 8);
     collector.series_max = collector.series_max.min(limit / 512);
+    // As the defaults have it, no metric takes more than a tenth of what all may have.
+    collector.series_per_metric_max = collector.series_per_metric_max.min(limit / 5_120);
 }
 
 /// Looks at this process from now on, for as long as it lives.
@@ -72,12 +74,14 @@ pub fn watch(memory: &Memory) -> anyhow::Result<()> {
     thread.map(drop).context("cannot start the thread that watches memory")
 }
 
-/// Pauses merges while memory is short: each holds a granule of every part it reads, and can begin again later. Until `stop`.
+/// Pauses merges while memory is short: each holds a granule of every part it reads, and can begin again later. Has caches forgotten then: what
+/// queries remember must not keep requests out. Until `stop`.
 pub async fn spare(memory: Memory, store: Store, stop: impl Future<Output = ()>) {
     let watching = async {
         let mut ticks = tokio::time::interval(LOOK_INTERVAL);
         let mut paused = false;
         let mut plenty_since = None;
+        let mut forgotten: Option<tokio::time::Instant> = None;
         loop {
             let now = ticks.tick().await;
             // A merge takes much at once. Begun in each lull of a server that has enough to do, it would be given up again and again.
@@ -89,6 +93,12 @@ pub async fn spare(memory: Memory, store: Store, stop: impl Future<Output = ()>)
             if wanted != paused {
                 paused = wanted;
                 store.pause_merges(paused);
+            }
+            if memory.is_short() && forgotten.is_none_or(|at| now.duration_since(at) >= LULL) {
+                forgotten = Some(now);
+                let memory = memory.clone();
+                // Nobody waits for it.
+                drop(tokio::task::spawn_blocking(move || memory.forget_caches()));
             }
         }
     };

@@ -113,7 +113,11 @@ impl Server {
         server.watch_itself(config, own, recorded, &memory, &store);
         let scraper = open_scraper(config, &intake, &clock, &stats)?;
         let state = ApiState::new(store.clone(), clock, stats, config.query.clone(), Arc::clone(&server.api));
+        let gate_of_series = intake.clone();
+        let largest = Arc::new(move |limit| gate_of_series.largest_metrics(limit));
+        rules.within(&memory);
         let state = state.with_rules(rules.clone()).with_notifier(notifier.clone()).with_memory(memory);
+        let state = state.with_largest_metrics(largest);
         gate.open(query::api::router(state.with_scraping(Arc::new(Shown(scraper.clone())))));
         rules.run();
         scraper.run().await;
@@ -322,6 +326,7 @@ fn fitted(config: &Config) -> Config {
             request_bytes_max = fitted.collector.request_bytes_max,
             in_flight_bytes_max = fitted.collector.in_flight_bytes_max,
             series_max = fitted.collector.series_max,
+            series_per_metric_max = fitted.collector.series_per_metric_max,
             "settings are lowered to fit into it"
         );
     }

@@ -24,8 +24,12 @@ pub struct Config {
     pub attribute_value_bytes_max: u64,
     /// Attributes of a metric's point: they become labels.
     pub labels_max: u64,
+    /// Bytes of the value of such an attribute.
+    pub label_value_bytes_max: u64,
     /// Series that points may belong to within an hour or two. Points of further ones are rejected.
     pub series_max: u64,
+    /// The same of one metric. Of its further ones, deltas are added up in an overflow series, and other points are rejected.
+    pub series_per_metric_max: u64,
     /// Seconds in which the body of a request must have arrived.
     pub body_timeout_s: u64,
     /// Attribute keys that carry the correlation id, the first that is present counts.
@@ -44,7 +48,9 @@ impl Default for Config {
             attribute_key_bytes_max: limits::ATTRIBUTE_KEY_BYTES_MAX,
             attribute_value_bytes_max: limits::ATTRIBUTE_VALUE_BYTES_MAX,
             labels_max: limits::LABELS_MAX,
+            label_value_bytes_max: limits::LABEL_VALUE_BYTES_MAX,
             series_max: limits::SERIES_MAX,
+            series_per_metric_max: limits::SERIES_PER_METRIC_MAX,
             body_timeout_s: 30,
             correlation_keys: keys.map(str::to_owned).to_vec(),
         }
@@ -82,6 +88,10 @@ impl Config {
             let why = format!("it must be at least twice request_bytes_max, {least}");
             return Err(ConfigError { key: "connection_bytes_max", value: self.connection_bytes_max, why });
         }
+        if self.series_per_metric_max == 0 {
+            let why = "it must be at least 1".to_owned();
+            return Err(ConfigError { key: "series_per_metric_max", value: 0, why });
+        }
         if self.body_timeout_s == 0 {
             let why = "it must be at least 1".to_owned();
             return Err(ConfigError { key: "body_timeout_s", value: 0, why });
@@ -104,6 +114,7 @@ mod tests {
             (Config { request_bytes_max: u64::MAX, ..Config::default() }, "request_bytes_max"),
             (Config { in_flight_bytes_max: 199, ..small.clone() }, "in_flight_bytes_max"),
             (Config { body_timeout_s: 0, ..Config::default() }, "body_timeout_s"),
+            (Config { series_per_metric_max: 0, ..Config::default() }, "series_per_metric_max"),
         ] {
             assert_eq!(config.check().map_err(|error| error.key), Err(key), "{config:?}");
         }

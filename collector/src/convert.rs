@@ -10,6 +10,7 @@ mod any;
 mod correlation;
 mod json;
 mod logs;
+mod overflow;
 mod point;
 mod points;
 mod remote_write;
@@ -69,6 +70,8 @@ pub struct Context<'a> {
     pub series: Option<&'a SeriesGate>,
     /// What is too old to be kept; nothing if it is not said.
     pub retention: Option<&'a Cutoffs>,
+    /// The same bytes were stored before: what was added up then is not added up again.
+    pub is_repeated: bool,
 }
 
 impl Context<'_> {

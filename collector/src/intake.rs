@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use model::memory::Memory;
 use model::stats::Stats;
+use model::wire::status::MetricSeries;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
 use store::{Batch, Cutoffs, Writer};
@@ -76,7 +77,7 @@ impl Intake {
         // All of them at their greatest take half of the memory.
         let at_a_time = memory.limit() / 2 / limits.decoded_bytes_max.max(1);
         let conversions = Arc::new(Semaphore::new(cores.min(usize::try_from(at_a_time).unwrap_or(cores)).max(1)));
-        let series = SeriesGate::new(config.series_max, Arc::clone(&clock));
+        let series = SeriesGate::new(&config, Arc::clone(&clock), counters.stats());
         let writer = OnceLock::new();
         let drain = Drain::default();
         Self {
@@ -91,6 +92,11 @@ impl Intake {
         let first = self.inner.writer.set(writer).is_ok();
         debug_assert!(first, "the intake was open already");
         self.inner.pipeline.open(move |bytes| room.has_room(bytes));
+    }
+
+    /// The metrics with the most series that points have come for within an hour or two.
+    pub fn largest_metrics(&self, limit: usize) -> Vec<MetricSeries> {
+        self.inner.series.largest(limit)
     }
 
     /// Closes the doors: from now on every request is told to come again later. Returns when all that was on its way into
@@ -157,7 +163,7 @@ impl Intake {
         body: Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let _passage = self.inner.pipeline.enter()?;
-        let (batch, outcome) = self.inner.to_batch(signal, &body, Form::Otlp(encoding))?;
+        let (batch, outcome) = self.inner.to_batch(signal, &body, Form::Otlp(encoding), false)?;
         self.inner.store(batch).await?;
         Ok(outcome)
     }
@@ -216,26 +222,33 @@ impl Inner {
         let bytes_max = self.config.request_bytes_max;
         let bytes = decode::decompress(compression, body, bytes_max, |more| reservation.grow(more))?;
         self.counters.arrived(door, signal, wire_bytes, bytes.len());
-        let (batch, outcome) = self.to_batch(signal, &bytes, form)?;
         let print = self.counters.receipts.fingerprint(signal, &bytes);
+        let (batch, outcome) = self.to_batch(signal, &bytes, form, self.counters.receipts.knows(print))?;
         Ok((batch, outcome, print, reservation))
     }
 
-    fn context<'a>(&'a self, cutoffs: &'a Cutoffs) -> Context<'a> {
+    fn context<'a>(&'a self, cutoffs: &'a Cutoffs, is_repeated: bool) -> Context<'a> {
         Context {
             received: self.clock.now(),
             correlation_keys: &self.config.correlation_keys,
             limits: self.limits,
             series: Some(&self.series),
             retention: Some(cutoffs),
+            is_repeated,
         }
     }
 
-    fn to_batch(&self, signal: Signal, bytes: &[u8], form: Form) -> Result<(Batch, Outcome), Refusal> {
+    fn to_batch(
+        &self,
+        signal: Signal,
+        bytes: &[u8],
+        form: Form,
+        is_repeated: bool,
+    ) -> Result<(Batch, Outcome), Refusal> {
         let writer = self.writer()?;
         // What is expired is so at one moment for all of the request.
         let cutoffs = writer.retention().cutoffs();
-        let context = &self.context(&cutoffs);
+        let context = &self.context(&cutoffs, is_repeated);
         let refused = Refusal::Undecodable;
         let points = || PointColumns::new(writer.series_key());
         let encoding = match form {

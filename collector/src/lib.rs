@@ -19,7 +19,7 @@ mod stats;
 pub use config::{Config, ConfigError};
 pub use error::{DecodeError, Refusal, RefusalKind};
 pub use intake::Intake;
-pub use outcome::{OfService, Outcome, Reason, Services, Tally, Warning};
+pub use outcome::{Fate, Limited, OfService, Outcome, Reason, Services, Tally, Warning};
 pub use own::{Myself, OwnEvent, OwnRecord, OwnSpan, OwnValue, Within};
 pub use receiver::Door;
 pub use receiver::either::either;

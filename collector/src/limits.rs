@@ -129,6 +129,10 @@ pub const ATTRIBUTE_VALUE_BYTES_MAX: u64 = 1 << 20;
 /// Default of the attributes of a point. SDKs stop at 128; each becomes a label, which every query carries along.
 pub const LABELS_MAX: u64 = 512;
 
+/// Default of the bytes of such an attribute's value. Labels are held in memory by queries, several times, for all series that there are: a
+/// few hundred values of a MiB would be all the memory of a small server. Others' limits are 2 and 4 KiB.
+pub const LABEL_VALUE_BYTES_MAX: u64 = 4 << 10;
+
 /// A block of snappy grows by this factor at most: a copy of 64 bytes takes 3, one of 4 to 11 bytes 2, and a little to be safe.
 pub const SNAPPY_GROWTH_MAX: usize = 32;
 
@@ -138,6 +142,24 @@ pub const NATIVE_BUCKETS_MAX: usize = 10_000;
 
 /// Default of the series that points may belong to at a time. Each takes some KiB of memory in heads and queries.
 pub const SERIES_MAX: u64 = 2_000_000;
+
+/// Default of the series of one metric: a tenth of all, so that a label with an id in it costs its own metric and no other. A histogram of a
+/// large installation (a thousand instances, ten routes, fifteen buckets each) still fits.
+pub const SERIES_PER_METRIC_MAX: u64 = 200_000;
+
+/// Overflow series of one metric, which has one for each service. Senders choose the names of services.
+pub const OVERFLOWS_PER_METRIC_MAX: usize = 100;
+
+/// Buckets on one side of an exponential histogram in an overflow series, from the first to the last. SDKs send 160; what is further apart
+/// would have to be written with all that lie between.
+pub const OVERFLOW_BUCKETS_MAX: usize = 10_000;
+
+/// Series from which on the gate knows a metric's name, to tell which have most: names of metrics with few would take as much memory as the
+/// rest of the gate.
+pub const METRIC_NAMED_FROM: usize = 100;
+
+/// Metrics that counters of limited series name. Senders choose the names: each takes a few series of our own metrics.
+pub const METRICS_NAMED_MAX: usize = 100;
 
 /// Series that nobody has sent for one to two of these are forgotten.
 pub const SERIES_PERIOD: Duration = Duration::from_secs(3_600);

@@ -43,8 +43,12 @@ pub enum Reason {
     AttributeValue,
     /// A point has too many attributes.
     Labels,
+    /// A point has an attribute with a value that is too large for a label.
+    LabelValue,
     /// The point's series would be one too many.
     Series,
+    /// It would be one too many of its metric, and the point cannot be added to others.
+    MetricSeries,
     /// It is older than items of its kind are kept.
     Expired,
     /// A series of remote write names texts that the request does not have.
@@ -57,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 22] = [
         Reason::TraceId,
         Reason::SpanId,
         Reason::ParentSpanId,
@@ -73,7 +77,9 @@ impl Reason {
         Reason::AttributeKey,
         Reason::AttributeValue,
         Reason::Labels,
+        Reason::LabelValue,
         Reason::Series,
+        Reason::MetricSeries,
         Reason::Expired,
         Reason::LabelReference,
         Reason::LabelNames,
@@ -98,7 +104,9 @@ impl Reason {
             Reason::AttributeKey => "attribute_key_too_long",
             Reason::AttributeValue => "attribute_value_too_large",
             Reason::Labels => "too_many_labels",
+            Reason::LabelValue => "label_value_too_large",
             Reason::Series => "too_many_series",
+            Reason::MetricSeries => "too_many_series_of_metric",
             Reason::Expired => "older_than_retention",
             Reason::LabelReference => "label_reference",
             Reason::LabelNames => "label_names",
@@ -127,7 +135,11 @@ impl Reason {
             Reason::AttributeKey => "an attribute's key is longer than collector.attribute_key_bytes_max",
             Reason::AttributeValue => "an attribute's value is larger than collector.attribute_value_bytes_max",
             Reason::Labels => "the point has more attributes than collector.labels_max",
+            Reason::LabelValue => "the point has an attribute with a value larger than collector.label_value_bytes_max",
             Reason::Series => "its series would be one more than collector.series_max",
+            Reason::MetricSeries => {
+                "its series would be one more than collector.series_per_metric_max, and its value cannot be added to that of others"
+            }
             Reason::Expired => "its time is older than store.retention keeps items of its signal and service",
             Reason::LabelReference => "the series names texts that the request does not have",
             Reason::LabelNames => "the series has a label twice, or one without a name",
@@ -153,11 +165,14 @@ impl Reason {
             Reason::Attributes | Reason::Labels => "send fewer attributes, or raise the limit",
             Reason::AttributeKey => "keep what differs in the value, not in the key",
             Reason::AttributeValue => "shorten the value, send it as the body of a log record, or raise the limit",
+            Reason::LabelValue => "send such texts in a log record or span, or raise the limit",
             Reason::Expired => "check the sender's clock and queue, or raise store.retention",
             Reason::LabelReference => "send symbols for all labels_refs",
             Reason::LabelNames => "send each label once, with a name",
             Reason::NativeHistogram => "send histograms with whole counts, at a resolution of at most 2^(1/256)",
-            Reason::Series => "keep ids and other endless values out of metric attributes, or raise the limit",
+            Reason::Series | Reason::MetricSeries => {
+                "keep ids and other endless values out of metric attributes, or raise the limit"
+            }
             Reason::Expansion => "shorten the resource attributes, or send fewer items per request",
         }
     }
@@ -180,11 +195,13 @@ pub enum Warning {
     RepeatedKey,
     /// JSON: an integer beyond 64 bits that is a whole double: kept as that.
     IntegerAsDouble,
+    /// The point's series would be one too many of its metric: it is part of the metric's overflow series.
+    SeriesFolded,
 }
 
 impl Warning {
     /// All warnings.
-    pub const ALL: [Warning; 7] = [
+    pub const ALL: [Warning; 8] = [
         Warning::IgnoredId,
         Warning::StringIndex,
         Warning::MetricWithoutData,
@@ -192,6 +209,7 @@ impl Warning {
         Warning::SnakeCaseKey,
         Warning::RepeatedKey,
         Warning::IntegerAsDouble,
+        Warning::SeriesFolded,
     ];
 
     /// The word of the counters.
@@ -204,6 +222,7 @@ impl Warning {
             Warning::SnakeCaseKey => "snake_case_key",
             Warning::RepeatedKey => "repeated_key",
             Warning::IntegerAsDouble => "integer_as_double",
+            Warning::SeriesFolded => "series_folded",
         }
     }
 
@@ -222,6 +241,9 @@ impl Warning {
             Warning::RepeatedKey => "of a key that stands twice in one object the last was taken (send it once)",
             Warning::IntegerAsDouble => {
                 "integers beyond 64 bits were read as the doubles that they are (send them as doubles)"
+            }
+            Warning::SeriesFolded => {
+                "points of series beyond collector.series_per_metric_max were added up in the metric's overflow series (keep ids and other endless values out of metric attributes, or raise the limit)"
             }
         }
     }
@@ -284,10 +306,14 @@ impl<K: Ord + Copy> Tally<K> {
 pub struct Outcome {
     /// Items in the columns.
     pub accepted: u64,
-    /// Items that are not.
+    /// Items that were added to one of those.
+    pub folded: u64,
+    /// Items that are neither.
     pub rejected: Tally<Reason>,
     /// Items kept in another form than they were sent.
     pub warnings: Tally<Warning>,
+    /// Points of series beyond a limit, by metric.
+    pub limited: Limited,
     /// The same by the service that sent it.
     pub services: Services,
     /// Of remote write: what its answer counts.
@@ -317,7 +343,9 @@ pub struct Services {
 pub struct OfService {
     /// Items in the columns.
     pub accepted: u64,
-    /// Items that are not.
+    /// Items that were added to one of those.
+    pub folded: u64,
+    /// Items that are neither.
     pub rejected: Vec<(Reason, u64)>,
 }
 
@@ -326,6 +354,7 @@ pub struct OfService {
 struct Open {
     name: String,
     accepted: u64,
+    folded: u64,
     rejected: Vec<(Reason, u64)>,
 }
 
@@ -341,7 +370,8 @@ impl Outcome {
     pub fn begin(&mut self, service: &str) {
         self.settle();
         let rejected = self.rejected.iter().map(|(reason, noted)| (reason, noted.count)).collect();
-        self.services.open = Some(Open { name: service.to_owned(), accepted: self.accepted, rejected });
+        let (name, accepted, folded) = (service.to_owned(), self.accepted, self.folded);
+        self.services.open = Some(Open { name, accepted, folded, rejected });
     }
 
     /// Nothing more comes.
@@ -349,6 +379,7 @@ impl Outcome {
         let Some(open) = self.services.open.take() else { return };
         let of = self.services.by.entry(open.name).or_default();
         of.accepted += self.accepted - open.accepted;
+        of.folded += self.folded - open.folded;
         for (reason, noted) in self.rejected.iter() {
             let before = open.rejected.iter().find(|(known, _)| *known == reason).map_or(0, |(_, count)| *count);
             let more = noted.count - before;
@@ -358,6 +389,87 @@ impl Outcome {
                 None => {}
             }
         }
+    }
+}
+
+/// What becomes of a point whose series would be one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fate {
+    /// It is part of its metric's overflow series.
+    Folded,
+    /// It is rejected, because of its metric.
+    OfMetric,
+    /// It is rejected, because there are too many of all.
+    OfAll,
+}
+
+impl Fate {
+    /// All of them.
+    pub const ALL: [Fate; 3] = [Fate::Folded, Fate::OfMetric, Fate::OfAll];
+
+    /// That of points that are rejected for this reason, if it is about their series.
+    pub fn of(reason: Reason) -> Option<Self> {
+        match reason {
+            Reason::MetricSeries => Some(Fate::OfMetric),
+            Reason::Series => Some(Fate::OfAll),
+            _ => None,
+        }
+    }
+
+    /// The word of the counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Fate::Folded => "folded",
+            Fate::OfMetric => Reason::MetricSeries.as_str(),
+            Fate::OfAll => Reason::Series.as_str(),
+        }
+    }
+}
+
+/// Points of series beyond a limit, by metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    by: BTreeMap<String, [u64; Fate::ALL.len()]>,
+    others: [u64; Fate::ALL.len()],
+}
+
+impl Limited {
+    /// Counts a point.
+    pub fn note(&mut self, metric: &str, fate: Fate) {
+        let end = metric.char_indices().nth(limits::NAME_ECHO_CHARS_MAX).map_or(metric.len(), |(end, _)| end);
+        let name = &metric[..end];
+        if let Some(counts) = self.by.get_mut(name) {
+            counts[fate as usize] += 1;
+        } else if self.by.len() < limits::METRICS_NAMED_MAX {
+            self.by.entry(name.to_owned()).or_default()[fate as usize] += 1;
+        } else {
+            self.others[fate as usize] += 1;
+        }
+    }
+
+    /// Every metric that was limited, and last, without a name, all further ones.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<&str>, [u64; Fate::ALL.len()])> {
+        let others = (self.others.iter().sum::<u64>() > 0).then_some((None, self.others));
+        self.by.iter().map(|(name, counts)| (Some(name.as_str()), *counts)).chain(others)
+    }
+
+    // For people: those with the most points; nothing where one is named anyway.
+    fn named(&self) -> Option<String> {
+        let mut metrics: Vec<(&String, u64)> =
+            self.by.iter().map(|(name, counts)| (name, counts.iter().sum())).collect();
+        if metrics.len() < 2 {
+            return None;
+        }
+        metrics.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+        let rest: u64 = metrics.iter().skip(limits::REASONS_NAMED_MAX).map(|(_, count)| *count).sum();
+        let rest = rest + self.others.iter().sum::<u64>();
+        let named = metrics.iter().take(limits::REASONS_NAMED_MAX).map(|(name, count)| format!("{name:?} {count}"));
+        let mut text = format!("points of series beyond a limit by metric: {}", named.collect::<Vec<_>>().join(", "));
+        if rest > 0 {
+            // Writing into a String cannot fail.
+            let _ = write!(text, ", others {rest}");
+        }
+        Some(text)
     }
 }
 
@@ -380,7 +492,8 @@ impl Outcome {
         let mut message = String::new();
         if rejected > 0 {
             // Writing into a String cannot fail.
-            let _ = write!(message, "{rejected} of {} {} rejected: ", self.accepted + rejected, items(signal));
+            let all = self.accepted + self.folded + rejected;
+            let _ = write!(message, "{rejected} of {all} {} rejected: ", items(signal));
             message.push_str(&self.reasons());
         }
         for (warning, noted) in self.warnings.iter() {
@@ -389,6 +502,9 @@ impl Outcome {
             }
             let _ = write!(message, "warning, {} times: {}, first {}", noted.count, warning.what(), noted.first);
         }
+        if let Some(named) = self.limited.named() {
+            let _ = write!(message, "; {named}");
+        }
         truncate(&mut message, limits::PARTIAL_TEXT_BYTES_MAX);
         Some(PartialSuccess { rejected, message })
     }
@@ -396,6 +512,9 @@ impl Outcome {
     /// Why items are rejected, for people; empty if none is.
     pub fn rejection(&self) -> String {
         let mut text = self.reasons();
+        if let Some(named) = self.limited.named() {
+            let _ = write!(text, "; {named}");
+        }
         truncate(&mut text, limits::PARTIAL_TEXT_BYTES_MAX);
         text
     }
@@ -466,10 +585,10 @@ mod tests {
             outcome.rejected.note(reason, position as u64 + 1, || format!("place {position}"));
         }
         let partial = outcome.partial_success(Signal::Points).expect("items were rejected");
-        assert_eq!(partial.rejected, 210);
-        assert!(partial.message.starts_with("210 of 211 data points rejected: 20 because "), "{}", partial.message);
-        assert!(partial.message.contains("(first place 19)"), "{}", partial.message);
-        assert!(partial.message.ends_with("; 120 for other reasons"), "{}", partial.message);
+        assert_eq!(partial.rejected, 253);
+        assert!(partial.message.starts_with("253 of 254 data points rejected: 22 because "), "{}", partial.message);
+        assert!(partial.message.contains("(first place 21)"), "{}", partial.message);
+        assert!(partial.message.ends_with("; 153 for other reasons"), "{}", partial.message);
     }
 
     #[test]

@@ -63,17 +63,24 @@ impl Receipts {
 
     /// Writes a receipt for a request that is stored.
     pub fn stored(&self, door: Door, signal: Signal, outcome: &Outcome, fingerprint: Fingerprint) {
-        let again = outcome.accepted > 0 && self.remember(fingerprint);
+        let again = outcome.accepted + outcome.folded > 0 && self.remember(fingerprint);
         for (service, of) in outcome.services.iter() {
             let service = self.name(service);
             let row = Row { stats: &self.stats, door, service: &service, signal };
             row.requests().add(1);
             row.count(ACCEPTED).add(of.accepted);
+            row.count(FOLDED).add(of.folded);
             row.count(DUPLICATES).add(if again { of.accepted } else { 0 });
             for (reason, count) in &of.rejected {
                 row.by(REJECTED, reason.as_str()).add(*count);
             }
         }
+    }
+
+    /// Whether the request was stored before, as far as it is remembered.
+    pub fn knows(&self, Fingerprint(print): Fingerprint) -> bool {
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.current.contains(&print) || stored.previous.contains(&print)
     }
 
     /// Writes a receipt for a request that is not.
@@ -115,6 +122,8 @@ type Family = (&'static str, &'static str);
 
 const REQUESTS: Family = ("sextant_receipts_requests_total", "Requests that were answered, by service.");
 const ACCEPTED: Family = ("sextant_receipts_accepted_items_total", "Items that were stored, by service.");
+const FOLDED: Family =
+    ("sextant_receipts_folded_items_total", "Items that were added to one that was stored, by service.");
 const DUPLICATES: Family =
     ("sextant_receipts_duplicate_items_total", "Stored items of requests that had been stored before, by service.");
 const REJECTED: Family =

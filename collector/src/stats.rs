@@ -1,10 +1,14 @@
 //! What the collector counts: requests, items and bytes, by door and signal.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::Signal;
 use model::stats::{Counter, Gauge, Seconds, Stats};
 
+use crate::limits::METRICS_NAMED_MAX;
+use crate::outcome::{Fate, Limited};
 use crate::receipts::{Fingerprint, Receipts};
 use crate::receiver::Door;
 use crate::{Outcome, Refusal};
@@ -18,6 +22,7 @@ pub struct Counters {
     /// Bytes that requests in flight hold.
     pub in_flight_bytes: Gauge,
     by_door: Vec<OfDoor>,
+    limited: LimitedMetrics,
 }
 
 #[derive(Debug)]
@@ -44,9 +49,15 @@ impl Counters {
         Self {
             in_flight_bytes: stats.gauge("sextant_ingest_in_flight_bytes", help, &[]),
             by_door,
+            limited: LimitedMetrics::default(),
             receipts: Receipts::new(stats.clone()),
             stats,
         }
+    }
+
+    /// Where all of them are.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// Counts a request that has arrived: its bytes as sent and decompressed.
@@ -66,6 +77,7 @@ impl Counters {
             let labels = [("door", door.as_str()), ("signal", signal.as_str()), ("reason", reason.as_str())];
             self.stats.counter(REJECTED, "Items that were not stored, by reason.", &labels).add(noted.count);
         }
+        self.limited.count(&outcome.limited, &self.stats);
         for (warning, noted) in outcome.warnings.iter() {
             let labels = [("door", door.as_str()), ("signal", signal.as_str()), ("warning", warning.as_str())];
             let help = "Items that were kept in another form than they were sent.";
@@ -115,5 +127,41 @@ impl OfDoor {
                 &labels,
             ),
         }
+    }
+}
+
+const LIMITED: &str = "sextant_series_limited_points_total";
+
+// Metrics beyond METRICS_NAMED_MAX.
+const OTHERS: &str = "(others)";
+
+// The metrics that have had points of series beyond a limit.
+#[derive(Debug, Default)]
+struct LimitedMetrics {
+    named: Mutex<BTreeSet<String>>,
+}
+
+impl LimitedMetrics {
+    fn count(&self, limited: &Limited, stats: &Stats) {
+        for (metric, counts) in limited.iter() {
+            let metric = metric.and_then(|name| self.name(name)).unwrap_or(OTHERS);
+            for (fate, count) in Fate::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+                let labels = [("metric", metric), ("outcome", fate.as_str())];
+                let help = "Points of series beyond a limit, by metric: added up in its overflow series, or rejected.";
+                stats.counter(LIMITED, help, &labels).add(count);
+            }
+        }
+    }
+
+    // The name to count under, if there is room for it.
+    fn name<'m>(&self, metric: &'m str) -> Option<&'m str> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if !named.contains(metric) {
+            if named.len() >= METRICS_NAMED_MAX {
+                return None;
+            }
+            named.insert(metric.to_owned());
+        }
+        Some(metric)
     }
 }

@@ -3,8 +3,9 @@
 //! Who watches the process says what is resident; who takes memory for others asks first. Nothing is kept apart by owner:
 //! what the heads, the commit queue and answers hold is resident, and what requests in flight may still take is added to it.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::stats::{Counter, Gauge, Stats};
 
@@ -36,6 +37,19 @@ pub struct Memory {
     resident: Arc<AtomicU64>,
     gauge: Gauge,
     refused: Counter,
+    caches: Caches,
+}
+
+// How each cache is told to forget.
+#[derive(Clone, Default)]
+struct Caches(Arc<Mutex<Vec<Forget>>>);
+
+type Forget = Arc<dyn Fn() + Send + Sync>;
+
+impl fmt::Debug for Caches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caches").finish_non_exhaustive()
+    }
 }
 
 impl Memory {
@@ -45,7 +59,7 @@ impl Memory {
         let gauge = stats.gauge("sextant_memory_resident_bytes", "Bytes of the process in memory.", &[]);
         let help = "Requests and queries told to come again because of the memory limit.";
         let refused = stats.counter("sextant_memory_refused_total", help, &[]);
-        Self { limit, resident: Arc::default(), gauge, refused }
+        Self { limit, resident: Arc::default(), gauge, refused, caches: Caches::default() }
     }
 
     /// A process without a limit.
@@ -56,6 +70,17 @@ impl Memory {
     /// The limit.
     pub fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// What has to happen when memory is short: `forget` what can be made again.
+    pub fn on_shortage(&self, forget: impl Fn() + Send + Sync + 'static) {
+        self.caches.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(forget));
+    }
+
+    /// Has everything forgotten that can be made again. Takes a while.
+    pub fn forget_caches(&self) {
+        let caches: Vec<Forget> = self.caches.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        caches.iter().for_each(|forget| forget());
     }
 
     /// What the process holds, as seen now.
@@ -128,5 +153,17 @@ mod tests {
         memory.saw(8 * mib);
         assert!(memory.has_plenty());
         assert!(Memory::unlimited().may_take(0, 1, u64::MAX / 32));
+    }
+
+    #[test]
+    fn every_cache_is_told() {
+        let memory = Memory::unlimited();
+        let told = Arc::new(AtomicU64::new(0));
+        for worth in [1, 10] {
+            let told = Arc::clone(&told);
+            memory.on_shortage(move || _ = told.fetch_add(worth, Ordering::Relaxed));
+        }
+        memory.clone().forget_caches();
+        assert_eq!(told.load(Ordering::Relaxed), 11);
     }
 }

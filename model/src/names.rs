@@ -129,6 +129,13 @@ pub const ORIGIN: &str = "sextant.origin";
 /// See [`ORIGIN`].
 pub const ORIGIN_PROMETHEUS: &str = "prometheus";
 
+/// The scope of overflow series: points of series beyond a metric's limit, added up by Sextant. So they are told from those that an SDK has
+/// added up, which have one sender each and are points like any other.
+pub const OVERFLOW_SCOPE: &str = "sextant.overflow";
+
+/// The attribute that OpenTelemetry's SDKs give to such series.
+pub const OVERFLOW: &str = "otel.metric.overflow";
+
 /// A metric whose name has not one character that Prometheus accepts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("metric name {name:?} has no character that can stand in a Prometheus name")]

@@ -27,10 +27,12 @@ use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
 pub use prom::{MaybeScraping, Scraping};
+pub use status::LargestMetrics;
 
 use crate::Config;
 use crate::admission::{Admission, Cancel};
 use crate::limits::TAILS_MAX;
+use crate::promql::Translator;
 use crate::rules::Rules;
 use crate::rules::notify::Notifier;
 use crate::search::budget::Budget;
@@ -58,6 +60,10 @@ pub struct ApiState {
     pub notifier: Option<Notifier>,
     /// Who scrapes, if anybody does.
     pub scraping: MaybeScraping,
+    /// Who knows which metrics have the most series, if anybody does.
+    pub largest_metrics: Option<Arc<LargestMetrics>>,
+    // How series are called in Prometheus.
+    translator: Arc<Translator>,
     // Places for tails.
     tails: Arc<Semaphore>,
 }
@@ -67,8 +73,23 @@ impl ApiState {
     pub fn new(store: Store, clock: Arc<dyn Clock>, stats: Stats, config: Config, server: Arc<Server>) -> Self {
         let admission = Admission::new(&config, &stats);
         let tails = Arc::new(Semaphore::new(TAILS_MAX));
+        let translator = Arc::new(config.translator());
         let config = Arc::new(config);
-        Self { store, clock, stats, config, admission, server, rules: None, notifier: None, scraping: None, tails }
+        let (rules, notifier, scraping, largest_metrics) = (None, None, None, None);
+        Self {
+            store,
+            clock,
+            stats,
+            config,
+            admission,
+            server,
+            rules,
+            notifier,
+            scraping,
+            largest_metrics,
+            translator,
+            tails,
+        }
     }
 
     /// The same with rules to tell of.
@@ -81,8 +102,15 @@ impl ApiState {
         Self { scraping: Some(scraping), ..self }
     }
 
+    /// The same with someone who knows the metrics with the most series.
+    pub fn with_largest_metrics(self, largest: Arc<LargestMetrics>) -> Self {
+        Self { largest_metrics: Some(largest), ..self }
+    }
+
     /// The same in a process that may take so much memory.
     pub fn with_memory(self, memory: Memory) -> Self {
+        let translator = Arc::clone(&self.translator);
+        memory.on_shortage(move || translator.forget());
         Self { admission: self.admission.within(memory), ..self }
     }
 

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use model::clock::{Clock as _, SystemClock};
 use model::time::parse_duration;
 use model::wire::prom::{Labels, Metadata, QueryData, Response, Sample};
+use model::wire::status::SeriesStatus;
 use tui::Client;
 use tui::client::Params;
 
@@ -318,8 +319,38 @@ async fn cardinality(args: CardinalityArgs) -> Outcome {
     for (what, counted, counts) in [("metric", "series", metrics), ("label", "values", labels)] {
         draw_top(&args, what, counted, counts, &mut screen)?;
     }
+    draw_limited(&args, &client.status().await?.series, &mut screen)?;
     screen.flush()?;
     Ok(Exit::Done)
+}
+
+// Metrics that have had points of series beyond a limit, under the names they were sent with.
+fn draw_limited(args: &CardinalityArgs, series: &SeriesStatus, screen: &mut Screen) -> std::io::Result<()> {
+    let limited = series.limited.iter().take(args.top);
+    if args.server.json {
+        return limited.into_iter().try_for_each(|of| {
+            let of = serde_json::json!({"limited": of.metric, "folded": of.folded, "rejected": of.rejected});
+            screen.json(&of.to_string())
+        });
+    }
+    if series.limited.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        ("FOLDED", Align::Right),
+        ("REJECTED", Align::Right),
+        ("LIMITED METRIC", Align::Left),
+        ("WHY", Align::Left),
+    ]);
+    for of in limited {
+        let rejected: u64 = of.rejected.values().sum();
+        let why: Vec<&str> = of.rejected.keys().map(String::as_str).collect();
+        let cells = [of.folded.to_string(), rejected.to_string(), of.metric.clone(), why.join(", ")];
+        table.push(screen, cells.iter().map(|cell| cell.as_str().into()).collect())?;
+    }
+    table.settle(screen)?;
+    screen.line(&screen.paint(Tone::Faint, &format!("at most {} series of a metric", series.per_metric_max)))?;
+    screen.line("")
 }
 
 fn draw_top(

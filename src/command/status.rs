@@ -1,7 +1,7 @@
 //! `sextant status`: what a running server is doing.
 
 use clap::Args;
-use model::wire::status::Status;
+use model::wire::status::{LimitedMetric, Status};
 
 use super::client;
 use crate::cli::ServerArgs;
@@ -51,7 +51,8 @@ fn draw(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
     screen.line(&format!("{:<12} {resident} of {limit}, {} in flight", "memory", bytes(memory.in_flight_bytes)))?;
     screen.line("")?;
     draw_storage(status, screen)?;
-    draw_receipts(status, screen)
+    draw_receipts(status, screen)?;
+    draw_series(status, screen)
 }
 
 // What became of what was sent.
@@ -67,6 +68,7 @@ fn draw_receipts(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
         ("REQUESTS", Align::Right),
         ("ACCEPTED", Align::Right),
         ("DUPLICATES", Align::Right),
+        ("FOLDED", Align::Right),
         ("REJECTED", Align::Right),
         ("SHED", Align::Right),
         ("WHY", Align::Left),
@@ -84,6 +86,7 @@ fn draw_receipts(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
                 of.requests.to_string().into(),
                 of.accepted.to_string().into(),
                 of.duplicates.to_string().into(),
+                of.folded.to_string().into(),
                 sum(&of.rejected).into(),
                 sum(&of.shed).into(),
                 why.join(", ").as_str().into(),
@@ -91,6 +94,44 @@ fn draw_receipts(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
         )?;
     }
     table.settle(screen)
+}
+
+// How many series there are, and of which metrics too many.
+fn draw_series(status: &Status, screen: &mut Screen) -> std::io::Result<()> {
+    let of = &status.series;
+    if of.known_max == 0 {
+        return Ok(());
+    }
+    screen.line("")?;
+    let (known, metrics) = (of.known, counted(of.metrics, "metric"));
+    let limits = format!("at most {}, {} of one", of.known_max, of.per_metric_max);
+    screen.line(&format!("{:<12} {known} of {metrics}; {limits}", "series"))?;
+    for (heading, rows) in [("SERIES", largest(status)), ("LIMITED POINTS", limited(status))] {
+        if rows.is_empty() {
+            continue;
+        }
+        screen.line("")?;
+        let mut table = Table::new(&[(heading, Align::Right), ("METRIC", Align::Left), ("WHY", Align::Left)]);
+        for (count, metric, why) in rows {
+            table.push(screen, vec![count.to_string().into(), metric.into(), why.as_str().into()])?;
+        }
+        table.settle(screen)?;
+    }
+    Ok(())
+}
+
+fn largest(status: &Status) -> Vec<(u64, &str, String)> {
+    status.series.largest.iter().map(|of| (of.series, of.metric.as_str(), String::new())).collect()
+}
+
+fn limited(status: &Status) -> Vec<(u64, &str, String)> {
+    let of_metric = |of: &'_ LimitedMetric| {
+        let folded = (of.folded > 0).then(|| format!("folded {}", of.folded));
+        let rejected = of.rejected.iter().map(|(reason, count)| format!("{reason} {count}"));
+        folded.into_iter().chain(rejected).collect::<Vec<_>>().join(", ")
+    };
+    let all = |of: &LimitedMetric| of.folded + of.rejected.values().sum::<u64>();
+    status.series.limited.iter().map(|of| (all(of), of.metric.as_str(), of_metric(of))).collect()
 }
 
 /// The write-ahead log and the tables.

@@ -118,7 +118,8 @@ impl Total {
 }
 
 impl TotalValue {
-    fn plus(&self, other: &TotalValue) -> Option<TotalValue> {
+    /// Both together; nothing where they cannot be added up, as when bounds differ.
+    pub fn plus(&self, other: &TotalValue) -> Option<TotalValue> {
         match (self, other) {
             (TotalValue::Int(one), TotalValue::Int(other)) => one.checked_add(*other).map(TotalValue::Int),
             (TotalValue::Double(one), TotalValue::Double(other)) => Some(TotalValue::Double(one + other)),

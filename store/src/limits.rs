@@ -69,6 +69,10 @@ pub const DELTA_SERIES_MAX: usize = 1_000_000;
 /// How long the total of a series is kept after its last point: a day, so that what runs once a night goes on. Then it begins anew.
 pub const DELTA_IDLE: std::time::Duration = std::time::Duration::from_secs(26 * 3600);
 
+/// Nanoseconds by which the time of receipt may lie before that of an overflow series' last point and still count there. Requests that are
+/// committed in another order than they were received are some milliseconds apart; more is a clock that was set back.
+pub const OVERFLOW_BACK_NS: i64 = 60_000_000_000;
+
 /// Buckets of the total of an exponential histogram, both sides together: four times what SDKs send of one point. More become
 /// coarser ones.
 pub const TOTAL_BUCKETS_MAX: usize = 640;

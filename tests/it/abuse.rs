@@ -1,4 +1,4 @@
-//! The doors under abuse, in short: what the campaigns R11, R12, R16 and R26 do for long. No times are judged here, a busy machine has
+//! The doors under abuse, in short: what the campaigns R11, R12, R13, R16 and R26 do for long. No times are judged here, a busy machine has
 //! its own; what is asked is that each abuse is ended or refused, that memory stays, and that the books say so.
 
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,7 @@ use campaign::binary::Subject;
 use campaign::otlp::{self, Request};
 use campaign::progress::Progress;
 use campaign::slow::{self, End, Kind};
-use campaign::{r12, r26};
+use campaign::{r12, r13, r26};
 use model::Signal;
 use model::wire::status::Receipt;
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
@@ -50,6 +50,14 @@ async fn bombs_of_every_shape_are_refused_and_memory_holds() {
 async fn floods_of_http2_frames_end_their_connections() {
     let plan = r26::Plan { connections: 1, attack: Duration::ZERO, factor: None, ..r26::Plan::default() };
     let figures = r26::run(&Subject::new(BINARY), &plan, &Progress::silent()).await.expect("it runs");
+    assert!(figures.wrong.is_empty(), "{}", figures.to_table());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_with_ids_costs_its_own_metric_alone() {
+    let (series, per_metric_max) = (12_000, Some(1_500));
+    let plan = r13::Plan { series, per_metric_max, at_once: 500, keys: 300, large: 8, ..r13::Plan::default() };
+    let figures = r13::run(&Subject::new(BINARY), &plan, &Progress::silent()).await.expect("it runs");
     assert!(figures.wrong.is_empty(), "{}", figures.to_table());
 }
 

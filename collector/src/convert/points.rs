@@ -6,13 +6,15 @@ use model::{Signal, SpanId, Timestamp, TraceId};
 use store::schema::{ExemplarRow, PointColumns, PointRow, PointValue, SeriesRow, SeriesStem, derived};
 
 use super::any::{Attributes, Pair};
+use super::overflow::{Folded, Overflows, Surplus};
 use super::point::{Exemplar, Kind, Number, Point};
 use super::request::{Items, Request, Under};
 use super::resource::Envelope;
+use super::series::Asked;
 use super::weight::{self, Shape};
 use super::wire::{Fields, Walk};
 use super::{Context, Encoding, Expansion, Mistakes, Place, correlation, json, known_time, on_the_wire, optional_id};
-use crate::{DecodeError, Outcome, Reason, Warning};
+use crate::{DecodeError, Fate, Outcome, Reason, Warning};
 
 const REQUEST: weight::Request = weight::Request::Points;
 
@@ -30,9 +32,12 @@ pub fn points(
     let wire = on_the_wire(bytes, encoding, REQUEST, json::metrics_request, context, &mut outcome)?;
     let mut request = Request::new(context, outcome);
     context.series.inspect(|gate| gate.turn());
-    let mut metrics = Metrics { columns, point: Point::default() };
+    let mut metrics = Metrics { columns, point: Point::default(), overflows: Overflows::default() };
     match request.walk(&wire, &mut metrics) {
-        Ok(()) => Ok(request.outcome),
+        Ok(()) => {
+            metrics.overflows.finish(context.received, metrics.columns);
+            Ok(request.outcome)
+        }
         Err(stop) => {
             metrics.columns.clear();
             Err(REQUEST.refused(stop, &wire, context))
@@ -44,6 +49,7 @@ struct Metrics<'c, 'a> {
     columns: &'c mut PointColumns,
     // Of the point at hand.
     point: Point<'a>,
+    overflows: Overflows,
 }
 
 // A `Metric` but for its points.
@@ -150,8 +156,9 @@ impl<'a> Items<'a> for Metrics<'_, 'a> {
         let mut position = 0;
         for piece in data.pieces() {
             self.each_point(data.kind, piece, request, |metrics, request| {
-                let kept = held.push(&metrics.point, request.context, &mut request.expansion, metrics.columns);
-                request.count(kept, || Place { point: Some(position), ..place }.to_string());
+                let Metrics { columns, point, overflows } = metrics;
+                let kept = held.push(point, request.context, &mut request.expansion, columns, overflows);
+                count(kept, metric.name, &mut request.outcome, || Place { point: Some(position), ..place }.to_string());
                 position += 1;
             })?;
         }
@@ -181,6 +188,33 @@ impl<'a> Metrics<'_, 'a> {
             }
         }
         Ok(())
+    }
+}
+
+// What became of a point that is kept.
+struct Kept {
+    mistakes: Mistakes,
+    // It has no series of its own.
+    folded: Option<Folded>,
+}
+
+// Counts a point. Of those that make one row of an overflow series the first is accepted, so that accepted is what is stored.
+fn count(kept: Result<Kept, Reason>, metric: &str, outcome: &mut Outcome, place: impl Fn() -> String) {
+    match kept {
+        Ok(Kept { mistakes, folded }) => {
+            *if folded == Some(Folded::Added) { &mut outcome.folded } else { &mut outcome.accepted } += 1;
+            mistakes.note(outcome, &place);
+            if folded.is_some() {
+                outcome.warnings.note(Warning::SeriesFolded, 1, &place);
+                outcome.limited.note(metric, Fate::Folded);
+            }
+        }
+        Err(reason) => {
+            if let Some(fate) = Fate::of(reason) {
+                outcome.limited.note(metric, fate);
+            }
+            outcome.rejected.note(reason, 1, place);
+        }
     }
 }
 
@@ -250,7 +284,8 @@ impl<'h> HeldMetric<'h> {
         context: &Context<'_>,
         expansion: &mut Expansion,
         columns: &mut PointColumns,
-    ) -> Result<Mistakes, Reason> {
+        overflows: &mut Overflows,
+    ) -> Result<Kept, Reason> {
         self.fault.map_or(Ok(()), Err)?;
         let mut mistakes = Mistakes { string_index: self.string_index, ..Mistakes::default() };
         let value = point.value()?;
@@ -286,13 +321,27 @@ impl<'h> HeldMetric<'h> {
         }
         expansion.take(self.bytes)?;
         let identity = self.stem.with(pairs);
-        if !context.series.is_none_or(|gate| gate.admits(identity.id())) {
-            return Err(Reason::Series);
+        let flags = point.flags;
+        if let Some(gate) = context.series {
+            let (id, metric_id, metric) = (identity.id(), self.stem.metric_id(), self.series.metric);
+            let asked = Asked { id, metric_id, metric, labels: pairs };
+            match gate.admit(asked) {
+                Ok(()) => {}
+                Err(Reason::MetricSeries) => {
+                    let (series, service) = (&self.series, self.envelope.service());
+                    let (start, exemplars) = (start_timestamp, &exemplars[..]);
+                    // One without a time of its own is as new as its request.
+                    let is_repeated = context.is_repeated && time.is_some();
+                    let surplus = Surplus { series, service, start, flags, value, exemplars, is_repeated };
+                    let folded = Some(overflows.fold(&surplus, gate, columns)?);
+                    return Ok(Kept { mistakes, folded });
+                }
+                Err(reason) => return Err(reason),
+            }
         }
         let series = columns.series_of_stem(&self.stem, identity, &SeriesRow { attributes: pairs, ..self.series });
-        let flags = point.flags;
         columns.push(&PointRow { series, timestamp, derived_times, start_timestamp, flags, value }, &exemplars);
-        Ok(mistakes)
+        Ok(Kept { mistakes, folded: None })
     }
 
     // One for each exemplar: its own, the point's, the resource's.

@@ -17,10 +17,11 @@ use store::schema::{
 use self::histogram::Histogram;
 use self::series::{Exemplar, Kind, Sample, Series};
 use super::any::Pair;
+use super::series::Asked;
 use super::weight::{self, Budget};
 use super::wire::{Fields, Walk};
 use super::{Context, Expansion};
-use crate::{DecodeError, Outcome, Reason, limits};
+use crate::{DecodeError, Fate, Outcome, Reason, limits};
 
 /// The value that says that a series has ended: a NaN that no calculation gives.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
@@ -202,7 +203,12 @@ impl SeriesWriter<'_, '_> {
     fn count(&mut self, written: Result<(), Reason>, position: usize, metric: &str) {
         match written {
             Ok(()) => self.outcome.accepted += 1,
-            Err(reason) => self.outcome.rejected.note(reason, 1, || place(position, metric)),
+            Err(reason) => {
+                if let Some(fate) = Fate::of(reason) {
+                    self.outcome.limited.note(metric, fate);
+                }
+                self.outcome.rejected.note(reason, 1, || place(position, metric));
+            }
         }
     }
 
@@ -260,8 +266,10 @@ impl SeriesWriter<'_, '_> {
         }
         self.expansion.take(rows.bytes)?;
         let identity = rows.stem.with(rows.series.attributes);
-        if !self.context.series.is_none_or(|gate| gate.admits(identity.id())) {
-            return Err(Reason::Series);
+        if let Some(gate) = self.context.series {
+            // Prometheus has no deltas: nothing could be added up.
+            let (id, metric_id, metric) = (identity.id(), rows.stem.metric_id(), rows.series.metric);
+            gate.admit(Asked { id, metric_id, metric, labels: rows.series.attributes })?;
         }
         let series = self.columns.series_of_stem(&rows.stem, identity, &rows.series);
         self.columns.push(&PointRow { series, timestamp, derived_times: 0, start_timestamp, flags, value }, exemplars);

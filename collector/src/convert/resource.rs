@@ -148,6 +148,11 @@ impl<'h> Envelope<'h> {
         }
     }
 
+    /// Namespace and name of the service, where they are texts.
+    pub(super) fn service(&self) -> [Option<&'h str>; 2] {
+        ["service.namespace", "service.name"].map(|key| self.resource.attributes.text(key))
+    }
+
     /// Why no item may be kept below it.
     pub(super) fn fault(&self) -> Result<(), Reason> {
         self.resource.fault.or(self.scope.fault).map_or(Ok(()), Err)

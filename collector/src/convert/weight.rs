@@ -169,8 +169,14 @@ mod tests {
 
     fn fits(request: Request, bytes: &[u8], decoded_bytes_max: u64) -> bool {
         let limits = Limits { decoded_bytes_max, ..Limits::default() };
-        let context =
-            Context { received: Timestamp::default(), correlation_keys: &[], limits, series: None, retention: None };
+        let context = Context {
+            received: Timestamp::default(),
+            correlation_keys: &[],
+            limits,
+            series: None,
+            retention: None,
+            is_repeated: false,
+        };
         let protobuf = Encoding::Protobuf;
         let converted = match request {
             Request::Logs => convert::logs(bytes, protobuf, &context, &mut LogColumns::default()),

@@ -18,6 +18,7 @@ mod remote_write;
 mod retention;
 mod roundtrip;
 mod scrape;
+mod series;
 mod support;
 mod walker;
 

@@ -1,9 +1,13 @@
 //! Prometheus's remote write, versions 1 and 2: what comes of its messages, and what its door answers.
 
+use std::sync::Arc;
+
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::datatypes::{Float64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
-use collector::convert::{Version, remote_write};
+use collector::convert::{Context, SeriesGate, Version, remote_write};
 use collector::{Config, Outcome, Reason};
+use model::stats::Stats;
+use model::{ManualClock, Timestamp};
 use prost::Message;
 use store::schema::{PointColumns, SeriesKey, column};
 use store::{Batch, Table};
@@ -177,6 +181,23 @@ fn series_keep_their_names_and_labels_and_are_their_jobs() {
     assert_eq!(batch.rows[column::FLAGS].as_primitive::<UInt32Type>().values(), &[0, 1, 0]);
     let times = batch.rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>();
     assert_eq!(times.value(1) - times.value(0), 15_000_000_000);
+}
+
+#[test]
+fn the_limit_of_a_metric_refuses_further_series() {
+    let config = Config { series_per_metric_max: 1, ..Config::default() };
+    let gate = SeriesGate::new(&config, Arc::new(ManualClock::new(Timestamp::default())), &Stats::new());
+    let keys = correlation_keys();
+    let context = Context { series: Some(&gate), ..context(&keys) };
+    let up = |instance| series(&[("__name__", "up"), ("instance", instance)], &[sample(1.0, 0), sample(1.0, 15)]);
+    let other = series(&[("__name__", "other"), ("instance", "b")], &[sample(1.0, 0)]);
+    let request = WriteRequest { timeseries: vec![up("a"), up("b"), other] };
+    let mut columns = PointColumns::new(SeriesKey::default());
+    let outcome =
+        remote_write(&request.encode_to_vec(), Version::One, &context, &mut columns).expect("it is a request");
+    assert_eq!((outcome.accepted, outcome.rejected.count(Reason::MetricSeries)), (3, 2));
+    let told = outcome.rejection();
+    assert!(told.contains("timeseries[1] \"up\"") && told.contains("series_per_metric_max"), "{told}");
 }
 
 #[test]

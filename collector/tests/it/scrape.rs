@@ -511,4 +511,14 @@ async fn what_the_store_does_not_take_is_lost_and_told() {
     let world = World { server, scraper, folder: world.folder };
     let full = world.target("j", |target| target.last_error.contains("2 of 8 samples rejected")).await;
     assert!(full.health == "up" && full.last_error.contains("collector.series_max"), "{full:?}");
+    // So are too many of one metric.
+    let few = Config { series_per_metric_max: 2, ..Config::default() };
+    let server = Server::start(few).await;
+    target.answer(text("a{n=\"1\"} 1\na{n=\"2\"} 1\nb 1\na{n=\"3\"} 1\n"));
+    let scraper = self::scraper(world.folder.path(), server.intake.clone(), server.stats());
+    scraper.run().await;
+    let world = World { server, scraper, folder: world.folder };
+    let full = world.target("j", |target| target.last_error.contains("1 of 9 samples rejected")).await;
+    let says = ["collector.series_per_metric_max", "\"a\""];
+    assert!(full.health == "up" && says.iter().all(|text| full.last_error.contains(text)), "{full:?}");
 }

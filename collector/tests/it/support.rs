@@ -33,7 +33,7 @@ pub fn correlation_keys() -> Vec<String> {
 pub fn context(keys: &[String]) -> Context<'_> {
     // Of these only the tests of the limits themselves want any.
     let limits = Limits { attributes_max: usize::MAX, labels_max: usize::MAX, ..Limits::default() };
-    Context { received: RECEIVED, correlation_keys: keys, limits, series: None, retention: None }
+    Context { received: RECEIVED, correlation_keys: keys, limits, series: None, retention: None, is_repeated: false }
 }
 
 /// Both doors and what stands behind them. Ends with the test's runtime.

@@ -30,6 +30,8 @@ pub struct Status {
     pub tables: BTreeMap<String, TableStatus>,
     /// What became of everything that was sent, by door, service and signal.
     pub receipts: Vec<Receipt>,
+    /// Series of metrics, and which are too many.
+    pub series: SeriesStatus,
     /// The memory of the process.
     pub memory: MemoryStatus,
     /// Every counter and gauge of `/metrics`, `name{label="value"}` to value.
@@ -53,12 +55,54 @@ pub struct Receipt {
     pub accepted: u64,
     /// Of these, items of requests that had been stored before.
     pub duplicates: u64,
-    /// Items that were not stored, by reason.
+    /// Items that were added to one of those: points of series beyond their metric's limit.
+    pub folded: u64,
+    /// Items that are neither, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// Requests that were told to come again, by reason.
     pub shed: BTreeMap<String, u64>,
     /// Requests that were refused for good, by reason.
     pub refused: BTreeMap<String, u64>,
+}
+
+/// Series that points have come for within an hour or two.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SeriesStatus {
+    /// How many.
+    pub known: u64,
+    /// How many there may be.
+    pub known_max: u64,
+    /// Of how many metrics.
+    pub metrics: u64,
+    /// How many of one metric there may be.
+    pub per_metric_max: u64,
+    /// The metrics with the most, of those with a hundred or more.
+    pub largest: Vec<MetricSeries>,
+    /// What became of points of series beyond a limit, since the process began; those with the most points first.
+    pub limited: Vec<LimitedMetric>,
+}
+
+/// A metric and how many series of it are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricSeries {
+    /// As it was sent.
+    pub metric: String,
+    /// How many.
+    pub series: u64,
+}
+
+/// A metric and what became of points of series beyond a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LimitedMetric {
+    /// As it was sent; `(others)` beyond some hundred.
+    pub metric: String,
+    /// Points that are part of its overflow series.
+    pub folded: u64,
+    /// Points that were rejected, by reason.
+    pub rejected: BTreeMap<String, u64>,
 }
 
 /// The memory of the process.

@@ -32,7 +32,7 @@ struct PromState {
 
 /// Prometheus's paths. They carry their own state, so that they fit into any router.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(api: &ApiState) -> Router<S> {
-    let state = PromState { api: api.clone(), translator: Arc::new(api.config.translator()) };
+    let state = PromState { api: api.clone(), translator: Arc::clone(&api.translator) };
     Router::new()
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))

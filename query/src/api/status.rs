@@ -6,11 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use model::stats::LabelPairs;
-use model::wire::status::{DiskStatus, MemoryStatus, QuarantineStatus, Receipt, Status, TableStatus, WalStatus};
+use model::wire::status::{
+    DiskStatus, LimitedMetric, MemoryStatus, MetricSeries, QuarantineStatus, Receipt, SeriesStatus, Status,
+    TableStatus, WalStatus,
+};
 
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::api::params::Params;
+
+/// Who knows which metrics have the most series: asked for so many of them.
+pub type LargestMetrics = dyn Fn(usize) -> Vec<MetricSeries> + Send + Sync;
+
+// How many of them are told.
+const LARGEST: usize = 10;
 
 /// `GET /api/v1/status`
 pub async fn status(State(state): State<ApiState>, uri: Uri) -> Result<Json<Status>, ApiError> {
@@ -47,6 +56,7 @@ pub async fn status(State(state): State<ApiState>, uri: Uri) -> Result<Json<Stat
         quarantined: QuarantineStatus { parts: sizes.quarantined_parts, rows: sizes.quarantined_rows },
         tables: tables.collect(),
         receipts: receipts(&state.stats.values()),
+        series: series(&state.stats.values(), state.largest_metrics.as_deref()),
         memory: memory(&state.stats.values()),
         counters: counters(&state),
     }))
@@ -71,6 +81,7 @@ fn receipts(values: &[Series]) -> Vec<Receipt> {
         match family {
             "requests_total" => row.requests = *value,
             "accepted_items_total" => row.accepted = *value,
+            "folded_items_total" => row.folded = *value,
             "duplicate_items_total" => row.duplicates = *value,
             "rejected_items_total" => drop(row.rejected.insert(reason, *value)),
             "shed_requests_total" => drop(row.shed.insert(reason, *value)),
@@ -79,6 +90,36 @@ fn receipts(values: &[Series]) -> Vec<Receipt> {
         }
     }
     rows.into_values().collect()
+}
+
+// What the gate of series counts, and the metrics that it knows to be largest.
+fn series(values: &[Series], largest: Option<&LargestMetrics>) -> SeriesStatus {
+    let mut status =
+        SeriesStatus { largest: largest.map_or(Vec::new(), |largest| largest(LARGEST)), ..SeriesStatus::default() };
+    let mut limited: BTreeMap<&str, LimitedMetric> = BTreeMap::new();
+    for (name, labels, value) in values {
+        match *name {
+            "sextant_series_known" => status.known = *value,
+            "sextant_series_max" => status.known_max = *value,
+            "sextant_series_metrics" => status.metrics = *value,
+            "sextant_series_per_metric_max" => status.per_metric_max = *value,
+            "sextant_series_limited_points_total" => {
+                let [metric, outcome] = ["metric", "outcome"].map(|wanted| {
+                    labels.iter().find(|(name, _)| *name == wanted).map_or("", |(_, value)| value.as_str())
+                });
+                let of = limited.entry(metric).or_default();
+                of.metric = metric.to_owned();
+                match outcome {
+                    "folded" => of.folded = *value,
+                    reason => _ = of.rejected.insert(reason.to_owned(), *value),
+                }
+            }
+            _ => {}
+        }
+    }
+    status.limited = limited.into_values().collect();
+    status.limited.sort_by_key(|of| std::cmp::Reverse(of.folded + of.rejected.values().sum::<u64>()));
+    status
 }
 
 fn memory(values: &[Series]) -> MemoryStatus {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use model::memory::Memory;
 use model::stats::{Counter, Gauge, Stats};
 use model::{Clock, Timestamp, file_patterns};
 use store::Store;
@@ -98,6 +99,12 @@ impl Metrics {
 }
 
 impl Rules {
+    /// In a process that may take so much memory they forget what can be made again when it is short.
+    pub fn within(&self, memory: &Memory) {
+        let translator = Arc::clone(&self.inner.context.translator);
+        memory.on_shortage(move || translator.forget());
+    }
+
     /// Reads the rule files, and takes over the alerts of the process before. Nothing is evaluated yet.
     pub async fn open(setup: Setup) -> Result<Rules, LoadError> {
         let files = load(&setup.config).await?;

@@ -335,6 +335,23 @@ async fn what_prometheus_tells_of_itself() {
     let by_metric = &data["seriesCountByMetricName"];
     assert_eq!(by_metric, &json!([{"name": "requests_total", "value": 3}, {"name": "size_bytes_bucket", "value": 1}]));
     assert_eq!(data["seriesCountByLabelValuePair"][0], json!({"name": "job=pay", "value": 4}));
+    // Prometheus's fields, those with numbers and those with the largest, and not one more.
+    let keys = |value: &Value| value.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>());
+    let lists = [
+        "labelValueCountByLabelName",
+        "memoryInBytesByLabelName",
+        "seriesCountByLabelValuePair",
+        "seriesCountByMetricName",
+    ];
+    let head = ["chunkCount", "maxTime", "minTime", "numLabelPairs", "numSeries"];
+    let expected: Vec<String> = ["headStats"].iter().chain(&lists).map(|key| (*key).to_owned()).collect();
+    assert_eq!(keys(data), Some(expected));
+    assert_eq!(keys(&data["headStats"]), Some(head.map(str::to_owned).to_vec()));
+    for list in lists {
+        let entries = data[list].as_array().expect("a list");
+        let numbers: Vec<u64> = entries.iter().filter_map(|entry| entry["value"].as_u64()).collect();
+        assert!(numbers.len() == 2 && numbers[0] >= numbers[1] && entries[0]["name"].is_string(), "{list}: {answer}");
+    }
     for (path, key) in [("flags", "query.timeout"), ("runtimeinfo", "startTime"), ("config", "yaml")] {
         let (status, answer) = world.get(&format!("/api/v1/status/{path}")).await;
         assert!(status == StatusCode::OK && answer["data"][key].is_string(), "{answer}");

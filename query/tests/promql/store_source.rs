@@ -1,5 +1,6 @@
 //! What the engine sees of points in the store.
 
+use model::names::OVERFLOW_SCOPE;
 use serde_json::{Value, json};
 use store::schema::{PointValue, metric_type};
 
@@ -24,6 +25,7 @@ async fn everything(new: fn() -> World) {
     histograms_of_prometheus_stay_one_series(new()).await;
     no_recorded_value_ends_a_series(new()).await;
     deltas_add_up(new()).await;
+    overflow_series_count_in_the_order_of_commits(new()).await;
     different_metrics_that_meet_in_one_label_set_are_one_series(new()).await;
     a_resource_is_described_by_target_info(new()).await;
 }
@@ -354,6 +356,45 @@ async fn histograms_of_deltas_add_up(world: &World) {
     let buckets = json!([[3, "-1e-128", "1e-128", "2"], [0, "1", "2", "13"], [0, "2", "4", "23"]]);
     let expected = json!([15, {"count": "38", "sum": "4", "buckets": buckets}]);
     assert_eq!(world.query("spread", 15.0).await[0]["histogram"], expected);
+}
+
+// Requests of many senders are committed in another order than they were received: a late point counts at the time of the one before.
+async fn overflow_series_count_in_the_order_of_commits(world: World) {
+    let of_many = |metric: Metric<'static>| Metric { temporality: DELTA, scope: OVERFLOW_SCOPE, ..metric };
+    let sum = of_many(Metric::counter("calls"));
+    for (seconds, value) in [(10.0, 3), (9.998, 4), (20.0, 5), (20.0, 6), (19.5, 7)] {
+        world.send(&sum, &[(seconds, 0, PointValue::Int(value))]).await;
+    }
+    let labels = |name: &str| json!({"__name__": name, "otel_scope_name": "sextant.overflow"});
+    let total = json!([{"metric": labels("calls_total"), "values": [[10, "7"], [20, "25"]]}]);
+    assert_eq!(world.query("calls_total[1m]", 30.0).await, total);
+    check(&world, "resets(calls_total[1m])", 30.0, &["{\"otel_scope_name\":\"sextant.overflow\"} 0"]).await;
+    let exponential = of_many(Metric { kind: metric_type::EXPONENTIAL_HISTOGRAM, ..Metric::histogram("spread") });
+    let explicit = of_many(Metric::histogram("sizes"));
+    for (seconds, counts) in [(10.0, &[1u64, 2]), (9.999, &[3, 4])] {
+        let (count, sum, min, max) = (counts.iter().sum(), Some(1.0), None, None);
+        let histogram = PointValue::Histogram { count, sum, min, max, bucket_counts: counts, explicit_bounds: &[1.0] };
+        world.send(&explicit, &[(seconds, 0, histogram)]).await;
+        let (scale, zero_count, zero_threshold) = (1, 0, 0.0);
+        let (positive, negative) = (Some((0, &counts[..])), None);
+        let of = PointValue::ExponentialHistogram {
+            count,
+            sum,
+            min,
+            max,
+            scale,
+            zero_count,
+            zero_threshold,
+            positive,
+            negative,
+        };
+        world.send(&exponential, &[(seconds, 0, of)]).await;
+    }
+    let counted = json!([{"metric": labels("sizes_count"), "values": [[10, "10"]]}]);
+    assert_eq!(world.query("sizes_count[1m]", 30.0).await, counted);
+    let native = world.query("spread[1m]", 30.0).await;
+    let histograms = native[0]["histograms"].as_array().expect("there are histograms");
+    assert_eq!((histograms.len(), &histograms[0][0], &histograms[0][1]["count"]), (1, &json!(10), &json!("10")));
 }
 
 async fn different_metrics_that_meet_in_one_label_set_are_one_series(world: World) {

@@ -4,6 +4,9 @@
 //! A series' points count in the order in which they were committed, those of one batch in the order of their times. A point at the time of the last, or before it, does not
 //! count: it is there twice, or late. A gap between a point's start and the last point's time, or an overlap of the two, changes nothing.
 //! A point that cannot be added, as with other bounds, begins anew.
+//!
+//! Overflow series (ADR 032) have many senders, whose points carry the time of their receipt and may be committed in another order. Each of
+//! them counts: one at the time of the last, or before it, counts at the time of the last, which its total says.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,6 +18,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt32Type, UInt64Type,
 };
 use model::Signal;
+use model::names::OVERFLOW_SCOPE;
 
 use crate::delta::{Explicit, Exponential, Total, TotalValue};
 use crate::limits;
@@ -38,6 +42,15 @@ struct Accumulator {
     total: Total,
     // When it last counted, on the clock's monotonic time.
     touched: Duration,
+}
+
+// Whose point it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Senders {
+    // Its start, if it has one: points of one sender follow each other.
+    One(Option<i64>),
+    // Of an overflow series.
+    Many,
 }
 
 /// What became of points with deltas.
@@ -75,7 +88,8 @@ impl Accumulators {
         let mut totals: Vec<Option<Vec<u8>>> = vec![None; batch.len()];
         for row in deltas.in_order() {
             let (Some(id), Some(point)) = (deltas.series_id(row), deltas.point(row)) else { continue };
-            totals[row] = self.count(id, point, deltas.start(row), now, outcomes).map(Total::encode);
+            let senders = if deltas.is_overflow(row) { Senders::Many } else { Senders::One(deltas.start(row)) };
+            totals[row] = self.count(id, point, senders, now, outcomes).map(Total::encode);
         }
         let mut column = BinaryBuilder::new();
         totals.iter().for_each(|total| column.append_option(total.as_ref()));
@@ -85,8 +99,8 @@ impl Accumulators {
     fn count(
         &mut self,
         id: u64,
-        point: Total,
-        start: Option<i64>,
+        mut point: Total,
+        senders: Senders,
         now: Duration,
         outcomes: &mut Outcomes,
     ) -> Option<&Total> {
@@ -103,6 +117,19 @@ impl Accumulators {
             }
         };
         let last = known.total.last;
+        if senders == Senders::Many {
+            known.touched = now;
+            if last.saturating_sub(point.last) > limits::OVERFLOW_BACK_NS {
+                // The clock was wrong, now or then. What follows must not wait for the time that it said.
+                known.total = point;
+                outcomes.restarts += 1;
+            } else {
+                point.last = point.last.max(last);
+                let added = known.total.add(point);
+                *if added { &mut outcomes.added } else { &mut outcomes.restarts } += 1;
+            }
+            return Some(&known.total);
+        }
         if point.last <= last {
             if point.last == last {
                 outcomes.duplicates += 1
@@ -112,10 +139,10 @@ impl Accumulators {
             return None;
         }
         known.touched = now;
-        match (known.total.add(point), start) {
+        match (known.total.add(point), senders) {
             (false, _) => outcomes.restarts += 1,
-            (true, Some(start)) if start > last => outcomes.gaps += 1,
-            (true, Some(start)) if start < last => outcomes.overlaps += 1,
+            (true, Senders::One(Some(start))) if start > last => outcomes.gaps += 1,
+            (true, Senders::One(Some(start))) if start < last => outcomes.overlaps += 1,
             (true, _) => outcomes.added += 1,
         }
         Some(&known.total)
@@ -158,6 +185,8 @@ struct Deltas<'b> {
     series: &'b RecordBatch,
     // By row of the table of series.
     is_delta: Vec<bool>,
+    // The same; empty if none is.
+    is_overflow: Vec<bool>,
 }
 
 impl<'b> Deltas<'b> {
@@ -170,7 +199,13 @@ impl<'b> Deltas<'b> {
         let counts = [metric_type::SUM, metric_type::HISTOGRAM, metric_type::EXPONENTIAL_HISTOGRAM];
         let pairs = temporality.values().iter().zip(kinds.values());
         let is_delta: Vec<bool> = pairs.map(|(of, kind)| *of == DELTA && counts.contains(kind)).collect();
-        is_delta.contains(&true).then_some(Self { rows: &batch.rows, series: &batch.shared, is_delta })
+        let is_overflow = || overflow_series(batch).unwrap_or_default();
+        let found = is_delta.contains(&true);
+        found.then(|| Self { rows: &batch.rows, series: &batch.shared, is_delta, is_overflow: is_overflow() })
+    }
+
+    fn is_overflow(&self, row: usize) -> bool {
+        self.series_row(row).is_some_and(|series| self.is_overflow.get(series) == Some(&true))
     }
 
     // Rows that are deltas with a value, in the order in which they count.
@@ -235,6 +270,21 @@ impl<'b> Deltas<'b> {
             negative: side(column::NEGATIVE_OFFSET, column::NEGATIVE_COUNTS),
         }))
     }
+}
+
+// Which series are overflow series.
+fn overflow_series(batch: &Batch) -> Option<Vec<bool>> {
+    let envelopes = batch.envelopes.as_ref().unwrap_or(&batch.shared);
+    let scopes = envelopes.column_by_name(column::SCOPE_NAME)?.as_string_opt::<i32>()?;
+    if !scopes.iter().any(|scope| scope == Some(OVERFLOW_SCOPE)) {
+        return None;
+    }
+    let is_overflow = |row: usize| row < scopes.len() && scopes.is_valid(row) && scopes.value(row) == OVERFLOW_SCOPE;
+    if batch.envelopes.is_none() {
+        return Some((0..scopes.len()).map(is_overflow).collect());
+    }
+    let of_series = primitive::<UInt32Type>(&batch.shared, column::ENVELOPE)?;
+    Some(of_series.values().iter().map(|envelope| is_overflow(*envelope as usize)).collect())
 }
 
 fn primitive<'b, T: ArrowPrimitiveType>(

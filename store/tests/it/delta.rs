@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType, UInt64Type};
 use fastrand::Rng;
+use model::names::OVERFLOW_SCOPE;
 use model::{TimeRange, Timestamp};
 use store::delta::{Total, TotalValue};
 use store::disk::SimDisk;
@@ -31,13 +32,19 @@ fn open(disk: &SimDisk) -> Option<Store> {
     Store::open(setup(Arc::new(disk.clone()), Path::new("/data"), config)).ok()
 }
 
-// Points of one number each: a sum, a histogram or an exponential one, by the number of their series.
+// Of these series the last is an overflow series.
+const KINDS: u8 = 4;
+const OVERFLOW: u8 = 3;
+/// As in the store's limits: a point that lies further before the last one begins anew.
+const BACK: i64 = 60 * SECOND;
+
+// Points of one number each: a sum, a histogram, an exponential one or a sum of many senders, by the number of their series.
 fn batch(key: SeriesKey, points: &[(u8, i64, u64)]) -> Batch {
     let mut columns = PointColumns::new(key);
     for (kind, time, value) in points {
         let counts = [*value, 0];
-        let (metric_type, value) = match kind {
-            0 => (metric_type::SUM, PointValue::Int(*value as i64)),
+        let (metric_type, value) = match *kind {
+            0 | OVERFLOW => (metric_type::SUM, PointValue::Int(*value as i64)),
             1 => {
                 let (sum, bounds) = (Some(0.5), &[1.0][..]);
                 let of = PointValue::Histogram {
@@ -67,7 +74,7 @@ fn batch(key: SeriesKey, points: &[(u8, i64, u64)]) -> Batch {
         };
         let series = columns.series(&SeriesRow {
             resource: ResourceRow::default(),
-            scope: ScopeRow::default(),
+            scope: ScopeRow { name: if *kind == OVERFLOW { OVERFLOW_SCOPE } else { "" }, ..ScopeRow::default() },
             metric: "m",
             description: "",
             unit: "",
@@ -99,13 +106,17 @@ fn number(total: &Total) -> u64 {
     }
 }
 
+// Series, time, value, and the total with its time if it counts.
+type Shown = (u64, i64, u64, Option<(u64, i64)>);
+
 // How many points count.
 fn check(store: &Store, context: &str) -> usize {
     let wanted =
         [column::INGEST_SEQ, column::SERIES_ID, column::TIMESTAMP, column::VALUE_INT, column::COUNT, column::TOTAL];
     let projection = Projection::Columns(wanted.map(str::to_owned).to_vec());
-    // By number: series, time, value, total.
-    let mut points: BTreeMap<u64, (u64, i64, u64, Option<u64>)> = BTreeMap::new();
+    let overflow = overflow_id(store);
+    // By number.
+    let mut points: BTreeMap<u64, Shown> = BTreeMap::new();
     for granule in store.snapshot().granules(Table::Points, TimeRange::ALL, &Narrow::All).expect("granules") {
         let rows = granule.read(&projection).expect("rows");
         let u64s = |name: &str| rows[name].as_primitive::<UInt64Type>();
@@ -115,23 +126,30 @@ fn check(store: &Store, context: &str) -> usize {
         for row in 0..rows.num_rows() {
             let value = if ints.is_valid(row) { ints.value(row) as u64 } else { u64s(column::COUNT).value(row) };
             let total = totals.filter(|totals| totals.is_valid(row)).map(|totals| totals.value(row));
-            let total = total.map(|bytes| number(&Total::decode(bytes).expect("a total")));
+            let total = total.map(|bytes| Total::decode(bytes).expect("a total"));
+            let total = total.map(|total| (number(&total), total.last));
             let point = (u64s(column::SERIES_ID).value(row), times.value(row), value, total);
             assert!(points.insert(u64s(column::INGEST_SEQ).value(row), point).is_none(), "{context}: shown twice");
         }
     }
-    let mut known: HashMap<u64, (i64, u64)> = HashMap::new();
+    let mut known: HashMap<u64, (u64, i64)> = HashMap::new();
     for (seq, (series, time, value, total)) in &points {
         let expected = match known.get(series) {
-            Some((last, _)) if time <= last => None,
-            before => Some(before.map_or(0, |(_, total)| *total) + value),
+            None => Some((*value, *time)),
+            Some((_, last)) if *series == overflow && last - time > BACK => Some((*value, *time)),
+            Some((total, last)) if *series == overflow => Some((total + value, *last.max(time))),
+            Some((_, last)) if time <= last => None,
+            Some((total, _)) => Some((total + value, *time)),
         };
         assert_eq!(*total, expected, "{context}: point {seq}");
-        if let Some(total) = expected {
-            known.insert(*series, (*time, total));
-        }
+        known.extend(expected.map(|expected| (*series, expected)));
     }
     points.values().filter(|(.., total)| total.is_some()).count()
+}
+
+fn overflow_id(store: &Store) -> u64 {
+    let batch = batch(store.writer().series_key(), &[(OVERFLOW, BEGIN, 1)]);
+    batch.shared[column::SERIES_ID].as_primitive::<UInt64Type>().value(0)
 }
 
 async fn lives(seed: u64) {
@@ -156,12 +174,12 @@ async fn lives(seed: u64) {
             let points = match rng.u8(0..8) {
                 // Sent again, though it was stored, or was refused.
                 0 if !sent.is_empty() => sent[rng.usize(0..sent.len())].clone(),
-                1 => vec![(rng.u8(0..3), now - rng.i64(0..300) * SECOND, 1_000)],
+                1 => vec![(rng.u8(0..KINDS), now - rng.i64(0..300) * SECOND, 1_000)],
                 _ => {
                     let count = rng.usize(1..6);
                     let next = |now: &mut i64, rng: &mut Rng| {
                         *now += rng.i64(1..40) * SECOND;
-                        (rng.u8(0..3), *now, rng.u64(1..9))
+                        (rng.u8(0..KINDS), *now, rng.u64(1..9))
                     };
                     (0..count).map(|_| next(&mut now, rng)).collect()
                 }

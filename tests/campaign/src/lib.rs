@@ -26,6 +26,7 @@ pub mod r07;
 pub mod r10;
 pub mod r11;
 pub mod r12;
+pub mod r13;
 pub mod r14;
 pub mod r16;
 pub mod r17;

@@ -9,7 +9,7 @@ use campaign::figures::Figures;
 use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
 use campaign::simulated::{self, Simulated};
-use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r14, r16, r17, r18, r19, r22, r26};
+use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r13, r14, r16, r17, r18, r19, r22, r26};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -81,6 +81,8 @@ enum Name {
     R11,
     /// Bombs: bodies that grow, lie and nest, on both transports.
     R12,
+    /// A million new series of two metrics, ten thousand keys, values of a mebibyte.
+    R13,
     /// Twice the load that can be taken, in 512 MiB.
     R14,
     /// Merges and retention that end anywhere.
@@ -202,6 +204,7 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
             let plan = r12::Plan { trials, large_mib: arguments.large_mib, ..r12::Plan::default() };
             Outcome::Figures(r12::run(&subject, &plan, &Progress::shown()).await?)
         }
+        Name::R13 => Outcome::Figures(r13::run(&subject, &r13::Plan::default(), &Progress::shown()).await?),
         Name::R14 => Outcome::Figures(
             r14::run(&subject, &r14::Plan { seconds: seconds(60), ..r14::Plan::default() }, seed).await?,
         ),

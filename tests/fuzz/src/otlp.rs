@@ -52,6 +52,7 @@ fn in_context<T>(convert: impl FnOnce(&Context<'_>) -> T) -> T {
         limits: Limits::default(),
         series: None,
         retention: None,
+        is_repeated: false,
     })
 }
 

@@ -133,8 +133,8 @@ impl SeriesIdentity {
 #[derive(Clone, Copy, Debug)]
 pub struct SeriesStem {
     hasher: SipHasher13,
-    // The first bits of all identities.
-    metric: u128,
+    // A hash of the metric's name. Its first bits are those of all identities.
+    name: u128,
     envelope: EnvelopeIdentity,
 }
 
@@ -165,14 +165,19 @@ impl SeriesStem {
         hasher.write_u8(u8::from(row.monotonic));
         let mut of_metric = SipHasher13::new_with_key(key);
         of_metric.write(row.metric.as_bytes());
-        Self { hasher, metric: of_metric.finish128().as_u128() & !OWN_MASK, envelope }
+        Self { hasher, name: of_metric.finish128().as_u128(), envelope }
+    }
+
+    /// Tells this metric's name from all others, whatever else its series have.
+    pub fn metric_id(&self) -> u64 {
+        (self.name >> 64) as u64
     }
 
     /// The identity of the series with these attributes.
     pub fn with(&self, attributes: &[(&str, ValueRef<'_>)]) -> SeriesIdentity {
         let mut hasher = self.hasher;
         hash_attributes(&mut hasher, attributes);
-        SeriesIdentity(self.metric | hasher.finish128().as_u128() & OWN_MASK)
+        SeriesIdentity(self.name & !OWN_MASK | hasher.finish128().as_u128() & OWN_MASK)
     }
 }
 

@@ -209,26 +209,29 @@ impl Points {
     }
 }
 
-// Of deltas, what they add up to. Points that do not count have no total.
+// Of deltas, what they add up to. Points that do not count have no total. A total says of which time it is: the point's own, but in overflow
+// series, where a point that was committed late counts at the time of the one before.
 impl Points {
-    fn total(&self, row: usize) -> Option<TotalValue> {
+    fn total(&self, row: usize) -> Option<Total> {
         let totals = self.totals.as_ref().filter(|totals| totals.is_valid(row))?;
-        Total::decode(totals.value(row)).map(|total| total.value)
+        Total::decode(totals.value(row))
     }
 
-    fn total_number(&self, row: usize) -> Option<f64> {
+    fn total_number(&self, row: usize) -> Option<RawSample> {
         if self.is_stale(row) {
-            return Some(stale_marker());
+            return Some(raw(self, row, stale_marker()));
         }
-        match self.total(row)? {
-            TotalValue::Int(value) => Some(value as f64),
-            TotalValue::Double(value) => Some(value),
-            TotalValue::Histogram(_) | TotalValue::Exponential(_) => None,
-        }
+        let total = self.total(row)?;
+        let value = match total.value {
+            TotalValue::Int(value) => value as f64,
+            TotalValue::Double(value) => value,
+            TotalValue::Histogram(_) | TotalValue::Exponential(_) => return None,
+        };
+        Some(RawSample { time: total.last, ..raw(self, row, value) })
     }
 
-    fn total_native(&self, row: usize) -> Option<Histogram> {
-        let Some(TotalValue::Exponential(total)) = self.total(row) else { return None };
+    fn total_native(&self, row: usize) -> Option<(i64, Histogram)> {
+        let Some(Total { value: TotalValue::Exponential(total), last, .. }) = self.total(row) else { return None };
         let buckets = |buckets: BTreeMap<i32, u64>| {
             Buckets::new(buckets.into_iter().map(|(index, count)| (index.saturating_add(1), count as f64)))
         };
@@ -242,16 +245,20 @@ impl Points {
             negative: buckets(total.negative),
             ..Histogram::default()
         };
-        (total.scale >= SCHEMA_MIN).then(|| histogram.in_schema(SCHEMA_MAX))
+        (total.scale >= SCHEMA_MIN).then(|| (last, histogram.in_schema(SCHEMA_MAX)))
+    }
+
+    fn nanos(&self, row: usize) -> i64 {
+        self.time.time(row).as_nanos()
     }
 
     // Count and sum of a histogram, and its upper bounds with the counts up to them.
     fn classic(&self, row: usize, is_delta: bool) -> Option<Classic> {
         if !is_delta {
             let (count, sum) = (self.count.number(row) as f64, self.sum.get(row));
-            return Some(Classic { count, sum, buckets: self.buckets(row) });
+            return Some(Classic { time: self.nanos(row), count, sum, buckets: self.buckets(row) });
         }
-        let Some(TotalValue::Histogram(total)) = self.total(row) else { return None };
+        let Some(Total { value: TotalValue::Histogram(total), last, .. }) = self.total(row) else { return None };
         let mut so_far = 0u64;
         let cumulative = total.counts.iter().map(|count| {
             so_far = so_far.saturating_add(*count);
@@ -259,11 +266,12 @@ impl Points {
         });
         let pairs = total.bounds.iter().copied().zip(cumulative);
         let buckets = pairs.filter(|(bound, _)| *bound != f64::INFINITY).collect();
-        Some(Classic { count: total.count as f64, sum: total.sum, buckets })
+        Some(Classic { time: last, count: total.count as f64, sum: total.sum, buckets })
     }
 }
 
 struct Classic {
+    time: i64,
     count: f64,
     sum: Option<f64>,
     buckets: Vec<(f64, u64)>,
@@ -321,8 +329,13 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
             Shape::Histogram => decoded.histogram(&series, rows),
             Shape::Summary => decoded.summary(&series, rows),
             Shape::Native if series.is_delta => decoded.native(&series, rows, Points::total_native),
-            Shape::Native => decoded.native(&series, rows, |points, row| Some(points.native(row, series.exact))),
-            Shape::Custom => decoded.native(&series, rows, |points, row| Some(points.custom(row))),
+            Shape::Native => {
+                decoded
+                    .native(&series, rows, |points, row| Some((points.nanos(row), points.native(row, series.exact))));
+            }
+            Shape::Custom => {
+                decoded.native(&series, rows, |points, row| Some((points.nanos(row), points.custom(row))));
+            }
         }
     }
     let Decoded { found, mut histograms, .. } = decoded;
@@ -367,9 +380,9 @@ impl Decoded<'_> {
     fn numbers<'p>(&mut self, series: &Translated, rows: impl Iterator<Item = (&'p Points, usize)>) {
         let number = |points: &Points, row| match series.is_delta {
             true => points.total_number(row),
-            false => points.number(row),
+            false => points.number(row).map(|value| raw(points, row, value)),
         };
-        let samples = rows.filter_map(|(points, row)| Some(raw(points, row, number(points, row)?)));
+        let samples = rows.filter_map(|(points, row)| number(points, row));
         self.put(&series.labels, samples);
     }
 
@@ -387,12 +400,13 @@ impl Decoded<'_> {
                 continue;
             }
             let Some(classic) = points.classic(row, series.is_delta) else { continue };
+            let raw = |value| RawSample { time: classic.time, ..raw(points, row, value) };
             for (bound, count) in classic.buckets {
                 let (_, bucket) = buckets.entry(bound.to_bits()).or_insert_with(|| (bound, Vec::new()));
-                bucket.push(raw(points, row, count as f64));
+                bucket.push(raw(count as f64));
             }
-            counts.push(raw(points, row, classic.count));
-            sums.extend(classic.sum.map(|sum| raw(points, row, sum)));
+            counts.push(raw(classic.count));
+            sums.extend(classic.sum.map(raw));
         }
         let bucket_labels = series.with_suffix("_bucket");
         for (bound, bucket) in buckets.into_values() {
@@ -433,7 +447,7 @@ impl Decoded<'_> {
         &mut self,
         series: &Translated,
         rows: impl Iterator<Item = (&'p Points, usize)>,
-        read: impl Fn(&Points, usize) -> Option<Histogram>,
+        read: impl Fn(&Points, usize) -> Option<(i64, Histogram)>,
     ) {
         if !all_accept(self.matchers, &series.labels) {
             return;
@@ -442,8 +456,8 @@ impl Decoded<'_> {
         self.put(&series.labels, stale.into_iter().map(|(points, row)| raw(points, row, stale_marker())));
         let found = self.histograms.entry(series.labels.clone()).or_default();
         found.extend(rows.into_iter().filter_map(|(points, row)| {
-            let RawSample { time, seq, .. } = raw(points, row, 0.0);
-            Some((time, seq, Arc::new(read(points, row)?)))
+            let (time, histogram) = read(points, row)?;
+            Some((time, points.seq.number(row), Arc::new(histogram)))
         }));
     }
 
@@ -456,7 +470,7 @@ impl Decoded<'_> {
 }
 
 fn raw(points: &Points, row: usize, value: f64) -> RawSample {
-    RawSample { time: points.time.time(row).as_nanos(), seq: points.seq.number(row), value }
+    RawSample { time: points.nanos(row), seq: points.seq.number(row), value }
 }
 
 fn in_order(mut raw: Vec<RawSample>) -> Samples {

@@ -81,6 +81,14 @@ impl Translator {
         Self { policy, target_info, known: Mutex::default(), indexes: Mutex::default() }
     }
 
+    /// Forgets what was translated: it is translated again when it is asked for.
+    pub fn forget(&self) {
+        // Dropped without the lock.
+        let indexes = std::mem::take(&mut *self.indexes());
+        let known = std::mem::take(&mut *self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        drop((indexes, known));
+    }
+
     pub(super) fn indexes(&self) -> MutexGuard<'_, Indexes> {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
