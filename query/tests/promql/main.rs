@@ -9,15 +9,14 @@ mod script;
 mod store_source;
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use query::promql::{self, MemorySource, Options, Plan, Steps, Value};
 use script::Report;
 
 #[test]
 fn own_scripts() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promql");
-    let report = run(&directory);
+    let report = run(&promqltest::own());
     println!("own scripts: {report}");
     assert_eq!(report.failures, Vec::<String>::new(), "{report}");
     // Our own scripts hold only what exists, and enough of it.
@@ -27,7 +26,7 @@ fn own_scripts() {
 
 #[test]
 fn scripts_of_prometheus() {
-    let Some(directory) = cases("promqltest") else {
+    let Some(directory) = promqltest::cases("promqltest") else {
         println!("skipped: no cases");
         return;
     };
@@ -92,26 +91,9 @@ fn the_deepest_queries_fit_the_stack() {
     thread.join().expect("no query fails or overflows");
 }
 
-/// Where cases of others lie, if they are there: where the environment says, beside the repository, or one level up, because
-/// a work tree may stand one level deeper than the repository.
-fn cases(kind: &str) -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = [here.join("../../shared/cases"), here.join("../../../shared/cases")];
-    let told = std::env::var_os("SEXTANT_CASES").map(PathBuf::from);
-    told.into_iter().chain(beside).map(|directory| directory.join(kind)).find(|directory| directory.is_dir())
-}
-
 fn run(directory: &Path) -> Report {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
-        .expect("the scripts' directory can be read")
-        .map(|entry| entry.expect("an entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
-        .collect();
-    files.sort();
     let mut report = Report::default();
-    for file in files {
-        let text = std::fs::read_to_string(&file).expect("a script can be read");
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
+    for (name, text) in promqltest::scripts(directory).expect("the scripts can be read") {
         let before = report.passed;
         script::run(&name, &text, &mut report);
         println!("  {name}: {} agree", report.passed - before);
