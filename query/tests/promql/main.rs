@@ -46,7 +46,7 @@ fn subqueries_without_a_step_take_the_askers() {
     source.load("m{l=\"a\"}", "0+1x60", 0, 10_000).expect("the notation is right");
     let plan = Plan::new("count_over_time(m[5m:]) or vector(time())").expect("the query is right");
     for (step, at, expected) in [(60_000, 600_000, 5.0), (30_000, 600_000, 10.0), (30_000, 100_000, 4.0)] {
-        let options = Options { subquery_step_ms: step, ..script::options() };
+        let options = Options { subquery_step_ms: step, ..promqltest::options() };
         let answer = promql::instant_plan(&source, &plan, at, &options).expect("the query is answered");
         let Value::Vector(vector) = answer.value else { panic!("{:?}", answer.value) };
         let number = |point: &promql::Point| match point.element {
@@ -81,10 +81,10 @@ fn the_deepest_queries_fit_the_stack() {
     let work = move || {
         for query in queries {
             let steps = Steps::range(0, 120_000, 60_000).expect("three steps");
-            let answer = promql::range(&source, &query, steps, &script::options());
+            let answer = promql::range(&source, &query, steps, &promqltest::options());
             assert!(answer.is_ok(), "{query}: {answer:?}");
             let deeper = format!("{}{query}{}", "(".repeat(depth), ")".repeat(depth));
-            assert!(promql::range(&source, &deeper, steps, &script::options()).is_err(), "{deeper}");
+            assert!(promql::range(&source, &deeper, steps, &promqltest::options()).is_err(), "{deeper}");
         }
     };
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).expect("a thread");

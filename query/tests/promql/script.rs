@@ -2,14 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
-use model::{ManualClock, Timestamp};
-use promqltest::{Answer, Case, Failure, Series, Step, When};
-use query::admission::Cancel;
-use query::promql::notation::Cell;
-use query::promql::{self, Budget, Histogram, MemorySource, Options, PromqlError, Steps};
+use promqltest::{Case, Failure, Step};
+use query::promql::{MemorySource, PromqlError};
 
 /// What came of the evaluations of some scripts.
 #[derive(Debug, Default)]
@@ -33,7 +28,7 @@ pub fn run(file: &str, text: &str, report: &mut Report) {
         let mut source = MemorySource::new();
         for step in section.steps {
             match step {
-                Step::Load(series) => load(&mut source, &series),
+                Step::Load(series) => promqltest::load(&mut source, &series),
                 Step::Wrong(why) => report.failures.push(why),
                 Step::Eval(case) => match check(&case, &source) {
                     Ok(None) => report.passed += 1,
@@ -45,46 +40,16 @@ pub fn run(file: &str, text: &str, report: &mut Report) {
     }
 }
 
-fn load(source: &mut MemorySource, series: &[Series]) {
-    for Series { labels, samples } in series {
-        for (time, cell) in samples {
-            match cell {
-                Cell::Number(value) => source.push(labels, *time, *value),
-                Cell::Histogram(written) => {
-                    source.push_histogram(labels, *time, Histogram::clone(&written.histogram));
-                }
-                Cell::Nothing => {}
-            }
-        }
-    }
-}
-
 // What the engine does not have yet, if that is why there is no answer.
 fn check(case: &Case, source: &MemorySource) -> Result<Option<String>, String> {
-    let outcome = match ask(source, &case.query, case.when) {
+    let outcome = match promqltest::ask(source, &case.query, case.when) {
         Err(PromqlError::Unsupported { construct, .. }) => return Ok(Some(construct)),
         outcome => outcome.map_err(Failure::from),
     };
     case.judge(&outcome)?;
     if let Some(when) = case.as_range(&outcome) {
-        let range = ask(source, &case.query, when).map_err(Failure::from);
+        let range = promqltest::ask(source, &case.query, when).map_err(Failure::from);
         case.judge_range(&outcome, &range)?;
     }
     Ok(None)
-}
-
-fn ask(source: &MemorySource, query: &str, when: When) -> Result<Answer, PromqlError> {
-    let answer = match when {
-        When::Instant(at) => promql::instant(source, query, at, &options()),
-        When::Range(start, end, step) => {
-            Steps::range(start, end, step).and_then(|steps| promql::range(source, query, steps, &options()))
-        }
-    };
-    answer.map(Answer::from)
-}
-
-/// Enough of everything, for scripts and oracles.
-pub fn options() -> Options {
-    let clock = Arc::new(ManualClock::new(Timestamp::default()));
-    Options::new(Budget::new(promql::limits::SAMPLES_MAX, Duration::from_secs(60), clock, Cancel::default()))
 }

@@ -48,9 +48,12 @@ pub struct Shown {
     pub count: f64,
     /// Their sum.
     pub sum: f64,
-    /// Which ends belong to a bucket, in the API's numbers, where it begins and ends, and its count.
-    pub buckets: Vec<(u8, f64, f64, f64)>,
+    /// Its buckets.
+    pub buckets: Vec<ShownBucket>,
 }
+
+/// Which ends belong to a bucket, in the API's numbers; where it begins and ends; its count.
+pub type ShownBucket = (u8, f64, f64, f64);
 
 /// There was no answer.
 #[derive(Clone, Debug)]
@@ -144,14 +147,11 @@ impl Shown {
 }
 
 fn close_shown(one: &Shown, other: &Shown) -> bool {
-    let buckets = one.buckets.iter().zip(&other.buckets);
-    let alike = |(a, b): (&(u8, f64, f64, f64), &(u8, f64, f64, f64))| {
-        a.0 == b.0 && close(a.1, b.1) && close(a.2, b.2) && close(a.3, b.3)
-    };
+    let alike = |a: &ShownBucket, b: &ShownBucket| a.0 == b.0 && close(a.1, b.1) && close(a.2, b.2) && close(a.3, b.3);
     close(one.count, other.count)
         && close(one.sum, other.sum)
         && one.buckets.len() == other.buckets.len()
-        && buckets.map(alike).all(|alike| alike)
+        && one.buckets.iter().zip(&other.buckets).all(|(a, b)| alike(a, b))
 }
 
 fn close_histograms(expected: &Histogram, got: &Histogram) -> bool {

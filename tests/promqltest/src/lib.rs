@@ -1,15 +1,17 @@
 //! Test scripts in the language of Prometheus's `promqltest`: what they load, what they ask, and whether an answer is what they demand.
 //!
-//! It asks nobody: the engine's own tests bring the engine's answers over series in memory, the end-to-end tests those of a server.
+//! The engine's own tests judge the engine's answers over series in memory, the end-to-end tests those of a server.
 
 mod answer;
 mod case;
+mod engine;
 mod load;
 mod script;
 mod time;
 
 pub use answer::{Answer, Failure, Given, Seen, Shown};
 pub use case::{Case, When};
+pub use engine::{ask, load, options};
 pub use load::Series;
 pub use script::{Section, Step, sections};
 
