@@ -101,7 +101,8 @@ impl Door {
             Self::RemoteWrite => {
                 let all: Vec<wire::Series> = series.iter().map(to_write).collect();
                 for message in wire::messages(&all, i64::MIN, i64::MAX) {
-                    let written = if number % 2 == 0 { wire::version_1(&message) } else { wire::version_2(&message) };
+                    let written =
+                        if number.is_multiple_of(2) { wire::version_1(&message) } else { wire::version_2(&message) };
                     let answer = written.post(&client).await;
                     assert!((200..300).contains(&answer.status), "{}", String::from_utf8_lossy(&answer.body));
                 }
