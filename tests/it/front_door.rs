@@ -120,5 +120,5 @@ async fn ask_server(client: &Client, case: &Case) -> Result<(), String> {
 
 // Whether the engine's answer over the same series is what the script demands.
 fn check(source: &MemorySource, case: &Case) -> Result<(), String> {
-    case.judge(&promqltest::ask(source, &case.query, case.when).map_err(Failure::from))
+    case.judge(&promqltest::ask(source, &case.query, case.when, &promqltest::options()).map_err(Failure::from))
 }

@@ -16,7 +16,7 @@ use script::Report;
 
 #[test]
 fn own_scripts() {
-    let report = run(&promqltest::own());
+    let report = run(&promqltest::own(), false);
     println!("own scripts: {report}");
     assert_eq!(report.failures, Vec::<String>::new(), "{report}");
     // Our own scripts hold only what exists, and enough of it.
@@ -25,12 +25,19 @@ fn own_scripts() {
 }
 
 #[test]
+fn scripts_with_names_that_wait() {
+    let report = run(&promqltest::own().join("delayed"), true);
+    assert_eq!(report.failures, Vec::<String>::new(), "{report}");
+    assert!(report.passed >= 30 && report.skipped.is_empty(), "{report}");
+}
+
+#[test]
 fn scripts_of_prometheus() {
     let Some(directory) = promqltest::cases("promqltest") else {
         println!("skipped: no cases");
         return;
     };
-    let report = run(&directory);
+    let report = run(&directory, false);
     println!("scripts of Prometheus: {report}");
     for (reason, count) in &report.skipped {
         println!("  skipped {count:4}: {reason}");
@@ -91,11 +98,11 @@ fn the_deepest_queries_fit_the_stack() {
     thread.join().expect("no query fails or overflows");
 }
 
-fn run(directory: &Path) -> Report {
+fn run(directory: &Path, delays_names: bool) -> Report {
     let mut report = Report::default();
     for (name, text) in promqltest::scripts(directory).expect("the scripts can be read") {
         let before = report.passed;
-        script::run(&name, &text, &mut report);
+        script::run(&name, &text, delays_names, &mut report);
         println!("  {name}: {} agree", report.passed - before);
     }
     report

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use promqltest::{Case, Failure, Step};
-use query::promql::{MemorySource, PromqlError};
+use query::promql::{MemorySource, Options, PromqlError};
 
 /// What came of the evaluations of some scripts.
 #[derive(Debug, Default)]
@@ -22,15 +22,15 @@ impl fmt::Display for Report {
     }
 }
 
-/// Runs one script and adds to `report`.
-pub fn run(file: &str, text: &str, report: &mut Report) {
+/// Runs one script, with names that wait for the end of the query or with names that go at once, and adds to `report`.
+pub fn run(file: &str, text: &str, delays_names: bool, report: &mut Report) {
     for section in promqltest::sections(file, text) {
         let mut source = MemorySource::new();
         for step in section.steps {
             match step {
                 Step::Load(series) => promqltest::load(&mut source, &series),
                 Step::Wrong(why) => report.failures.push(why),
-                Step::Eval(case) => match check(&case, &source) {
+                Step::Eval(case) => match check(&case, &source, delays_names) {
                     Ok(None) => report.passed += 1,
                     Ok(Some(construct)) => *report.skipped.entry(construct).or_default() += 1,
                     Err(why) => report.failures.push(why),
@@ -41,14 +41,15 @@ pub fn run(file: &str, text: &str, report: &mut Report) {
 }
 
 // What the engine does not have yet, if that is why there is no answer.
-fn check(case: &Case, source: &MemorySource) -> Result<Option<String>, String> {
-    let outcome = match promqltest::ask(source, &case.query, case.when) {
+fn check(case: &Case, source: &MemorySource, delays_names: bool) -> Result<Option<String>, String> {
+    let options = || Options { delays_names, ..promqltest::options() };
+    let outcome = match promqltest::ask(source, &case.query, case.when, &options()) {
         Err(PromqlError::Unsupported { construct, .. }) => return Ok(Some(construct)),
         outcome => outcome.map_err(Failure::from),
     };
     case.judge(&outcome)?;
     if let Some(when) = case.as_range(&outcome) {
-        let range = promqltest::ask(source, &case.query, when).map_err(Failure::from);
+        let range = promqltest::ask(source, &case.query, when, &options()).map_err(Failure::from);
         case.judge_range(&outcome, &range)?;
     }
     Ok(None)

@@ -28,11 +28,11 @@ pub fn load(source: &mut MemorySource, series: &[Series]) {
 }
 
 /// The engine's answer.
-pub fn ask(source: &MemorySource, query: &str, when: When) -> Result<Answer, PromqlError> {
+pub fn ask(source: &MemorySource, query: &str, when: When, options: &Options) -> Result<Answer, PromqlError> {
     let answer = match when {
-        When::Instant(at) => promql::instant(source, query, at, &options()),
+        When::Instant(at) => promql::instant(source, query, at, options),
         When::Range(start, end, step) => {
-            Steps::range(start, end, step).and_then(|steps| promql::range(source, query, steps, &options()))
+            Steps::range(start, end, step).and_then(|steps| promql::range(source, query, steps, options))
         }
     };
     answer.map(Answer::from)

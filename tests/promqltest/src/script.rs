@@ -86,7 +86,7 @@ mod tests {
         });
         assert_eq!(
             kinds.collect::<Vec<_>>(),
-            ["1 series", "x.test:8", "1 series", "x.test:14", "x.test:16: odd: no command"]
+            ["1 series", "x.test:8", "1 series", "x.test:15", "x.test:17: odd: no command"]
         );
     }
 }

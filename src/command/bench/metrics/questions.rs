@@ -65,7 +65,11 @@ pub fn all(hours: u64, interval_s: u64) -> Vec<Question> {
             begin,
         ),
         now("topk", "topk(10, http_requests_total)"),
-        over("regex matcher, one hour", r#"sum by (job) (queue_depth{instance=~"host-[0-9]*[369]:9100"})"#, end - 3_600),
+        over(
+            "regex matcher, one hour",
+            r#"sum by (job) (queue_depth{instance=~"host-[0-9]*[369]:9100"})"#,
+            end - 3_600,
+        ),
         now("count of series", r#"count({__name__=~".+"})"#),
         Question { name: "label values", path: "/api/v1/label/instance/values", params: values },
         now("subquery", r#"max_over_time(sum by (job) (rate(http_requests_total{code="500"}[5m]))[1h:1m])"#),
