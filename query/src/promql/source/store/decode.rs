@@ -323,6 +323,9 @@ fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
 /// Decodes the points of series whose label sets may meet. Where they do, their samples are one series in the order of time;
 /// of two at one millisecond the later received counts.
 pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> Vec<StoredSeries> {
+    if let Some(series) = plain(batches, &series, matchers) {
+        return vec![series];
+    }
     let mut decoded = Decoded { found: BTreeMap::new(), histograms: BTreeMap::new(), matchers };
     for (series, mut rows) in series {
         // By nanoseconds too, which milliseconds may hide.
@@ -353,6 +356,28 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
         series.push(StoredSeries { labels, samples });
     }
     series
+}
+
+// Most groups are one series of numbers whose points came in the order of their times: nothing is to be sorted or joined.
+fn plain(batches: &[Points], group: &Group, matchers: &[Matcher]) -> Option<StoredSeries> {
+    let [(series, rows)] = &group[..] else { return None };
+    if series.shape != Shape::Number || series.is_delta || !all_accept(matchers, &series.labels) {
+        return None;
+    }
+    let (mut times, mut values) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    for at in rows {
+        let points = &batches[at.batch];
+        let time = points.millis(at.row);
+        if times.last().is_some_and(|last| *last >= time) {
+            return None;
+        }
+        if let Some(value) = points.number(at.row) {
+            times.push(time);
+            values.push(value);
+        }
+    }
+    let samples = Samples::of_numbers(times, values);
+    (!samples.is_empty()).then(|| StoredSeries { labels: series.labels.clone(), samples })
 }
 
 // A native histogram with its time and what orders it among others of that time.
