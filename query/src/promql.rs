@@ -26,7 +26,7 @@ pub use engine::{Options, instant, instant_plan, range, range_plan};
 pub use error::{Kind, PromqlError};
 pub use eval::Budget;
 pub use features::{Feature, Features};
-pub use histogram::{Bucket, Buckets, CUSTOM_SCHEMA, Hint, Histogram, SCHEMA_MAX, SCHEMA_MIN};
+pub use histogram::{Bucket, Buckets, CUSTOM_SCHEMA, Hint, Histogram, SCHEMA_MAX, SCHEMA_MIN, Whole};
 pub use matcher::{Condition, Matcher, all_accept, only_name};
 pub use parse::{format, tree};
 pub use plan::{Plan, series_selector};

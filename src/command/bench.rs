@@ -3,9 +3,11 @@
 
 mod background;
 mod ingest;
+mod metrics;
 mod process;
 mod store;
 mod tui;
+mod wire;
 
 use clap::{Args, Subcommand};
 
@@ -26,6 +28,9 @@ enum What {
     Ingest(ingest::IngestArgs),
     /// What is stored: processor time of flushes, merges and indexes, a replay, bytes of each column, and queries with ten times the rows.
     Store(store::StoreArgs),
+    /// Metrics as a dashboard asks for them: eight queries over hours of samples, bytes of a sample, memory of a million series; beside a Prometheus
+    /// that was given the same.
+    Metrics(metrics::MetricsArgs),
 }
 
 /// Measures.
@@ -34,5 +39,6 @@ pub fn run(args: BenchArgs) -> Outcome {
         What::Tui(args) => tui::run(&args),
         What::Ingest(args) => ingest::run(&args),
         What::Store(args) => store::run(&args),
+        What::Metrics(args) => metrics::run(&args),
     }
 }

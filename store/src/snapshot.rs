@@ -7,8 +7,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, UInt64Type};
+use arrow::datatypes::{Schema, TimestampNanosecondType, UInt64Type};
 use model::{TimeRange, Timestamp};
 
 use crate::head::Chunk;
@@ -117,7 +118,7 @@ impl Snapshot {
     }
 
     /// The points of these series in `range` as parts keep them (with `series_id`, without the series' other columns), in
-    /// batches of no particular order. Rows outside the range may be among them.
+    /// batches of no particular order.
     pub fn samples(
         &self,
         series: &HashSet<u64>,
@@ -145,7 +146,7 @@ impl Snapshot {
     ) -> Result<(), E> {
         let mut ids: Vec<u64> = series.iter().copied().collect();
         ids.sort_unstable();
-        let projection = projection.with(column::SERIES_ID);
+        let projection = projection.with(column::SERIES_ID).with(column::TIMESTAMP);
         for granule in self.granules(Table::Points, range, &Narrow::All)? {
             if !granule.may_have_series(&ids) {
                 continue;
@@ -158,7 +159,12 @@ impl Snapshot {
                 Some((known, wanted)) if known == *id => wanted,
                 _ => last.insert((*id, series.contains(id))).1,
             };
-            let wanted = BooleanArray::from_iter(of_rows.values().iter().map(|id| Some(is_wanted(id))));
+            // What is asked about a moment is little of a granule, which has the whole day of its series: the rest is not even copied.
+            let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
+            let wanted = of_rows.values().iter().zip(times.iter());
+            let wanted: BooleanBuffer =
+                wanted.map(|(id, time)| range.contains(Timestamp::from_nanos(*time)) && is_wanted(id)).collect();
+            let wanted = BooleanArray::new(wanted, None);
             take(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?)?;
         }
         Ok(())

@@ -8,7 +8,6 @@ mod api;
 mod grammar;
 mod judge;
 mod rules;
-mod wire;
 mod world;
 
 use std::path::Path;
@@ -17,17 +16,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use campaign::binary::Server;
+use promqltest::When;
 use serde_json::Value;
 use tui::Client;
 
-use self::grammar::{Question, When};
-use self::wire::Written;
-use self::world::Series;
+use self::grammar::Question;
+use crate::asking::post_query;
 use crate::harness::{Place, until};
 use crate::prometheus::{self, Prometheus};
-
-/// The media type of a form.
-const FORM: &str = "application/x-www-form-urlencoded";
+use crate::wire::{self, Series, Written};
 
 const SEED: u64 = 1;
 const QUESTIONS: u64 = 1_000;
@@ -116,7 +113,7 @@ impl Pair {
                 sextant = place.serve().await;
             }
             let door = Client::new(&sextant.url("otlp_http"), tui::client::Settings::default()).expect("an address");
-            for (turn, message) in world::messages(series, first, end).into_iter().enumerate() {
+            for (turn, message) in wire::messages(series, first, end).into_iter().enumerate() {
                 let message = if turn % 2 == 0 { wire::version_1(&message) } else { wire::version_2(&message) };
                 write(&prometheus.client, &message).await;
                 write(&door, &message).await;
@@ -128,29 +125,13 @@ impl Pair {
 }
 
 async fn write(client: &Client, message: &Written) {
-    let answer = client.post("/api/v1/write", message.content_type, message.body.clone()).await.expect("an answer");
+    let answer = message.post(client).await;
     let said = String::from_utf8_lossy(&answer.body);
     assert!((200..300).contains(&answer.status), "{}: {}: {said}", client.url(), answer.status);
 }
 
 async fn ask(client: &Client, query: &str, when: When) -> Value {
-    let (path, times) = match when {
-        When::At(time) => ("/api/v1/query", vec![("time", time)]),
-        When::Range { start, end, step } => {
-            ("/api/v1/query_range", vec![("start", start), ("end", end), ("step", step)])
-        }
-    };
-    let mut form = form(&[("query", query)]);
-    for (name, millis) in times {
-        form.push_str(&format!("&{name}={}.{:03}", millis / 1_000, millis % 1_000));
-    }
-    let answer = client.post(path, FORM, form.into()).await.expect("an answer");
-    serde_json::from_slice(&answer.body).expect("JSON")
-}
-
-fn form(pairs: &[(&str, &str)]) -> String {
-    let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    pairs.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect::<Vec<_>>().join("&")
+    serde_json::from_slice(&post_query(client, query, when).await.body).expect("JSON")
 }
 
 #[derive(Default)]

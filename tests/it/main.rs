@@ -2,6 +2,7 @@
 
 mod abuse;
 mod alerts;
+mod asking;
 mod boards;
 mod cli;
 mod crash;
@@ -9,6 +10,7 @@ mod deltas;
 mod demo;
 mod differential;
 mod doors;
+mod front_door;
 mod golden;
 mod harness;
 mod kept;
@@ -26,3 +28,4 @@ mod rust_sdk;
 mod scrape;
 mod serve;
 mod watch;
+mod wire;

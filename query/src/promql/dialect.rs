@@ -5,6 +5,9 @@
 //! Not a parser of queries: what it does not understand it leaves as it is, and the parser complains.
 
 mod duration;
+mod layout;
+
+pub(super) use layout::restored;
 
 use super::plan::{Duration, Extension};
 use super::tokens::{Token, TokenKind};
@@ -28,6 +31,8 @@ pub(super) struct Rewritten {
 pub(super) struct Entry {
     pub(super) duration: Duration,
     pub(super) extension: Option<Extension>,
+    // The duration as it is written.
+    text: String,
 }
 
 /// The entry that a duration of the parser's stands for; `None` if it stands for itself.
@@ -125,9 +130,10 @@ impl Rewriter<'_, '_> {
         if extension.is_none() && is_bare(&self.query[from..to]) {
             return close + 1;
         }
-        let range = self.entry(range, extension);
+        let (range_text, step_text) = self.query[from..to].split_once(':').unwrap_or((&self.query[from..to], ""));
+        let range = self.entry(range, range_text, extension);
         let step = match step {
-            Some(Some(step)) => format!(":{}", self.entry(step, None)),
+            Some(Some(step)) => format!(":{}", self.entry(step, step_text, None)),
             Some(None) => ":".to_owned(),
             None => String::new(),
         };
@@ -145,7 +151,8 @@ impl Rewriter<'_, '_> {
         // An offset of nothing is refused by the parser.
         let is_plain = is_bare(written) && duration != Duration::Seconds(0.0);
         if !is_plain || extended.is_some() {
-            let entry = self.entry(duration, extended.map(|extended| extended.extension));
+            let text = &self.query[from..to];
+            let entry = self.entry(duration, text, extended.map(|extended| extended.extension));
             self.edits.push((from, to, format!(" {entry}")));
         }
         (index..self.tokens.len()).find(|at| self.tokens[*at].at >= to).unwrap_or(self.tokens.len())
@@ -160,12 +167,12 @@ impl Rewriter<'_, '_> {
             }
             return;
         };
-        let entry = self.entry(Duration::Seconds(0.0), Some(extended.extension));
+        let entry = self.entry(Duration::Seconds(0.0), "", Some(extended.extension));
         self.edits.push((token.at, token.at + token.text.len(), format!("offset {entry}")));
     }
 
-    fn entry(&mut self, duration: Duration, extension: Option<Extension>) -> String {
-        self.entries.push(Entry { duration, extension });
+    fn entry(&mut self, duration: Duration, text: &str, extension: Option<Extension>) -> String {
+        self.entries.push(Entry { duration, extension, text: layout::tidied(text) });
         format!("{}.5", FIRST + self.entries.len() as u64 - 1)
     }
 
@@ -201,6 +208,9 @@ impl Rewriter<'_, '_> {
             }
             at = at.checked_sub(1)?;
         }
+        // An offset of a selector may also come behind the word.
+        let next = Some(index + 1).filter(|next| self.text(*next).eq_ignore_ascii_case("offset"));
+        let bearer = offset.or(next).unwrap_or(index);
         // What was passed has to be a modifier, or nothing.
         let begins = |at: usize| {
             offset.is_some() || self.tokens[at + 1..index].iter().any(|token| token.text == "@") || at + 1 == index
@@ -208,8 +218,8 @@ impl Rewriter<'_, '_> {
         let token = self.tokens[at];
         match token.text {
             "]" if begins(at) => Some(at),
-            "}" if begins(at) => Some(offset.unwrap_or(index)),
-            word if token.kind == TokenKind::Word && !is_keyword(word) && begins(at) => Some(offset.unwrap_or(index)),
+            "}" if begins(at) => Some(bearer),
+            word if token.kind == TokenKind::Word && !is_keyword(word) && begins(at) => Some(bearer),
             _ => None,
         }
     }
@@ -315,6 +325,7 @@ mod tests {
             ("a smoothed", format!("a offset {one}")),
             ("a{b=\"c\"} SMOOTHED + b", format!("a{{b=\"c\"}} offset {one} + b")),
             ("a offset 5m smoothed", format!("a offset {one} ")),
+            ("a smoothed offset 5m", format!("a  offset {one}")),
             ("a @ 5 smoothed", format!("a @ 5 offset {one}")),
             ("info(sum(a, {b}), {c})", "info(sum(a, {b}), {__name__!=\"\",c})".to_owned()),
             ("info(a, {})", "info(a, {__name__!=\"\",})".to_owned()),

@@ -25,13 +25,15 @@ pub struct Options {
     pub budget: Budget,
     /// Whether the samples that each step looks at are counted.
     pub counts: bool,
+    /// Whether names that functions drop are there until the answer: [`super::Feature::DelayedNames`].
+    pub delays_names: bool,
 }
 
 impl Options {
     /// The usual lookback and steps.
     pub fn new(budget: Budget) -> Self {
         let (lookback_ms, subquery_step_ms) = (limits::LOOKBACK_MS, limits::SUBQUERY_STEP_MS);
-        Self { lookback_ms, subquery_step_ms, budget, counts: false }
+        Self { lookback_ms, subquery_step_ms, budget, counts: false, delays_names: false }
     }
 }
 
@@ -104,7 +106,19 @@ impl<'a> Run<'a> {
         let durations = plan.durations().iter().map(|duration| duration.millis(&steps));
         let durations = durations.collect::<Result<Vec<i64>, String>>().map_err(PromqlError::Execution)?;
         let looked_at = options.counts.then(|| RefCell::new(vec![0; steps.count()]));
-        let query = Query { source, text, steps, durations, lookback_ms, subquery_step_ms, budget, notes, looked_at };
+        let delays_names = options.delays_names;
+        let query = Query {
+            source,
+            text,
+            steps,
+            durations,
+            lookback_ms,
+            subquery_step_ms,
+            budget,
+            delays_names,
+            notes,
+            looked_at,
+        };
         Ok(Self { query, sorted: Cell::default() })
     }
 
@@ -119,8 +133,8 @@ impl<'a> Run<'a> {
 
     fn at_one_moment(&self, vector: &Vector, at: i64) -> Result<Vec<(Labels, Point)>, PromqlError> {
         let mut samples = Vec::new();
-        for series in self.evaluator().vector(vector)? {
-            let Series { labels, column } = series?;
+        for series in self.evaluator().answered(vector)? {
+            let Series { labels, column, .. } = series?;
             samples.extend(column.element(0).map(|element| (labels, Point { time: at, element })));
         }
         let order = vector.order();
@@ -130,8 +144,8 @@ impl<'a> Run<'a> {
 
     fn over_steps(&self, vector: &Vector) -> Result<Matrix, PromqlError> {
         let mut matrix = Matrix::new();
-        for series in self.evaluator().vector(vector)? {
-            let Series { labels, column } = series?;
+        for series in self.evaluator().answered(vector)? {
+            let Series { labels, column, .. } = series?;
             if !column.is_empty() {
                 matrix.push((labels, self.samples(&column)));
             }

@@ -64,6 +64,8 @@ pub(super) struct Query<'a> {
     pub(super) lookback_ms: i64,
     pub(super) subquery_step_ms: i64,
     pub(super) budget: &'a Budget,
+    /// Whether names that functions drop stay until the query is answered.
+    pub(super) delays_names: bool,
     pub(super) notes: RefCell<Notes>,
     /// How many samples were looked at for each of its steps, if that is asked.
     pub(super) looked_at: Option<RefCell<Vec<u64>>>,
@@ -130,7 +132,7 @@ impl<'a> Evaluator<'a> {
             Vector::SampleTime(select) => self.sample_times(select),
             Vector::StepTime(inner) => self.step_times(inner),
             Vector::Constant(scalar) => {
-                let series = Series { labels: Labels::empty(), column: self.scalar(scalar)? };
+                let series = Series { labels: Labels::empty(), column: self.scalar(scalar)?, name_goes: false };
                 Ok(Box::new(std::iter::once(Ok(series))))
             }
             Vector::Negate(inner) => self.negated(inner),
@@ -176,9 +178,9 @@ impl<'a> Evaluator<'a> {
     // Of what is to be sorted: histograms have no order.
     fn only_numbers(self, inner: &'a Vector) -> Result<SeriesStream<'a>> {
         let stream = self.vector(inner)?.map(|series| {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             let column = if column.has_histograms() { column.map(|_, value| Some(value)) } else { column };
-            Ok(Series { labels, column })
+            Ok(Series { labels, column, name_goes })
         });
         Ok(Box::new(stream.filter(select::has_elements)))
     }
@@ -191,8 +193,8 @@ impl<'a> Evaluator<'a> {
     fn with_scalar(self, node: &'a WithScalar) -> Result<SeriesStream<'a>> {
         let scalar = self.scalar(&node.scalar)?;
         let stream = self.vector(&node.vector)?.map(move |series| {
-            let Series { labels, column } = series?;
-            let labels = if node.drops_name() { labels.without_name() } else { labels };
+            let Series { labels, column, name_goes } = series?;
+            let (labels, name_goes) = if node.drops_name() { self.nameless(labels) } else { (labels, name_goes) };
             let numbers = |index, value| {
                 let scalar = scalar.get(index)?;
                 let (left, right) = if node.scalar_first { (scalar, value) } else { (value, scalar) };
@@ -209,7 +211,7 @@ impl<'a> Evaluator<'a> {
                 let (left, right) = if node.scalar_first { (scalar, histogram) } else { (histogram, scalar) };
                 self.elements(node.operator, node.return_bool, node.position, left, right)
             });
-            Ok(Series { labels, column })
+            Ok(Series { labels, column, name_goes })
         });
         self.unique(Box::new(stream), !node.drops_name() || node.vector.is_unique_without_name())
     }
@@ -217,8 +219,9 @@ impl<'a> Evaluator<'a> {
     // Each number by itself; the names go.
     fn mapped(self, inner: &'a Vector, change: impl Fn(usize, f64) -> Option<f64> + 'a) -> Result<SeriesStream<'a>> {
         let stream = self.vector(inner)?.map(move |series| {
-            let Series { labels, column } = series?;
-            Ok(Series { labels: labels.without_name(), column: column.map(&change) })
+            let Series { labels, column, .. } = series?;
+            let (labels, name_goes) = self.nameless(labels);
+            Ok(Series { labels, column: column.map(&change), name_goes })
         });
         self.unique(Box::new(stream), inner.is_unique_without_name())
     }
@@ -231,10 +234,30 @@ impl<'a> Evaluator<'a> {
         histograms: impl Fn(usize, &Arc<Histogram>) -> Option<Element> + 'a,
     ) -> Result<SeriesStream<'a>> {
         let stream = self.vector(inner)?.map(move |series| {
-            let Series { labels, column } = series?;
-            Ok(Series { labels: labels.without_name(), column: column.map_all(&numbers, &histograms) })
+            let Series { labels, column, .. } = series?;
+            let (labels, name_goes) = self.nameless(labels);
+            Ok(Series { labels, column: column.map_all(&numbers, &histograms), name_goes })
         });
         self.unique(Box::new(stream), inner.is_unique_without_name())
+    }
+
+    /// Labels without the name, or with it and the note that it goes.
+    fn nameless(self, labels: Labels) -> (Labels, bool) {
+        if self.query.delays_names { (labels, true) } else { (labels.without_name(), false) }
+    }
+
+    /// The series of an answer: those whose name goes have lost it.
+    pub(super) fn answered(self, node: &'a Vector) -> Result<SeriesStream<'a>> {
+        let stream = self.vector(node)?;
+        if !self.query.delays_names {
+            return Ok(stream);
+        }
+        let stream = stream.map(|series| {
+            let Series { labels, column, name_goes } = series?;
+            let labels = if name_goes { labels.without_name() } else { labels };
+            Ok(Series { labels, column, name_goes: false })
+        });
+        self.unique(Box::new(stream), false)
     }
 
     fn times(self) -> Column {

@@ -1,5 +1,5 @@
-//! What Prometheus has behind feature flags, under the names of its flags. Everything is on unless the configuration says otherwise; rules
-//! have everything always.
+//! What Prometheus has behind feature flags, under the names of its flags. What is only more is on unless the configuration says otherwise, and
+//! rules have it always; what makes other answers of the same queries is off, for rules too, unless it is asked for.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,12 @@ pub enum Feature {
     /// `fill`, `fill_left`, `fill_right`.
     #[serde(rename = "promql-binop-fill-modifiers")]
     Fill,
+    /// Names that functions drop are there until the query is answered, so that `label_replace` and `by (__name__)` still find them.
+    #[serde(rename = "promql-delayed-name-removal")]
+    DelayedNames,
 }
 
-/// The features that are on.
+/// The features that are on: all but [`Feature::DelayedNames`], if nothing is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Features(BTreeSet<Feature>);

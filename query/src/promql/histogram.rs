@@ -8,11 +8,13 @@ mod reset;
 mod share;
 mod text;
 mod trim;
+mod whole;
 
 pub use arithmetic::{Combined, Incompatible};
 pub use share::{Estimate, fraction, mean, quantile, variance};
 pub use text::short_number;
 pub use trim::Kept;
+pub use whole::Whole;
 
 use std::sync::Arc;
 

@@ -49,5 +49,8 @@ pub const TRANSLATIONS_MAX: usize = 200_000;
 /// hundred bytes each. Tables beyond it are read and translated again.
 pub const INDEXED_SERIES_MAX: usize = 1_000_000;
 
+/// Characters of a line of `format_query`: as many as the parser puts into one.
+pub const LINE_MAX: usize = 100;
+
 /// Values of one series in the notation of tests. At one a second these are four months; `1x99999999999` is a slip.
 pub const NOTATION_CELLS_MAX: usize = 10_000_000;

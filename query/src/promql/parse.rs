@@ -8,7 +8,7 @@ use promql_parser::parser::Expr;
 use promql_parser::parser::function::{Function, register_extra_functions};
 use promql_parser::parser::value::ValueType;
 
-use super::dialect::{Entry, Rewritten, rewrite};
+use super::dialect::{Entry, Rewritten, restored, rewrite};
 use super::error::PromqlError;
 use super::limits;
 use super::tokens::{Token, TokenKind, tokens};
@@ -41,7 +41,13 @@ pub(super) fn parse(query: &str) -> Result<Parsed, PromqlError> {
 
 /// The query as Prometheus's formatter lays it out.
 pub fn format(query: &str) -> Result<String, PromqlError> {
-    Ok(as_written(query)?.prettify())
+    let Parsed { tree, entries, is_rewritten } = parse(query)?;
+    if !is_rewritten {
+        return Ok(tree.prettify());
+    }
+    // What stands for something is longer than it: that must not break the line.
+    let line = restored(&tree.to_string(), query, &entries);
+    Ok(if line.len() <= limits::LINE_MAX { line } else { restored(&tree.prettify(), query, &entries) })
 }
 
 /// The syntax tree as JSON, in the form of Prometheus's `parse_query`.

@@ -67,6 +67,11 @@ pub struct MillisRange {
 }
 
 impl Samples {
+    /// These numbers, whose times ascend.
+    pub(super) fn of_numbers(times: Vec<i64>, values: Vec<f64>) -> Self {
+        Self { times, values, ..Self::default() }
+    }
+
     /// Adds a sample. Out of order it is put in its place; of two with one time the later added stays.
     pub fn push(&mut self, time: i64, value: f64) {
         insert(&mut self.times, &mut self.values, time, value);

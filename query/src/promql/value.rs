@@ -272,6 +272,8 @@ pub struct Series {
     pub labels: Labels,
     /// Its numbers.
     pub column: Column,
+    /// Whether it will have lost its name when the query is answered. Never where names are dropped at once.
+    pub name_goes: bool,
 }
 
 /// A number at a time in milliseconds.

@@ -81,6 +81,19 @@ impl Condition {
         Ok(Condition::Count(Count { table, expr, range_ms, delay_ms: group.eval_delay_ms }))
     }
 
+    /// What it yields at `at_ms` if it is recorded: numbers and native histograms.
+    pub fn recorded(&self, view: &View, at_ms: i64) -> Result<Vec<(Labels, Sampled)>, String> {
+        match self {
+            Condition::Promql { plan, offset_ms } => {
+                sampled(&view.series(), plan, at_ms.saturating_sub(*offset_ms), &view.options())
+            }
+            Condition::Count(count) => {
+                let elements = count.evaluate(view, at_ms)?.into_iter();
+                Ok(elements.map(|element| (element.labels, Sampled::Number(element.value))).collect())
+            }
+        }
+    }
+
     /// What it yields at `at_ms`.
     pub fn evaluate(&self, view: &View, at_ms: i64) -> Result<Vec<Element>, String> {
         match self {
@@ -100,19 +113,27 @@ impl Condition {
     }
 }
 
-/// The elements of an instant query, as rules see them: a number is one element without labels.
+/// The elements of an instant query, as alerts see them. They are about numbers: what has none yields nothing.
 pub fn vector(source: &dyn SeriesSource, plan: &Plan, at_ms: i64, options: &Options) -> Result<Vec<Element>, String> {
+    let all = sampled(source, plan, at_ms, options)?.into_iter();
+    let numbers = all.filter_map(|(labels, sampled)| match sampled {
+        Sampled::Number(value) => Some(Element { labels, value }),
+        Sampled::Histogram(_) => None,
+    });
+    Ok(numbers.collect())
+}
+
+/// The elements of an instant query: a number is one element without labels.
+pub fn sampled(
+    source: &dyn SeriesSource,
+    plan: &Plan,
+    at_ms: i64,
+    options: &Options,
+) -> Result<Vec<(Labels, Sampled)>, String> {
     let answer = promql::instant_plan(source, plan, at_ms, options).map_err(|error| chain(&error))?;
     match answer.value {
-        Value::Vector(vector) => {
-            // Rules are about numbers; what has none yields nothing.
-            let numbers = vector.into_iter().filter_map(|(labels, point)| match point.element {
-                Sampled::Number(value) => Some(Element { labels, value }),
-                Sampled::Histogram(_) => None,
-            });
-            Ok(numbers.collect())
-        }
-        Value::Scalar(sample) => Ok(vec![Element { labels: Labels::empty(), value: sample.value }]),
+        Value::Vector(vector) => Ok(vector.into_iter().map(|(labels, point)| (labels, point.element)).collect()),
+        Value::Scalar(sample) => Ok(vec![(Labels::empty(), Sampled::Number(sample.value))]),
         Value::Text(..) | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
     }
 }
@@ -144,7 +165,9 @@ impl View {
     pub fn options(&self) -> Options {
         let timeout = Duration::from_millis(self.config.time_budget_ms);
         let clock = Arc::clone(&self.clock);
-        Options::new(promql::Budget::new(promql::limits::SAMPLES_MAX, timeout, clock, self.cancel.clone()))
+        let budget = promql::Budget::new(promql::limits::SAMPLES_MAX, timeout, clock, self.cancel.clone());
+        let delays_names = self.config.features.has(promql::Feature::DelayedNames);
+        Options { delays_names, ..Options::new(budget) }
     }
 
     fn budget(&self) -> Budget {

@@ -96,6 +96,6 @@ async fn end_one(context: &Context, id: &RuleId, state: &RuleState, now: Timesta
     }
     context.receiver.accept(leaving);
     context.tell(records).await;
-    writer.append(recording::batch(writer.series_key(), now, [], state.series.iter())).await?;
+    writer.append(recording::batch(writer.series_key(), now, &[], state.series.iter())).await?;
     Ok(())
 }

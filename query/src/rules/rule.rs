@@ -19,6 +19,7 @@ use super::recording;
 use super::samples::{self, Samples};
 use super::state::{self, RuleId};
 use super::template::{Query, TemplateError};
+use crate::promql::Element as Sampled;
 
 /// A rule, and what it has come to.
 pub struct RunningRule {
@@ -63,7 +64,7 @@ impl RuleState {
 
 // What an evaluation comes to, before anything of it is durable.
 enum Outcome {
-    Series(Vec<(Labels, f64)>),
+    Series(Vec<(Labels, Sampled)>),
     Alerts(Step, Samples),
 }
 
@@ -129,6 +130,7 @@ impl RunningRule {
                 let (error, series) = (step.error.clone(), step.series.clone());
                 self.commit(context, step, at_ms).await.map_err(|error| chain(&error))?;
                 lock(&self.state).samples = Arc::new(samples);
+                let series = series.into_iter().map(|(labels, value)| (labels, Sampled::Number(value))).collect();
                 let recorded = self.record(context, series, at_ms).await.map_err(|error| chain(&error));
                 error.map_or(recorded, Err)
             }
@@ -137,12 +139,12 @@ impl RunningRule {
 
     fn compute(&self, context: &Context, at_ms: i64) -> Result<Outcome, String> {
         let view = context.view();
-        let elements = self.condition.evaluate(&view, at_ms)?;
         if self.rule.alert().is_none() {
-            let elements = elements.into_iter().map(|element| (element.labels, element.value)).collect();
+            let elements = self.condition.recorded(&view, at_ms)?;
             return recording::series(&self.rule.name, &self.rule.labels, elements, self.timing.limit)
                 .map(Outcome::Series);
         }
+        let elements = self.condition.evaluate(&view, at_ms)?;
         let before = self.state();
         let samples = samples::look_up(&self.condition, &view, &before.samples, &elements, at_ms);
         let query = Asking { source: &view.series(), options: &view.options() };
@@ -198,13 +200,12 @@ impl RunningRule {
     }
 
     // Appends the series, and ends those that the evaluation before yielded and this one does not.
-    async fn record(&self, context: &Context, series: Vec<(Labels, f64)>, at_ms: i64) -> Result<(), StoreError> {
+    async fn record(&self, context: &Context, series: Vec<(Labels, Sampled)>, at_ms: i64) -> Result<(), StoreError> {
         let before = self.state().series;
         let now: BTreeSet<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
         let at = Timestamp::from_millis(at_ms.saturating_sub(self.query_offset_ms));
         let writer = context.store.writer();
-        let yielded = series.iter().map(|(labels, value)| (labels, *value));
-        let batch = recording::batch(writer.series_key(), at, yielded, before.difference(&now));
+        let batch = recording::batch(writer.series_key(), at, &series, before.difference(&now));
         writer.append(batch).await?;
         lock(&self.state).series = Arc::new(now);
         Ok(())

@@ -281,7 +281,7 @@ async fn exemplars_are_found_by_the_series_that_an_expression_selects() {
         explicit_bounds: &[10.0],
     };
     let metric = Metric { service: "pay", ..Metric::histogram("latency") };
-    world.send_with_exemplars(&metric, 61.0, histogram, &[(61.0, 12.0, None)]).await;
+    world.send_with_exemplars(&metric, 61.0, histogram, &[(60.5, 7.0, None), (60.75, 12.0, None)]).await;
     let ask = async |query: &str, start: u32| {
         let (status, answer) =
             world.get(&format!("/api/v1/query_exemplars?query={}&start={start}&end=100", encode(query))).await;
@@ -301,11 +301,26 @@ async fn exemplars_are_found_by_the_series_that_an_expression_selects() {
     assert_eq!(ask("calls_total", 60).await, json!([]));
     assert_eq!(ask("requests_total", 0).await, json!([]));
     let quantile = "histogram_quantile(0.9, sum by (le) (rate(latency_bucket[5m])))";
-    let expected = json!([{
-        "seriesLabels": {"__name__": "latency_bucket", "job": "pay"},
-        "exemplars": [{"labels": {"order_id": "o-17"}, "value": "12", "timestamp": 61}],
-    }]);
-    assert_eq!(ask(quantile, 0).await, expected);
+    let in_bucket = |bound: &str, value: &str, millis: f64| {
+        json!({
+            "seriesLabels": {"__name__": "latency_bucket", "job": "pay", "le": bound},
+            "exemplars": [{"labels": {"order_id": "o-17"}, "value": value, "timestamp": millis}],
+        })
+    };
+    let (low, high) = (in_bucket("10", "7", 60.5), in_bucket("+Inf", "12", 60.75));
+    for (query, expected) in [
+        (quantile, json!([high, low])),
+        ("latency_bucket", json!([high, low])),
+        ("latency_bucket{le=\"10\"}", json!([low])),
+        ("latency_bucket{le!=\"10\"}", json!([high])),
+        ("latency_bucket{le=\"10\"} / on (job) latency_bucket{le=\"+Inf\"}", json!([high, low])),
+        ("latency_bucket{le=\"5\"}", json!([])),
+        // Only buckets have exemplars.
+        ("latency_count", json!([])),
+        ("latency", json!([])),
+    ] {
+        assert_eq!(ask(query, 0).await, expected, "{query}");
+    }
     let (status, answer) = world.get("/api/v1/query_exemplars?query=calls_total&start=5&end=1").await;
     assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
 }
@@ -317,7 +332,9 @@ async fn expressions_are_laid_out_and_taken_apart() {
     assert_eq!(answer, json!({"status": "success", "data": "sum by (job) (rate(a[5m]))"}));
     let (status, answer) = world.get("/api/v1/format_query?query=sum(").await;
     assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
-    let (status, answer) = world.get("/api/v1/format_query?query=rate(a%5B5m%2B1m%5D)").await;
+    let (_, answer) = world.get("/api/v1/format_query?query=rate(a%5B5m%2B1m%5D%20smoothed)").await;
+    assert_eq!(answer, json!({"status": "success", "data": "rate(a[5m + 1m] smoothed)"}));
+    let (status, answer) = world.get("/api/v1/parse_query?query=rate(a%5B5m%2B1m%5D)").await;
     assert_eq!((status, &answer["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
     let (_, answer) = world.get("/api/v1/parse_query?query=a%7Bb%3D%22c%22%7D%20%2B%201").await;
     let data = &answer["data"];

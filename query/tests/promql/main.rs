@@ -9,15 +9,14 @@ mod script;
 mod store_source;
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use query::promql::{self, MemorySource, Options, Plan, Steps, Value};
 use script::Report;
 
 #[test]
 fn own_scripts() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promql");
-    let report = run(&directory);
+    let report = run(&promqltest::own(), false);
     println!("own scripts: {report}");
     assert_eq!(report.failures, Vec::<String>::new(), "{report}");
     // Our own scripts hold only what exists, and enough of it.
@@ -26,12 +25,19 @@ fn own_scripts() {
 }
 
 #[test]
+fn scripts_with_names_that_wait() {
+    let report = run(&promqltest::own().join("delayed"), true);
+    assert_eq!(report.failures, Vec::<String>::new(), "{report}");
+    assert!(report.passed >= 30 && report.skipped.is_empty(), "{report}");
+}
+
+#[test]
 fn scripts_of_prometheus() {
-    let Some(directory) = cases("promqltest") else {
+    let Some(directory) = promqltest::cases("promqltest") else {
         println!("skipped: no cases");
         return;
     };
-    let report = run(&directory);
+    let report = run(&directory, false);
     println!("scripts of Prometheus: {report}");
     for (reason, count) in &report.skipped {
         println!("  skipped {count:4}: {reason}");
@@ -47,7 +53,7 @@ fn subqueries_without_a_step_take_the_askers() {
     source.load("m{l=\"a\"}", "0+1x60", 0, 10_000).expect("the notation is right");
     let plan = Plan::new("count_over_time(m[5m:]) or vector(time())").expect("the query is right");
     for (step, at, expected) in [(60_000, 600_000, 5.0), (30_000, 600_000, 10.0), (30_000, 100_000, 4.0)] {
-        let options = Options { subquery_step_ms: step, ..script::options() };
+        let options = Options { subquery_step_ms: step, ..promqltest::options() };
         let answer = promql::instant_plan(&source, &plan, at, &options).expect("the query is answered");
         let Value::Vector(vector) = answer.value else { panic!("{:?}", answer.value) };
         let number = |point: &promql::Point| match point.element {
@@ -82,38 +88,21 @@ fn the_deepest_queries_fit_the_stack() {
     let work = move || {
         for query in queries {
             let steps = Steps::range(0, 120_000, 60_000).expect("three steps");
-            let answer = promql::range(&source, &query, steps, &script::options());
+            let answer = promql::range(&source, &query, steps, &promqltest::options());
             assert!(answer.is_ok(), "{query}: {answer:?}");
             let deeper = format!("{}{query}{}", "(".repeat(depth), ")".repeat(depth));
-            assert!(promql::range(&source, &deeper, steps, &script::options()).is_err(), "{deeper}");
+            assert!(promql::range(&source, &deeper, steps, &promqltest::options()).is_err(), "{deeper}");
         }
     };
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).expect("a thread");
     thread.join().expect("no query fails or overflows");
 }
 
-/// Where cases of others lie, if they are there: where the environment says, beside the repository, or one level up, because
-/// a work tree may stand one level deeper than the repository.
-fn cases(kind: &str) -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside = [here.join("../../shared/cases"), here.join("../../../shared/cases")];
-    let told = std::env::var_os("SEXTANT_CASES").map(PathBuf::from);
-    told.into_iter().chain(beside).map(|directory| directory.join(kind)).find(|directory| directory.is_dir())
-}
-
-fn run(directory: &Path) -> Report {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
-        .expect("the scripts' directory can be read")
-        .map(|entry| entry.expect("an entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
-        .collect();
-    files.sort();
+fn run(directory: &Path, delays_names: bool) -> Report {
     let mut report = Report::default();
-    for file in files {
-        let text = std::fs::read_to_string(&file).expect("a script can be read");
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
+    for (name, text) in promqltest::scripts(directory).expect("the scripts can be read") {
         let before = report.passed;
-        script::run(&name, &text, &mut report);
+        script::run(&name, &text, delays_names, &mut report);
         println!("  {name}: {} agree", report.passed - before);
     }
     report

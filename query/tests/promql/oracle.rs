@@ -9,7 +9,7 @@ use fastrand::Rng;
 use model::Labels;
 use query::promql::{self, MemorySource, Steps, Value, is_stale, stale_marker};
 
-use crate::script::options;
+use promqltest::options;
 
 const SEEDS: u64 = 60;
 

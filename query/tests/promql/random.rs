@@ -8,7 +8,7 @@ use model::Labels;
 use query::promql::{self, Element, Plan, PromqlError, Steps, Value};
 
 use crate::oracle::{World, random_steps};
-use crate::script::options;
+use promqltest::options;
 
 const SEEDS: u64 = 40;
 

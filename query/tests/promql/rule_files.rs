@@ -5,7 +5,7 @@ use std::path::Path;
 
 use query::promql::Plan;
 
-use crate::cases;
+use promqltest::cases;
 
 #[derive(serde::Deserialize)]
 struct File {

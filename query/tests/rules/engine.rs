@@ -56,6 +56,61 @@ async fn recorded_series_keep_their_names_and_are_there_for_the_next_rule() {
 }
 
 #[tokio::test]
+async fn recorded_histograms_are_what_they_were() {
+    let world = World::new();
+    world.file(
+        "a.yml",
+        "groups:
+- name: g
+  rules:
+  - {record: 'job:latency:rate', expr: 'sum by (job) (rate(latency[2m]))'}
+  - {record: 'latency:sum', expr: 'sum(latency)'}
+  - {record: 'latency:less', expr: '-latency'}
+  - {record: 'sometimes', expr: 'latency and on () (vector(time()) < 1000080)'}
+  - {record: 'latency:p50', expr: 'histogram_quantile(0.5, {\"job:latency:rate\"})'}
+",
+    );
+    let rules = world.rules().await;
+    for (second, count) in [(0, 0), (30, 1), (60, 4)] {
+        world.histogram("latency", &[("job", "a"), ("instance", "1")], second, &[count, 2 * count]).await;
+        world.histogram("latency", &[("job", "a"), ("instance", "2")], second, &[0, count, 3 * count]).await;
+        world.histogram("latency", &[("job", "b")], second, &[count]).await;
+    }
+    world.at(&rules, 70).await;
+    let shares =
+        ["histogram_count", "histogram_sum", "histogram_stddev", "histogram_quantile:0.4", "histogram_fraction:1, 3"];
+    for flushed in [false, true] {
+        if flushed {
+            world.store.flush_now().expect("flushed");
+        }
+        for (recorded, expression) in [
+            ("{\"job:latency:rate\"}", "sum by (job) (rate(latency[2m]))"),
+            ("{\"latency:sum\"}", "sum(latency)"),
+            ("sometimes", "latency"),
+        ] {
+            for share in shares {
+                let (function, arguments) = share.split_once(':').unwrap_or((share, ""));
+                let comma = if arguments.is_empty() { "" } else { ", " };
+                let ask = async |what: &str| world.query(&format!("{function}({arguments}{comma}{what})"), 70).await;
+                let (ours, wanted) = (ask(recorded).await, ask(expression).await);
+                assert!(!wanted.is_empty(), "{share} of {expression}");
+                assert_eq!(ours, wanted, "{share} of {recorded}");
+            }
+        }
+        let quantile = "histogram_quantile(0.5, sum by (job) (rate(latency[2m])))";
+        let named =
+            world.query(&format!("label_replace({quantile}, \"__name__\", \"latency:p50\", \"\", \"\")"), 70).await;
+        assert_eq!(world.query("{\"latency:p50\"}", 70).await, named);
+        // Counts below nothing are no histogram that is kept.
+        assert_eq!(world.query("count({\"latency:less\"})", 70).await, Vec::<String>::new());
+    }
+    // A histogram that is no longer yielded ends at once.
+    assert_eq!(world.query("count(sometimes)", 75).await, [" 3"]);
+    world.at(&rules, 90).await;
+    assert_eq!(world.query("count(sometimes)", 90).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_alert_from_pending_to_resolved() {
     let world = World::new();
     world.file("a.yml", DOWN);

@@ -197,6 +197,39 @@ impl World {
         self.store.writer().append(columns.finish()).await.map(drop)
     }
 
+    /// Commits a point of an exponential histogram with so many observations in each bucket: up to 2, up to 4 and so on.
+    pub async fn histogram(&self, name: &str, labels: &[(&str, &str)], second: i64, counts: &[u64]) {
+        let mut columns = PointColumns::new(self.store.writer().series_key());
+        let attributes: Vec<_> = labels.iter().map(|(key, value)| (*key, ValueRef::String(value))).collect();
+        let series = columns.series(&SeriesRow {
+            resource: ResourceRow::default(),
+            scope: ScopeRow::default(),
+            metric: name,
+            description: "",
+            unit: "",
+            metadata: &[],
+            metric_type: metric_type::EXPONENTIAL_HISTOGRAM,
+            temporality: 2,
+            monotonic: false,
+            attributes: &attributes,
+        });
+        let value = PointValue::ExponentialHistogram {
+            count: counts.iter().sum(),
+            sum: Some(counts.iter().sum::<u64>() as f64 * 1.5),
+            min: None,
+            max: None,
+            scale: 0,
+            zero_count: 0,
+            zero_threshold: 0.0,
+            positive: Some((0, counts)),
+            negative: None,
+        };
+        let timestamp = self.time(second);
+        let row = PointRow { series, timestamp, derived_times: 0, start_timestamp: None, flags: 0, value };
+        columns.push(&row, &[]);
+        self.store.writer().append(columns.finish()).await.expect("committed");
+    }
+
     /// Commits a log record of severity error that belongs to a trace.
     pub async fn error(&self, service: &str, body: &str, second: i64, trace: u8) {
         let mut columns = LogColumns::default();

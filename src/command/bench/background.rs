@@ -87,8 +87,13 @@ impl Background {
 
     /// A client of a door: `otlp_http` or `http`.
     pub fn client_of(&self, door: &str) -> anyhow::Result<Client> {
+        self.patient_client_of(door, Settings::default().silence_max)
+    }
+
+    /// The same, that waits so long for an answer.
+    pub fn patient_client_of(&self, door: &str, silence_max: Duration) -> anyhow::Result<Client> {
         let address = self.doors.get(door).with_context(|| format!("the server has no door {door}"))?;
-        Ok(Client::new(&format!("http://{address}"), Settings::default())?)
+        Ok(Client::new(&format!("http://{address}"), Settings { silence_max, ..Settings::default() })?)
     }
 
     /// Sends log records at this rate until the answer is dropped; it counts those that were stored.

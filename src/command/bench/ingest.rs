@@ -5,7 +5,7 @@
 
 mod figures;
 pub mod load;
-mod payload;
+pub mod payload;
 
 use std::time::{Duration, Instant};
 

@@ -31,11 +31,20 @@ pub fn thread_times(id: u32) -> anyhow::Result<BTreeMap<String, Duration>> {
 
 /// The most memory that a process has held, in KiB.
 pub fn peak_memory_kib(id: u32) -> anyhow::Result<u64> {
+    memory_kib(id, "VmHWM")
+}
+
+/// The memory that a process holds now, in KiB.
+pub fn resident_memory_kib(id: u32) -> anyhow::Result<u64> {
+    memory_kib(id, "VmRSS")
+}
+
+fn memory_kib(id: u32, what: &str) -> anyhow::Result<u64> {
     let path = format!("/proc/{id}/status");
     let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
     let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    number.with_context(|| format!("{path} does not say VmHWM"))
+    number.with_context(|| format!("{path} does not say {what}"))
 }
 
 fn read(path: &str) -> anyhow::Result<Duration> {
@@ -62,6 +71,7 @@ mod tests {
         assert!(processor_time(id).is_ok_and(|time| time < Duration::from_secs(100_000)));
         assert!(own_thread_time().is_ok());
         assert!(thread_times(id).is_ok_and(|times| !times.is_empty()));
+        assert!(resident_memory_kib(id).is_ok_and(|kib| kib > 0));
         assert!(peak_memory_kib(id).is_ok_and(|kib| kib > 0));
     }
 }

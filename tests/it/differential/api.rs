@@ -4,8 +4,9 @@
 use serde_json::Value as Json;
 use tui::Client;
 
+use super::Pair;
 use super::world::{self, BEGIN};
-use super::{FORM, Pair};
+use crate::asking::{FORM, form};
 use crate::harness::Place;
 use crate::prometheus;
 
@@ -185,7 +186,7 @@ async fn statistics_count_the_samples_that_prometheus_counts() {
         "absent(nothing) or time()",
         "errors_total and on (job) count by (job) (temperature)",
     ] {
-        let query = super::form(&[("query", query)]);
+        let query = form(&[("query", query)]);
         for times in [
             format!("time={}", BEGIN / 1000 + 900),
             format!("start={}&end={}&step=15", BEGIN / 1000 + 900, BEGIN / 1000 + 999),

@@ -2,6 +2,7 @@
 //! some of it where it does not.
 
 use fastrand::Rng;
+use promqltest::When;
 
 use super::world::{BEGIN, LENGTH};
 
@@ -21,13 +22,6 @@ pub enum Order {
     Values,
     /// By these labels, which is an order only among series that have them.
     Labels(Vec<String>),
-}
-
-/// In milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub enum When {
-    At(i64),
-    Range { start: i64, end: i64, step: i64 },
 }
 
 /// The `number`th question of a seed.
@@ -52,11 +46,11 @@ fn when(rng: &mut Rng) -> When {
         if rng.bool() { time / 1_000 * 1_000 } else { time }
     };
     if rng.bool() {
-        return When::At(moment(rng));
+        return When::Instant(moment(rng));
     }
     let start = moment(rng);
     let step = [10_000, 15_000, 30_000, 60_000, 61_500, 300_000][rng.usize(0..6)];
-    When::Range { start, end: start + step * rng.i64(0..25) + rng.i64(0..step), step }
+    When::Range(start, start + step * rng.i64(0..25) + rng.i64(0..step), step)
 }
 
 struct Maker {

@@ -5,12 +5,14 @@
 //! some observations twice; quantiles of histograms that hold less than nothing, and `sort_by_label` of series without the label, are
 //! whatever falls out.
 
+use promqltest::When;
 use serde_json::Value as Json;
 
-use super::world::{BEGIN, Native, Series, Value};
-use super::{Pair, When, ask};
+use super::world::BEGIN;
+use super::{Pair, ask};
 use crate::harness::Place;
 use crate::prometheus;
+use crate::wire::{Native, Series, Value};
 
 /// A question, and what becomes of it there and here.
 struct Rule {
@@ -146,7 +148,7 @@ async fn what_is_answered_otherwise_has_a_rule() {
     let pair = Pair::start(binary, &place, &data()).await;
     let mut wrong = Vec::new();
     for Rule { name, query, theirs, ours } in RULES {
-        let when = When::At(BEGIN + 10 * MINUTE);
+        let when = When::Instant(BEGIN + 10 * MINUTE);
         for (who, client, expected) in [("Prometheus", &pair.prometheus.client, theirs), ("Sextant", &pair.ours, ours)]
         {
             let got = lines(&ask(client, query, when).await);

@@ -4,59 +4,12 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
-use super::wire::STALE;
+use crate::wire::{Native, STALE, Series, Value};
 
 /// 2025-01-31T23:25:00Z: the samples cross midnight and the end of a month.
 pub const BEGIN: i64 = 1_738_365_900_000;
 /// How long they go on.
 pub const LENGTH: i64 = 50 * 60_000;
-
-/// A series with its samples in the order of their times.
-pub struct Series {
-    pub labels: BTreeMap<String, String>,
-    pub samples: Vec<(i64, Value)>,
-    /// Whether it is sent as a counter where that can be said.
-    pub counts: bool,
-}
-
-/// What a sample is.
-pub enum Value {
-    Number(f64),
-    Native(Native),
-}
-
-/// A native histogram; with bounds it is one with custom buckets.
-#[derive(Clone, Default)]
-pub struct Native {
-    pub schema: i32,
-    pub sum: f64,
-    pub zero_threshold: f64,
-    pub zero_count: u64,
-    pub positive: Vec<(i32, u64)>,
-    pub negative: Vec<(i32, u64)>,
-    pub bounds: Vec<f64>,
-}
-
-/// Some of a series' samples.
-pub type Run<'a> = (&'a Series, &'a [(i64, Value)]);
-
-/// What is sent one after the other, between `first` and `end`: the samples of a series in one message are all numbers or all
-/// histograms, because Prometheus takes those of a message before these.
-pub fn messages(series: &[Series], first: i64, end: i64) -> Vec<Vec<Run<'_>>> {
-    let mut messages: Vec<Vec<Run<'_>>> = Vec::new();
-    for series in series {
-        let from = series.samples.partition_point(|(time, _)| *time < first);
-        let to = series.samples.partition_point(|(time, _)| *time < end);
-        let is_native = |(_, value): &(i64, Value)| matches!(value, Value::Native(_));
-        for (turn, run) in series.samples[from..to].chunk_by(|a, b| is_native(a) == is_native(b)).enumerate() {
-            if messages.len() == turn {
-                messages.push(Vec::new());
-            }
-            messages[turn].push((series, run));
-        }
-    }
-    messages
-}
 
 /// All series, in the order of their labels: where Prometheus takes series as they come, it takes them in this order too.
 pub fn world(seed: u64) -> Vec<Series> {

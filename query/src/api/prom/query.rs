@@ -11,7 +11,7 @@ use super::answer::{query_reply, seconds};
 use super::{Params, PromError, PromState, Reply};
 use crate::admission::Cancel;
 use crate::api::ApiState;
-use crate::promql::{self, Answer, Budget, Options, Plan, PromqlError, Steps, limits};
+use crate::promql::{self, Answer, Budget, Feature, Options, Plan, PromqlError, Steps, limits};
 
 pub(super) async fn instant(State(state): State<PromState>, params: Params) -> Result<Reply<QueryAnswer>, PromError> {
     let at = params.optional_time("time")?.unwrap_or_else(|| state.api.clock.now().as_millis());
@@ -128,6 +128,7 @@ impl Asked {
     fn options(&self, api: &ApiState, cancel: &Cancel) -> Options {
         let clock = Arc::clone(&api.clock);
         let budget = Budget::new(limits::SAMPLES_MAX, self.timeout, clock, cancel.clone());
-        Options { lookback_ms: self.lookback_ms, counts: self.stats.is_some(), ..Options::new(budget) }
+        let delays_names = api.config.features.has(Feature::DelayedNames);
+        Options { lookback_ms: self.lookback_ms, counts: self.stats.is_some(), delays_names, ..Options::new(budget) }
     }
 }

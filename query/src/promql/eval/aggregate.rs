@@ -15,6 +15,8 @@ struct Group {
     states: Vec<State>,
     histograms: HashMap<usize, HistogramState>,
     name: String,
+    // Whether that of any of its series goes.
+    name_goes: bool,
 }
 
 impl<'a> Evaluator<'a> {
@@ -29,16 +31,17 @@ impl<'a> Evaluator<'a> {
             for (index, state) in group.states.iter().enumerate() {
                 column.set(index, state.result(node.operation));
             }
+            let name_goes = group.name_goes;
             for (index, state) in group.histograms {
                 self.put_histogram(node, &mut column, index, state, &group.name);
             }
-            Ok(Series { labels, column })
+            Ok(Series { labels, column, name_goes })
         });
         Ok(Box::new(groups))
     }
 
     fn add_series(self, node: &Aggregate, groups: &mut HashMap<model::Labels, Group>, series: Series) -> Result<()> {
-        let Series { labels, column } = series;
+        let Series { labels, column, name_goes } = series;
         let steps = self.steps.count();
         let key = node.by.of(&labels);
         if !groups.contains_key(&key) {
@@ -49,7 +52,9 @@ impl<'a> Evaluator<'a> {
             states: vec![State::default(); steps],
             histograms: HashMap::new(),
             name: labels.metric_name().unwrap_or("").to_owned(),
+            name_goes: false,
         });
+        group.name_goes |= name_goes;
         for (index, value) in column.present() {
             group.states[index].add(node.operation, value);
         }

@@ -46,6 +46,6 @@ impl<'a> Evaluator<'a> {
                 column.set(index, None);
             }
         }
-        Ok(Box::new(std::iter::once(Ok(Series { labels: labels.clone(), column }))))
+        Ok(Box::new(std::iter::once(Ok(Series { labels: labels.clone(), column, name_goes: false }))))
     }
 }

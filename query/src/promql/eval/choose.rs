@@ -1,6 +1,6 @@
 //! Aggregations that need all series of a group at once: `quantile`, `topk`, `bottomk`, `count_values`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::Labels;
 
@@ -36,7 +36,8 @@ impl<'a> Evaluator<'a> {
                     column.set(index, Some(quantile(share, &mut values)));
                 }
             }
-            Ok(Series { labels, column })
+            let name_goes = members.iter().any(|series| series.name_goes);
+            Ok(Series { labels, column, name_goes })
         })))
     }
 
@@ -62,8 +63,9 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn count_values(self, node: &'a CountValues) -> Result<SeriesStream<'a>> {
         let mut counts: HashMap<Labels, Column> = HashMap::new();
+        let mut going: HashSet<Labels> = HashSet::new();
         for series in self.vector(&node.vector)? {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             // Values mostly repeat: labels are made once for each.
             let mut of_value: HashMap<u64, Labels> = HashMap::new();
             for (index, value) in column.present() {
@@ -75,9 +77,14 @@ impl<'a> Evaluator<'a> {
             for (index, histogram) in column.histograms() {
                 let key = node.by.of(&labels.with(&node.label, &histogram.to_string()));
                 self.count_one(&mut counts, &key, index)?;
+                going.extend(name_goes.then_some(key));
             }
+            going.extend(of_value.into_values().filter(|_| name_goes));
         }
-        Ok(Box::new(in_order(counts).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+        Ok(Box::new(in_order(counts).into_iter().map(move |(labels, column)| {
+            let name_goes = going.contains(&labels);
+            Ok(Series { labels, column, name_goes })
+        })))
     }
 
     fn count_one(self, counts: &mut HashMap<Labels, Column>, key: &Labels, index: usize) -> Result<()> {

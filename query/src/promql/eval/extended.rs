@@ -37,7 +37,8 @@ impl<'a> Evaluator<'a> {
             if node.function.expects_counter && !column.is_empty() {
                 self.check_counter_name(&node.range, labels.metric_name().unwrap_or(""));
             }
-            Ok(Series { labels: labels.without_name(), column })
+            let (labels, name_goes) = self.nameless(labels);
+            Ok(Series { labels, column, name_goes })
         });
         self.unique(Box::new(stream.filter(has_elements)), node.range.is_unique_without_name())
     }
@@ -65,7 +66,7 @@ impl<'a> Evaluator<'a> {
                 };
                 column.set(index, Some(value));
             }
-            Ok(Series { labels, column })
+            Ok(Series { labels, column, name_goes: false })
         });
         Ok(Box::new(stream.filter(has_elements)))
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use model::Labels;
 
-use super::grouped::{self, Ones, Seen, not_unique};
-use super::matching::{self, Candidates, Clash, check_clashes, many_to_one};
+use super::grouped::{Ones, Seen, not_unique, with_included};
+use super::matching::{Candidates, Clash, check_clashes, many_to_one};
 use super::{Evaluator, Result, SeriesStream, in_order};
 use crate::promql::plan::{Fill, ManySide, Match};
 use crate::promql::value::{Column, Series, StepSet};
@@ -44,12 +44,13 @@ impl<'a> Evaluator<'a> {
                 }
             }
             let column = self.columns(node.operator, node.return_bool, node.position, series.column, &counterpart);
-            results.push(Series { labels: matching::result_labels(node, &series.labels), column });
+            let (labels, name_goes) = self.result_labels(node, &series.labels, series.name_goes);
+            results.push(Series { labels, column, name_goes });
         }
         let Some(fill) = node.fill.left else { return Ok(results) };
         for (key, found) in in_order(right) {
             let column = self.without_left(node, fill, found.column, &found.taken);
-            results.push(Series { labels: key, column });
+            results.push(Series { labels: key, column, name_goes: false });
         }
         Ok(results)
     }
@@ -89,12 +90,12 @@ impl<'a> Evaluator<'a> {
                 results.extend(self.pairs(node, many, &series, &ones.series, &mut seen)?);
             }
             if let Some(fill) = fill_one {
+                let (labels, name_goes) = self.labels_of_many(node, many, &series, &Labels::empty());
                 let taken = ones.get(&key).map(|ones| &ones.taken);
                 let left_over = series.column.filter(|index| taken.is_none_or(|taken| !taken.contains(index)));
                 let one = self.in_place(&left_over, fill);
-                let labels = grouped::result_labels(node, many, &series.labels, &Labels::empty());
                 self.note_seen(&mut seen, &key, &labels, &left_over)?;
-                results.push(Series { labels, column: self.of_sides(node, many, left_over, one) });
+                results.push(Series { labels, column: self.of_sides(node, many, left_over, one), name_goes });
             }
         }
         let Some(fill) = fill_many else { return Ok(results) };
@@ -103,8 +104,9 @@ impl<'a> Evaluator<'a> {
                 let met = met.get(&key);
                 let left_over = one.column.filter(|index| met.is_none_or(|met| !met.contains(index)));
                 let of_many = self.in_place(&left_over, fill);
-                let labels = grouped::result_labels(node, many, &key, &one.labels);
-                results.push(Series { labels, column: self.of_sides(node, many, of_many, left_over) });
+                let (labels, name_goes) = self.own_labels(node, &key, false);
+                let labels = with_included(many, labels, &one.labels);
+                results.push(Series { labels, column: self.of_sides(node, many, of_many, left_over), name_goes });
             }
         }
         Ok(results)

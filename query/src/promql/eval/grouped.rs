@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use model::Labels;
+use model::labels::METRIC_NAME;
 
 use super::matching::{Clash, check_clashes};
 use super::{Evaluator, Result, SeriesStream};
@@ -84,7 +85,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Vec<Series>> {
         let mut results: Vec<Series> = Vec::new();
         for one in ones {
-            let labels = result_labels(node, many, &series.labels, &one.labels);
+            let (labels, name_goes) = self.labels_of_many(node, many, series, &one.labels);
             let key = (node.on.of(&series.labels), labels.clone());
             if !seen.contains_key(&key) {
                 self.charge(StepSet::words(self.steps.count()))?;
@@ -103,7 +104,7 @@ impl<'a> Evaluator<'a> {
                 let one = one.column.clone();
                 self.columns(node.operator, node.return_bool, node.position, one, &series.column)
             };
-            add(&mut results, Series { labels, column });
+            add(&mut results, Series { labels, column, name_goes });
         }
         Ok(results)
     }
@@ -125,7 +126,21 @@ pub(super) fn add(results: &mut Vec<Series>, result: Series) {
     }
 }
 
-pub(super) fn result_labels(node: &Match, many: &ManySide, of_many: &Labels, of_one: &Labels) -> Labels {
-    let labels = if node.drops_name() { of_many.without_name() } else { of_many.clone() };
+impl Evaluator<'_> {
+    /// The labels of a series of the many with those that it is to have of the one, and whether their name goes.
+    pub(super) fn labels_of_many(
+        self,
+        node: &Match,
+        many: &ManySide,
+        of_many: &Series,
+        of_one: &Labels,
+    ) -> (Labels, bool) {
+        let (labels, name_goes) = self.own_labels(node, &of_many.labels, of_many.name_goes);
+        let labels = with_included(many, labels, of_one);
+        (labels, name_goes && !many.include.iter().any(|name| name == METRIC_NAME))
+    }
+}
+
+pub(super) fn with_included(many: &ManySide, labels: Labels, of_one: &Labels) -> Labels {
     many.include.iter().fold(labels, |labels, name| labels.with(name, of_one.get(name).unwrap_or("")))
 }

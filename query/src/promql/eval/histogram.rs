@@ -66,12 +66,12 @@ impl<'a> Evaluator<'a> {
                 .iter()
                 .map(|(label, question)| {
                     let column = self.answers(node, &labels, &kinds, question)?;
-                    let labels = labels.without_name();
+                    let (labels, name_goes) = self.nameless(labels.clone());
                     let labels = match label {
                         Some((name, value)) => labels.with(name, value),
                         None => labels,
                     };
-                    Ok(Series { labels, column })
+                    Ok(Series { labels, column, name_goes })
                 })
                 .collect();
             answers
@@ -168,7 +168,7 @@ impl<'a> Evaluator<'a> {
     fn histograms(self, node: &'a HistogramShare) -> Result<HashMap<Labels, Kinds>> {
         let mut histograms: HashMap<Labels, Kinds> = HashMap::new();
         for series in self.vector(&node.vector)? {
-            let Series { labels, column } = series?;
+            let Series { labels, column, .. } = series?;
             if column.has_histograms() {
                 histograms.entry(labels.clone()).or_default().native = Some(column.clone());
             }

@@ -32,10 +32,10 @@ impl<'a> Evaluator<'a> {
             node.infos.matchers.iter().partition(|matcher| matcher.name == METRIC_NAME);
         let mut results = Vec::new();
         for series in self.vector(&node.vector)? {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             // What describes is not described itself.
             if names.iter().all(|name| name.accepts(labels.metric_name().unwrap_or(""))) {
-                results.push(Ok(Series { labels, column }));
+                results.push(Ok(Series { labels, column, name_goes }));
                 continue;
             }
             let mut by_labels: BTreeMap<Labels, Column> = BTreeMap::new();
@@ -45,7 +45,7 @@ impl<'a> Evaluator<'a> {
                 found.put(index, column.element(index));
             }
             self.charge(by_labels.len() * self.steps.count())?;
-            results.extend(by_labels.into_iter().map(|(labels, column)| Ok(Series { labels, column })));
+            results.extend(by_labels.into_iter().map(|(labels, column)| Ok(Series { labels, column, name_goes })));
         }
         self.unique(Box::new(results.into_iter()), false)
     }

@@ -1,6 +1,7 @@
 //! `label_replace` and `label_join`: series under other labels.
 
 use model::Labels;
+use model::labels::METRIC_NAME;
 
 use super::{Evaluator, Result, SeriesStream};
 use crate::promql::plan::{LabelJoin, LabelReplace};
@@ -8,29 +9,39 @@ use crate::promql::value::Series;
 
 impl<'a> Evaluator<'a> {
     pub(super) fn label_replace(self, node: &'a LabelReplace) -> Result<SeriesStream<'a>> {
-        self.relabelled(self.vector(&node.vector)?, |labels| replaced(node, labels))
+        let changes_name = node.destination == METRIC_NAME;
+        self.relabelled(self.vector(&node.vector)?, move |labels| Some((replaced(node, labels)?, changes_name)))
     }
 
     pub(super) fn label_join(self, node: &'a LabelJoin) -> Result<SeriesStream<'a>> {
         self.relabelled(self.vector(&node.vector)?, |labels| {
             let values: Vec<&str> = node.sources.iter().map(|source| labels.get(source).unwrap_or("")).collect();
-            labels.with(&node.destination, &values.join(&node.separator))
+            let labels = labels.with(&node.destination, &values.join(&node.separator));
+            Some((labels, node.destination == METRIC_NAME))
         })
     }
 
-    fn relabelled(self, stream: SeriesStream<'a>, change: impl Fn(&Labels) -> Labels + 'a) -> Result<SeriesStream<'a>> {
+    // What the change gives are other labels, if there are any, and whether the name is among what it says: then it stays.
+    fn relabelled(
+        self,
+        stream: SeriesStream<'a>,
+        change: impl Fn(&Labels) -> Option<(Labels, bool)> + 'a,
+    ) -> Result<SeriesStream<'a>> {
         let stream = stream.map(move |series| {
-            let Series { labels, column } = series?;
-            Ok(Series { labels: change(&labels), column })
+            let Series { labels, column, name_goes } = series?;
+            Ok(match change(&labels) {
+                Some((labels, names)) => Series { labels, column, name_goes: name_goes && !names },
+                None => Series { labels, column, name_goes },
+            })
         });
         self.unique(Box::new(stream), false)
     }
 }
 
-fn replaced(node: &LabelReplace, labels: &Labels) -> Labels {
+fn replaced(node: &LabelReplace, labels: &Labels) -> Option<Labels> {
     let source = labels.get(&node.source).unwrap_or("");
-    let Some(captures) = node.regex.captures(source) else { return labels.clone() };
+    let captures = node.regex.captures(source)?;
     let mut value = String::new();
     captures.expand(&node.replacement, &mut value);
-    labels.with(&node.destination, &value)
+    Some(labels.with(&node.destination, &value))
 }

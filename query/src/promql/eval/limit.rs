@@ -27,13 +27,13 @@ impl<'a> Evaluator<'a> {
         let mut kept = Vec::new();
         for members in self.groups(&node.vector, &node.by)?.into_values() {
             let mut left = limits.clone();
-            for Series { labels, column } in members {
+            for Series { labels, column, name_goes } in members {
                 let column = column.filter(|index| {
                     let stays = left[index] > 0;
                     left[index] -= usize::from(stays);
                     stays
                 });
-                kept.push(Ok(Series { labels, column }));
+                kept.push(Ok(Series { labels, column, name_goes }));
             }
         }
         Ok(Box::new(kept.into_iter().filter(super::select::has_elements)))
@@ -55,10 +55,10 @@ impl<'a> Evaluator<'a> {
             }
         }
         let stream = self.vector(&node.vector)?.map(move |series| {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             let place = place_of(&labels);
             let column = column.filter(|index| is_sampled(place, shares.get(index).unwrap_or(0.0).clamp(-1.0, 1.0)));
-            Ok(Series { labels, column })
+            Ok(Series { labels, column, name_goes })
         });
         Ok(Box::new(stream.filter(super::select::has_elements)))
     }

@@ -48,7 +48,7 @@ impl<'a> Evaluator<'a> {
         let steps = self.steps.count();
         let mut right: HashMap<Labels, Candidates> = HashMap::new();
         for series in self.vector(&node.right)? {
-            let Series { labels, column } = series?;
+            let Series { labels, column, .. } = series?;
             let key = node.on.of(&labels);
             let Some(found) = right.get_mut(&key) else {
                 self.charge(steps + StepSet::words(steps))?;
@@ -80,7 +80,8 @@ impl<'a> Evaluator<'a> {
             }
         }
         let column = self.columns(node.operator, node.return_bool, node.position, series.column, &found.column);
-        Ok(Some(Series { labels: result_labels(node, &series.labels), column }))
+        let (labels, name_goes) = self.result_labels(node, &series.labels, series.name_goes);
+        Ok(Some(Series { labels, column, name_goes }))
     }
 }
 
@@ -103,10 +104,26 @@ pub(super) fn check_clashes(clashes: &[Clash], series: &Series, side: &str) -> R
     Ok(())
 }
 
-pub(super) fn result_labels(node: &Match, left: &Labels) -> Labels {
-    let labels = if node.drops_name() { left.without_name() } else { left.clone() };
-    match &node.on {
-        Grouping::Only(names) => labels.filter(|name| names.iter().any(|n| n == name)),
-        Grouping::Without(names) => labels.filter(|name| !names.iter().any(|n| n == name)),
+// Whether the name goes where the query ends.
+fn waits(evaluator: Evaluator<'_>, node: &Match) -> bool {
+    evaluator.query.delays_names && node.return_bool && !node.makes_other_labels()
+}
+
+impl Evaluator<'_> {
+    /// The labels of the side that the result takes its own from, and whether their name goes.
+    pub(super) fn own_labels(self, node: &Match, labels: &Labels, name_goes: bool) -> (Labels, bool) {
+        let waits = waits(self, node);
+        let labels = if node.drops_name() && !waits { labels.without_name() } else { labels.clone() };
+        (labels, waits || name_goes)
+    }
+
+    /// Labels of one with one.
+    pub(super) fn result_labels(self, node: &Match, left: &Labels, name_goes: bool) -> (Labels, bool) {
+        let (labels, name_goes) = self.own_labels(node, left, name_goes);
+        let labels = match &node.on {
+            Grouping::Only(names) => labels.filter(|name| names.iter().any(|n| n == name)),
+            Grouping::Without(names) => labels.filter(|name| !names.iter().any(|n| n == name)),
+        };
+        (labels, name_goes)
     }
 }

@@ -41,7 +41,8 @@ impl Sliding {
     }
 }
 
-type StoredStream<'a> = Box<dyn Iterator<Item = Result<StoredSeries>> + 'a>;
+// With whether the name goes that the series still has.
+type StoredStream<'a> = Box<dyn Iterator<Item = Result<(StoredSeries, bool)>> + 'a>;
 
 impl<'a> Evaluator<'a> {
     /// A function of the samples in a range, at each step.
@@ -51,7 +52,7 @@ impl<'a> Evaluator<'a> {
         }
         let arguments = node.arguments.iter().map(|argument| self.scalar(argument)).collect::<Result<Vec<Column>>>()?;
         let stream = self.samples(&node.range)?.map(move |stored| {
-            let StoredSeries { labels, samples } = stored?;
+            let (StoredSeries { labels, samples }, name_goes) = stored?;
             let mut remarks = Remarks::default();
             let column = self.windows(node, &arguments, &samples, &mut remarks)?;
             let name = labels.metric_name().unwrap_or("");
@@ -66,8 +67,9 @@ impl<'a> Evaluator<'a> {
             {
                 self.check_quantile(quantiles, node.position);
             }
-            let labels = if node.function.keeps_name { labels } else { labels.without_name() };
-            Ok(Series { labels, column })
+            let (labels, name_goes) =
+                if node.function.keeps_name { (labels, name_goes) } else { self.nameless(labels) };
+            Ok(Series { labels, column, name_goes })
         });
         let surely = node.function.keeps_name || node.range.is_unique_without_name();
         self.unique(Box::new(stream.filter(has_elements)), surely)
@@ -135,7 +137,8 @@ impl<'a> Evaluator<'a> {
         let start = end.saturating_sub(self.query.length(range.range())?);
         let mut matrix = Vec::new();
         for stored in self.samples(range)? {
-            let StoredSeries { labels, samples } = stored?;
+            let (StoredSeries { labels, samples }, name_goes) = stored?;
+            let labels = if name_goes { labels.without_name() } else { labels };
             let inside = |time: &i64| start < *time && *time <= end;
             let numbers = samples.times().iter().zip(samples.values()).filter(|(time, _)| inside(time));
             let histograms = samples.histogram_times().iter().zip(samples.histograms());
@@ -161,7 +164,7 @@ impl<'a> Evaluator<'a> {
                 let stored = self.stored(&range.select, self.query.length(range.range)?)?;
                 Ok(Box::new(stored.map(|stored| {
                     let StoredSeries { labels, samples } = stored?;
-                    Ok(StoredSeries { labels, samples: without_markers(samples) })
+                    Ok((StoredSeries { labels, samples: without_markers(samples) }, false))
                 })))
             }
             Range::Subquery(subquery) => self.computed(subquery),
@@ -181,14 +184,14 @@ impl<'a> Evaluator<'a> {
         self.charge(steps.count())?;
         let inner = Evaluator { steps, is_inner: true, ..self };
         Ok(Box::new(inner.vector(&subquery.vector)?.map(move |series| {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             self.charge(self.steps.count())?;
             let mut samples = Samples::default();
             column.present().for_each(|(index, value)| samples.push(steps.time(index), value));
             for (index, histogram) in column.histograms() {
                 samples.push_histogram(steps.time(index), histogram.compared_anew());
             }
-            Ok(StoredSeries { labels, samples })
+            Ok((StoredSeries { labels, samples }, name_goes))
         })))
     }
 

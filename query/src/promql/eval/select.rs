@@ -23,7 +23,7 @@ impl<'a> Evaluator<'a> {
                 });
             }
             self.look_at_all(&column);
-            Ok(Series { labels, column })
+            Ok(Series { labels, column, name_goes: false })
         });
         Ok(Box::new(stream.filter(has_elements)))
     }
@@ -43,7 +43,8 @@ impl<'a> Evaluator<'a> {
                 });
             }
             self.look_at_all(&column);
-            Ok(Series { labels: labels.without_name(), column })
+            let (labels, name_goes) = self.nameless(labels);
+            Ok(Series { labels, column, name_goes })
         });
         let surely = crate::promql::matcher::only_name(&select.matchers).is_some();
         self.unique(Box::new(stream.filter(has_elements)), surely)

@@ -27,12 +27,12 @@ impl<'a> Evaluator<'a> {
             self.note_presence(&mut right, &node.on, &series?)?;
         }
         let stream = self.vector(&node.left)?.filter_map(move |series| {
-            let Series { labels, column } = match series {
+            let Series { labels, column, name_goes } = match series {
                 Ok(series) => series,
                 Err(error) => return Some(Err(error)),
             };
             let column = kept(column, right.get(&node.on.of(&labels)), wanted);
-            (!column.is_empty()).then_some(Ok(Series { labels, column }))
+            (!column.is_empty()).then_some(Ok(Series { labels, column, name_goes }))
         });
         Ok(Box::new(stream))
     }
@@ -45,10 +45,10 @@ impl<'a> Evaluator<'a> {
             self.note_presence(&mut presence, &node.on, series)?;
         }
         for series in self.vector(&node.right)? {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             let column = kept(column, presence.get(&node.on.of(&labels)), false);
             if !column.is_empty() {
-                both.push(Series { labels, column });
+                both.push(Series { labels, column, name_goes });
             }
         }
         // One series may stand left at one step and right at another.

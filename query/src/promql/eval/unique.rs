@@ -14,23 +14,25 @@ impl<'a> Evaluator<'a> {
         if surely {
             return Ok(stream);
         }
-        let mut joined: HashMap<model::Labels, Column> = HashMap::new();
+        let mut joined: HashMap<model::Labels, (Column, bool)> = HashMap::new();
         for series in stream {
-            let Series { labels, column } = series?;
+            let Series { labels, column, name_goes } = series?;
             match joined.entry(labels) {
                 Entry::Vacant(entry) => {
-                    entry.insert(column);
+                    entry.insert((column, name_goes));
                 }
                 Entry::Occupied(mut entry) => {
                     for index in column.occupied() {
-                        if entry.get().has(index) {
+                        if entry.get().0.has(index) {
                             return Err(same_labels(entry.key()));
                         }
-                        entry.get_mut().put(index, column.element(index));
+                        entry.get_mut().0.put(index, column.element(index));
                     }
+                    entry.get_mut().1 |= name_goes;
                 }
             }
         }
-        Ok(Box::new(in_order(joined).into_iter().map(|(labels, column)| Ok(Series { labels, column }))))
+        let series = |(labels, (column, name_goes))| Ok(Series { labels, column, name_goes });
+        Ok(Box::new(in_order(joined).into_iter().map(series)))
     }
 }

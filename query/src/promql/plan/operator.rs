@@ -145,12 +145,18 @@ impl WithScalar {
 impl Match {
     /// Whether the result bears no name.
     pub fn drops_name(&self) -> bool {
+        self.return_bool || self.makes_other_labels()
+    }
+
+    /// Whether that follows from what the result is, and not from its being a truth value alone: then the name goes at once also where
+    /// names wait for the end of the query.
+    pub fn makes_other_labels(&self) -> bool {
         // One series with one leaves the labels of `on`, and the name is a label like others.
         let left_out = match &self.on {
             Grouping::Only(names) => self.many.is_none() && !names.iter().any(|name| name == METRIC_NAME),
             Grouping::Without(_) => false,
         };
-        self.return_bool || matches!(self.operator, Operator::Arithmetic(_)) || left_out
+        matches!(self.operator, Operator::Arithmetic(_)) || left_out
     }
 }
 

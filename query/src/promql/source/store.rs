@@ -3,6 +3,7 @@
 //! The stored truth is OTLP's: one row per point, one series per identity. Here names and labels are translated, histograms
 //! and summaries fall apart into the series Prometheus has for them, and OTLP series that become one label set are one.
 
+mod bounds;
 mod decode;
 mod exemplars;
 mod index;

@@ -138,8 +138,13 @@ impl<'t> Bench<'t> {
             match rule.evaluate(&self.world(), now) {
                 Ok(series) => {
                     let yielded: BTreeSet<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
-                    for (labels, value) in &series {
-                        self.source.push(labels, now, *value);
+                    for (labels, element) in &series {
+                        match element {
+                            Element::Number(value) => self.source.push(labels, now, *value),
+                            Element::Histogram(histogram) => {
+                                self.source.push_histogram(labels, now, Histogram::clone(histogram));
+                            }
+                        }
                     }
                     for ended in rule.series.difference(&yielded) {
                         self.source.push(ended, now, stale_marker());

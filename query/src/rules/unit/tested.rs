@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::Labels;
 
 use super::file::TestGroup;
-use crate::promql::{MemorySource, Options};
+use crate::promql::{Element as Sampled, MemorySource, Options};
 use crate::rules::alerting::{self, Alerts, Timing, Wanted};
 use crate::rules::condition::{self, Asking, Condition, Element, View};
 use crate::rules::expand::{Around, Templates};
@@ -65,12 +65,12 @@ impl<'t> Tested<'t> {
     }
 
     /// The series that it yields at `now`, in milliseconds.
-    pub fn evaluate(&mut self, world: &World<'_>, now: i64) -> Result<Vec<(Labels, f64)>, String> {
-        let elements = self.elements(world, now)?;
+    pub fn evaluate(&mut self, world: &World<'_>, now: i64) -> Result<Vec<(Labels, Sampled)>, String> {
         let Some(alert) = self.rule.alert() else {
-            let elements = elements.into_iter().map(|element| (element.labels, element.value)).collect();
+            let elements = self.recorded(world, now)?;
             return recording::series(&self.rule.name, &self.rule.labels, elements, self.group.limit);
         };
+        let elements = self.elements(world, now)?;
         if let Some(view) = world.records {
             self.samples = samples::look_up(&self.condition, view, &self.samples, &elements, now);
         }
@@ -79,7 +79,18 @@ impl<'t> Tested<'t> {
             Timing { for_ms: alert.for_ms, keep_firing_for_ms: alert.keep_firing_for_ms, limit: self.group.limit };
         let step = alerting::step(&timing, &self.alerts, wanted, now)?;
         self.alerts = step.alerts;
-        step.error.map_or(Ok(step.series), Err)
+        let series = step.series.into_iter().map(|(labels, value)| (labels, Sampled::Number(value)));
+        step.error.map_or(Ok(series.collect()), Err)
+    }
+
+    fn recorded(&self, world: &World<'_>, now: i64) -> Result<Vec<(Labels, Sampled)>, String> {
+        match (&self.condition, world.records) {
+            (Condition::Promql { plan, offset_ms }, _) => {
+                condition::sampled(world.source, plan, now.saturating_sub(*offset_ms), &world.options)
+            }
+            (Condition::Count(_), Some(view)) => self.condition.recorded(view, now),
+            (Condition::Count(_), None) => Err("there are no records to count".to_owned()),
+        }
     }
 
     fn elements(&self, world: &World<'_>, now: i64) -> Result<Vec<Element>, String> {

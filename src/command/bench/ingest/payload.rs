@@ -4,11 +4,10 @@
 mod logs;
 mod points;
 mod spans;
-mod wire;
 
 use model::Signal;
 
-use self::wire::Message;
+use crate::command::bench::wire::Message;
 
 /// A request as it goes over the wire.
 #[derive(Debug)]
@@ -71,10 +70,11 @@ const ROUTES: [&str; 19] = [
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
 /// Numbers that look random and follow from a seed (splitmix64).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    /// Those of a seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0xd129_0d3a_57ed_4f9b))
     }
 
@@ -85,7 +85,8 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    /// The next one, less than `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 

@@ -11,7 +11,7 @@ use store::delta::{Total, TotalValue};
 use store::schema::column;
 
 use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
-use crate::promql::histogram::{Buckets, CUSTOM_SCHEMA, Histogram, SCHEMA_MAX, SCHEMA_MIN};
+use crate::promql::histogram::{Buckets, CUSTOM_SCHEMA, Histogram, SCHEMA_MAX, SCHEMA_MIN, Whole};
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::promql::source::{Samples, StoredSeries};
 use crate::promql::staleness::stale_marker;
@@ -149,6 +149,13 @@ impl Points {
         Some((entries(&self.explicit_bounds, row)?, entries(&self.bucket_counts, row)?))
     }
 
+    /// The upper bounds of the buckets of a classic histogram, without the infinite one.
+    pub(super) fn bounds(&self, row: usize) -> Option<Vec<f64>> {
+        let bounds = entries(&self.explicit_bounds, row)?;
+        let bounds = bounds.as_primitive_opt::<Float64Type>()?.values().iter().copied();
+        Some(bounds.filter(|bound| *bound != f64::INFINITY).collect())
+    }
+
     // Upper bounds with the counts up to them, without the last bucket.
     fn buckets(&self, row: usize) -> Vec<(f64, u64)> {
         let Some((bounds, counts)) = self.explicit(row) else { return Vec::new() };
@@ -194,18 +201,24 @@ impl Points {
 
     fn native(&self, row: usize, exact: bool) -> Histogram {
         let zero_threshold = self.zero_threshold.number(row);
+        let counts = self.counts(row, exact);
         let histogram = Histogram {
             schema: self.scale.number(row),
-            count: self.count.number(row) as f64,
+            count: counts.count(self.count.number(row)),
             sum: self.sum.number(row),
             // OTLP has none where nothing is said; what is that near to zero is zero, as Prometheus's own clients have it.
             zero_threshold: if zero_threshold > 0.0 || exact { zero_threshold } else { ZERO_THRESHOLD },
-            zero_count: self.zero_count.number(row) as f64,
-            positive: self.positive.buckets(row),
-            negative: self.negative.buckets(row),
+            zero_count: counts.count(self.zero_count.number(row)),
+            positive: self.positive.buckets(row, counts),
+            negative: self.negative.buckets(row, counts),
             ..Histogram::default()
         };
         histogram.in_schema(SCHEMA_MAX)
+    }
+
+    // What rules record may have fractions.
+    fn counts(&self, row: usize, exact: bool) -> Whole {
+        if exact { Whole::with_flags(self.flags.number(row)) } else { Whole::with_flags(0) }
     }
 }
 
@@ -284,11 +297,13 @@ impl Points {
             Some((bounds.as_primitive_opt::<Float64Type>()?, counts.as_primitive_opt::<UInt64Type>()?))
         });
         let (bounds, counts): (&[f64], &[u64]) = parts.map_or((&[], &[]), |(b, c)| (b.values(), c.values()));
+        // Only Prometheus has them.
+        let written = self.counts(row, true);
         Histogram {
             schema: CUSTOM_SCHEMA,
-            count: self.count.number(row) as f64,
+            count: written.count(self.count.number(row)),
             sum: self.sum.number(row),
-            positive: Buckets::new((0i32..).zip(counts.iter().map(|count| *count as f64))),
+            positive: Buckets::new((0i32..).zip(counts.iter().map(|count| written.count(*count)))),
             bounds: bounds.into(),
             ..Histogram::default()
         }
@@ -299,11 +314,11 @@ const ZERO_THRESHOLD: f64 = 1e-128;
 
 impl Exponential {
     // OTLP's bucket `i` begins at `base^i`, Prometheus's ends there.
-    fn buckets(&self, row: usize) -> Buckets {
+    fn buckets(&self, row: usize, written: Whole) -> Buckets {
         let Some(counts) = entries(&self.counts, row) else { return Buckets::default() };
         let Some(counts) = counts.as_primitive_opt::<UInt64Type>() else { return Buckets::default() };
         let first = self.offset.number(row).saturating_add(1);
-        let counts = counts.values().iter().map(|count| *count as f64);
+        let counts = counts.values().iter().map(|count| written.count(*count));
         Buckets::new(counts.zip(0i32..).map(|(count, index)| (first.saturating_add(index), count)))
     }
 }
@@ -316,6 +331,9 @@ fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
 /// Decodes the points of series whose label sets may meet. Where they do, their samples are one series in the order of time;
 /// of two at one millisecond the later received counts.
 pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> Vec<StoredSeries> {
+    if let Some(series) = plain(batches, &series, matchers) {
+        return vec![series];
+    }
     let mut decoded = Decoded { found: BTreeMap::new(), histograms: BTreeMap::new(), matchers };
     for (series, mut rows) in series {
         // By nanoseconds too, which milliseconds may hide.
@@ -351,6 +369,28 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
         series.push(StoredSeries { labels, samples });
     }
     series
+}
+
+// Most groups are one series of numbers whose points came in the order of their times: nothing is to be sorted or joined.
+fn plain(batches: &[Points], group: &Group, matchers: &[Matcher]) -> Option<StoredSeries> {
+    let [(series, rows)] = &group[..] else { return None };
+    if series.shape != Shape::Number || series.is_delta || !all_accept(matchers, &series.labels) {
+        return None;
+    }
+    let (mut times, mut values) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    for at in rows {
+        let points = &batches[at.batch];
+        let time = points.millis(at.row);
+        if times.last().is_some_and(|last| *last >= time) {
+            return None;
+        }
+        if let Some(value) = points.number(at.row) {
+            times.push(time);
+            values.push(value);
+        }
+    }
+    let samples = Samples::of_numbers(times, values);
+    (!samples.is_empty()).then(|| StoredSeries { labels: series.labels.clone(), samples })
 }
 
 // A native histogram with its time and what orders it among others of that time.
@@ -483,6 +523,6 @@ fn in_order(mut raw: Vec<RawSample>) -> Samples {
 }
 
 // As Prometheus writes bounds and quantiles of OTLP: decimal digits, never an exponent.
-fn bound_text(bound: f64) -> String {
+pub(super) fn bound_text(bound: f64) -> String {
     if bound == f64::NEG_INFINITY { "-Inf".to_owned() } else { bound.to_string() }
 }

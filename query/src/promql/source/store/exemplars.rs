@@ -11,7 +11,7 @@ use model::names::label_name;
 use store::schema::column;
 use store::{Narrow, Projection, Table};
 
-use super::translate::{Shape, Translated};
+use super::translate::{BUCKET_LABEL, Shape, Translated};
 use super::{MillisRange, StoreSource, StoreSourceError, nanos};
 use crate::promql::error::PromqlError;
 use crate::promql::eval::Budget;
@@ -31,23 +31,21 @@ pub struct StoredExemplar {
 
 impl StoreSource {
     /// The exemplars in `range` of the series that any of these selectors accepts, by their series' labels, each in the order of time. Those
-    /// of histograms are their buckets', without `le`: the store keeps them for the histogram as a whole.
+    /// of classic histograms are with the bucket that they fall into.
     pub fn exemplars(
         &self,
         selectors: &[Vec<Matcher>],
         range: MillisRange,
         budget: &Budget,
     ) -> Result<Vec<(Labels, Vec<StoredExemplar>)>, PromqlError> {
-        let mut wanted: HashMap<u64, Labels> = HashMap::new();
+        let mut wanted: HashMap<u64, Wanted> = HashMap::new();
         // A series that has sent exemplars alone is there as well: it has points without a value.
         for matchers in selectors {
             for series in self.series(range)? {
-                if let Some(labels) = of_series(&series, matchers) {
-                    wanted.insert(series.id, labels);
-                }
+                Wanted::add(&mut wanted, &series, matchers);
             }
         }
-        let mut found: BTreeMap<Labels, Vec<StoredExemplar>> = BTreeMap::new();
+        let mut found = Found::new();
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -63,33 +61,62 @@ impl StoreSource {
                 read(&batch, &wanted, range, &mut found).map_err(StoreSourceError::Columns)?;
             }
         }
-        for exemplars in found.values_mut() {
+        let histograms = found.keys().copied().filter(|id| wanted.get(id).is_some_and(|series| series.is_histogram));
+        let bounds = self.bounds(&histograms.collect(), range, budget)?;
+        let mut by_labels: BTreeMap<Labels, Vec<StoredExemplar>> = BTreeMap::new();
+        for (id, exemplars) in found {
+            let Some(series) = wanted.get(&id) else { continue };
+            for exemplar in exemplars {
+                if let Some(labels) = series.labels_of(bounds.bucket(id, exemplar.millis, exemplar.value)) {
+                    by_labels.entry(labels).or_default().push(exemplar);
+                }
+            }
+        }
+        for exemplars in by_labels.values_mut() {
             exemplars.sort_by_key(|exemplar| exemplar.millis);
             exemplars.dedup();
         }
-        Ok(found.into_iter().collect())
+        Ok(by_labels.into_iter().collect())
     }
 }
 
-// The labels that its exemplars are shown under, if the matchers accept them.
-fn of_series(series: &Arc<Translated>, matchers: &[Matcher]) -> Option<Labels> {
-    let labels = match series.shape {
-        Shape::Histogram => series.with_suffix("_bucket"),
-        _ => series.labels.clone(),
-    };
-    // A bucket's bound is not known here.
-    let accepted = matchers
-        .iter()
-        .filter(|matcher| series.shape != Shape::Histogram || matcher.name != super::translate::BUCKET_LABEL)
-        .all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or("")));
-    (accepted && !series.name.is_empty()).then_some(labels)
+type Found = HashMap<u64, Vec<StoredExemplar>>;
+
+// A series whose exemplars are asked for.
+struct Wanted {
+    // Of a histogram without `le`.
+    labels: Labels,
+    is_histogram: bool,
+    // What each selector that accepts the rest demands of `le`.
+    of_buckets: Vec<Vec<Matcher>>,
+}
+
+impl Wanted {
+    fn add(wanted: &mut HashMap<u64, Wanted>, series: &Arc<Translated>, matchers: &[Matcher]) {
+        let is_histogram = series.shape == Shape::Histogram;
+        let labels = if is_histogram { series.with_suffix("_bucket") } else { series.labels.clone() };
+        let (of_buckets, others): (Vec<&Matcher>, Vec<&Matcher>) =
+            matchers.iter().partition(|matcher| is_histogram && matcher.name == BUCKET_LABEL);
+        let accepted = others.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or("")));
+        if accepted && !series.name.is_empty() {
+            let series = wanted.entry(series.id).or_insert(Wanted { labels, is_histogram, of_buckets: Vec::new() });
+            series.of_buckets.push(of_buckets.into_iter().cloned().collect());
+        }
+    }
+
+    // Nothing if no selector wants this bucket. Where no point tells the bounds, the exemplar is shown without one.
+    fn labels_of(&self, bucket: Option<String>) -> Option<Labels> {
+        let Some(bucket) = bucket.filter(|_| self.is_histogram) else { return Some(self.labels.clone()) };
+        let wanted = self.of_buckets.iter().any(|matchers| matchers.iter().all(|matcher| matcher.accepts(&bucket)));
+        wanted.then(|| self.labels.with(BUCKET_LABEL, &bucket))
+    }
 }
 
 fn read(
     batch: &RecordBatch,
-    wanted: &HashMap<u64, Labels>,
+    wanted: &HashMap<u64, Wanted>,
     range: MillisRange,
-    found: &mut BTreeMap<Labels, Vec<StoredExemplar>>,
+    found: &mut Found,
 ) -> Result<(), arrow::error::ArrowError> {
     let series = Numbers::<UInt64Type>::of(batch, column::SERIES_ID)?;
     let times = Times::of(batch, column::TIMESTAMP)?;
@@ -100,7 +127,8 @@ fn read(
     for row in 0..batch.num_rows() {
         let millis = times.time(row).as_millis();
         let value = doubles.get(row).or_else(|| ints.get(row).map(|value| value as f64));
-        let (Some(labels), Some(value)) = (wanted.get(&series.number(row)), value) else { continue };
+        let id = series.number(row);
+        let (true, Some(value)) = (wanted.contains_key(&id), value) else { continue };
         if millis < range.first || millis > range.last {
             continue;
         }
@@ -110,7 +138,7 @@ fn read(
         let filtered = filtered.map(|(key, value): (String, AttributeValue)| (label_name(&key), value.to_text()));
         // The ids come last: they count before an attribute of their name.
         let labels_of_exemplar = Labels::new(filtered.chain(ids));
-        found.entry(labels.clone()).or_default().push(StoredExemplar { labels: labels_of_exemplar, value, millis });
+        found.entry(id).or_default().push(StoredExemplar { labels: labels_of_exemplar, value, millis });
     }
     Ok(())
 }

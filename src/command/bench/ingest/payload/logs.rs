@@ -1,7 +1,7 @@
 //! Log records: twenty templates, three to nine attributes, a trace id on seven of ten, a correlation id on each.
 
-use super::wire::Message;
 use super::{BEGIN_NANOS, METHODS, PODS, ROUTES, Random, Request, Value, attribute, resource, scope};
+use crate::command::bench::wire::Message;
 
 const RECORDS_PER_POD: u64 = 250;
 

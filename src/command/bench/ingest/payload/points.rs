@@ -1,8 +1,8 @@
 //! Points: each of forty pods is read every fifteen seconds: 247 series of numbers (counters and gauges; two of thirteen
 //! metrics have values of full precision) and 11 histograms of eleven buckets, 15,600 series in Prometheus's way of counting.
 
-use super::wire::Message;
 use super::{BEGIN_NANOS, METHODS, PODS, ROUTES, Random, Request, Value, attribute, resource, scope};
+use crate::command::bench::wire::Message;
 
 const INTERVAL_NANOS: u64 = 15_000_000_000;
 const NUMBERS: u64 = 13 * 19;

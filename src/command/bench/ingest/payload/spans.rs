@@ -1,7 +1,7 @@
 //! Spans: traces of eight over five services, one operation calling the next.
 
-use super::wire::Message;
 use super::{BEGIN_NANOS, METHODS, PODS, ROUTES, Random, Request, SERVICES, Value, attribute, resource, scope};
+use crate::command::bench::wire::Message;
 
 const SPANS_PER_TRACE: u64 = 8;
 const TRACES: u64 = 125;

@@ -1,9 +1,11 @@
-//! Remote write's messages, versions 1 and 2, as far as the differential test sends them.
+//! Remote write's messages, versions 1 and 2, as far as tests send them.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message;
-
-use super::world::{Native, Run, Value};
+use tui::Client;
+use tui::client::Answer;
 
 /// The value that says that a series has ended.
 pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -106,10 +108,66 @@ struct Span {
     length: u32,
 }
 
+/// A series with its samples in the order of their times.
+pub struct Series {
+    pub labels: BTreeMap<String, String>,
+    pub samples: Vec<(i64, Value)>,
+    /// Whether it is sent as a counter where that can be said.
+    pub counts: bool,
+}
+
+/// What a sample is.
+pub enum Value {
+    Number(f64),
+    Native(Native),
+}
+
+/// A native histogram; with bounds it is one with custom buckets.
+#[derive(Clone, Default)]
+pub struct Native {
+    pub schema: i32,
+    /// What its buckets add up to, if nothing is said.
+    pub count: Option<u64>,
+    pub sum: f64,
+    pub zero_threshold: f64,
+    pub zero_count: u64,
+    pub positive: Vec<(i32, u64)>,
+    pub negative: Vec<(i32, u64)>,
+    pub bounds: Vec<f64>,
+}
+
+/// Some of a series' samples.
+pub type Run<'a> = (&'a Series, &'a [(i64, Value)]);
+
+/// What is sent one after the other, between `first` and `end`: the samples of a series in one message are all numbers or all
+/// histograms, because Prometheus takes those of a message before these.
+pub fn messages(series: &[Series], first: i64, end: i64) -> Vec<Vec<Run<'_>>> {
+    let mut messages: Vec<Vec<Run<'_>>> = Vec::new();
+    for series in series {
+        let from = series.samples.partition_point(|(time, _)| *time < first);
+        let to = series.samples.partition_point(|(time, _)| *time < end);
+        let is_native = |(_, value): &(i64, Value)| matches!(value, Value::Native(_));
+        for (turn, run) in series.samples[from..to].chunk_by(|a, b| is_native(a) == is_native(b)).enumerate() {
+            if messages.len() == turn {
+                messages.push(Vec::new());
+            }
+            messages[turn].push((series, run));
+        }
+    }
+    messages
+}
+
 /// A body and its media type.
 pub struct Written {
     pub content_type: &'static str,
     pub body: Bytes,
+}
+
+impl Written {
+    /// Sends it to a door.
+    pub async fn post(&self, client: &Client) -> Answer {
+        client.post("/api/v1/write", self.content_type, self.body.clone()).await.expect("an answer")
+    }
 }
 
 /// These series in version 1.
@@ -160,7 +218,7 @@ fn histogram(native: &Native, timestamp: i64) -> Histogram {
     let (negative_spans, negative_deltas) = spans(&native.negative);
     let buckets = native.positive.iter().chain(&native.negative);
     Histogram {
-        count: native.zero_count + buckets.map(|(_, count)| count).sum::<u64>(),
+        count: native.count.unwrap_or_else(|| native.zero_count + buckets.map(|(_, count)| count).sum::<u64>()),
         sum: native.sum,
         schema: if native.bounds.is_empty() { native.schema } else { CUSTOM },
         zero_threshold: native.zero_threshold,
