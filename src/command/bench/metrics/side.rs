@@ -68,8 +68,10 @@ pub struct Rest {
     pub is_idle: bool,
 }
 
+// All series that are alive at a time are of one metric.
 fn settings() -> Vec<(&'static str, &'static str)> {
-    SETTINGS.into_iter().chain([("SEXTANT_QUERY_TIME_BUDGET_MS", "600000")]).collect()
+    let own = [("SEXTANT_QUERY_TIME_BUDGET_MS", "600000"), ("SEXTANT_COLLECTOR_SERIES_PER_METRIC_MAX", "100000000")];
+    SETTINGS.into_iter().chain(own).collect()
 }
 
 impl Side {
