@@ -22,6 +22,5 @@ mod scraper;
 mod size;
 mod stats;
 pub mod target;
-mod tls;
 
 pub use self::scraper::{Scraper, Settings, Setup};

@@ -1,4 +1,4 @@
-//! The words every Sextant crate shares. No Arrow, no files, no network: what stands here can be used by the terminal as
+//! The words every Sextant crate shares. No Arrow, no data files, no connections: what stands here can be used by the terminal as
 //! well as by the store.
 
 pub mod attributes;
@@ -13,6 +13,8 @@ pub mod signal;
 pub mod small_file;
 pub mod stats;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod wire;
 pub mod yaml;
 

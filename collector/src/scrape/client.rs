@@ -12,13 +12,13 @@ use hyper::header::{
 };
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
+use model::tls;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::config::{Authorization, HttpConfig, Secret};
-use super::tls;
 use crate::limits::SCRAPE_REDIRECTS_MAX;
 use crate::pipeline::Reservation;
 use crate::receiver::decode::{self, Compression};

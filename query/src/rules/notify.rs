@@ -19,7 +19,6 @@ mod record;
 pub mod route;
 mod run;
 mod stats;
-mod tls;
 pub mod webhook;
 
 use std::future::Future;

@@ -5,12 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::small_file;
+use model::{small_file, tls};
 use rustls::ClientConfig;
 
 use super::ConfigError;
 use crate::limits::SCRAPE_SECRET_BYTES_MAX;
-use crate::scrape::tls;
 use model::yaml::{Map, Node, Source};
 
 /// How something is asked over HTTP.

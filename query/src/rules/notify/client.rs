@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use model::{Clock, Timestamp};
+use model::{Clock, Timestamp, tls};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -21,7 +21,6 @@ use tokio::net::TcpStream;
 use super::guard::{Guard, Refused};
 use super::limits::{ANSWER_BYTES_MAX, ANSWER_CHARACTERS_TOLD, ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
 use super::receiver::{Authorization, HttpConfig, Secret, Webhook, parse_url, port};
-use super::tls;
 use super::webhook::signature;
 
 /// The header with the key that is the same in every attempt.

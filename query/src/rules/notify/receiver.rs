@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
-use model::small_file;
+use model::{small_file, tls};
 use rustls::ClientConfig;
 
 use super::error::ConfigError;
 use super::guard::{Allowed, literal};
 use super::limits::SECRET_BYTES_MAX;
-use super::tls;
 use model::yaml::{Map, Node, Source};
 
 /// Someone who is told. Without webhooks nobody is.
@@ -295,7 +294,7 @@ fn read_tls(source: Source<'_>, map: &Map<'_>, folder: &Path) -> Result<Tls, Con
         Some((secret, _)) => Some(secret.reveal().map_err(|error| source.error(line, error.to_string(), ""))?),
         None => None,
     };
-    let config = tls::config(pem.as_deref(), unverified).map_err(|reason| source.error(line, reason, ""))?;
+    let config = tls::config(pem.as_deref(), None, unverified).map_err(|reason| source.error(line, reason, ""))?;
     Ok((Some(config), server_name))
 }
 

@@ -1,4 +1,4 @@
-//! TLS to targets: rustls with ring, the system's certificate authorities or one of the user's, a certificate of our own if wanted.
+//! TLS to others, as targets and receivers: rustls with ring, the system's certificate authorities or one of the user's, a certificate of our own if wanted.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 /// A client's side, of texts in PEM. `authority` replaces the system's authorities, `own` is shown to who asks for it, and
 /// `unverified` takes any certificate.
-pub(super) fn config(
+pub fn config(
     authority: Option<&str>,
     own: Option<(&str, &str)>,
     unverified: bool,
@@ -34,7 +34,7 @@ pub(super) fn config(
 }
 
 /// The side of those who say nothing about TLS: the system's authorities, read once.
-pub(super) fn default_config() -> Result<Arc<ClientConfig>, String> {
+pub fn default_config() -> Result<Arc<ClientConfig>, String> {
     static SYSTEM: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
     SYSTEM.get_or_init(|| config(None, None, false)).clone()
 }
