@@ -36,7 +36,7 @@ pub use config::{Config, Durability};
 pub use error::{ErrorKind, StoreError};
 pub use inspect::{Inspection, PartSummary, TableBytes, bytes_by_column, inspect};
 pub use retention::{Age, Ages, Cutoffs, Expired, Retention, ServiceAges, Sizes};
-pub use scan::Granule;
+pub use scan::{Granule, Run, SeriesRows};
 pub use schema::{Batch, Table};
 pub use snapshot::{Missing, Narrow, Projection, SeriesTable, SeriesTableKey, Snapshot};
 pub use state::{StateChange, StateTable};

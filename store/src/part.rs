@@ -24,7 +24,7 @@ use model::Timestamp;
 pub(crate) use cache::Opened;
 use meta::FORMAT_OF_ALL_COLUMNS;
 pub use meta::{FORMAT, FileMeta, GranuleMeta, Meta};
-pub(crate) use reader::{Footer, Stream, with_series};
+pub(crate) use reader::{Footer, RowGroup, Stream, with_series};
 pub(crate) use writer::{Contents, Layout, PartWriter, Place, discard, write};
 
 use crate::disk::{Disk, read_file};

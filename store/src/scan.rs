@@ -1,5 +1,6 @@
 //! Granules: the pieces in which a snapshot hands out rows, and the choice of those that are worth reading.
 
+mod points;
 mod prune;
 
 use std::ops::Range;
@@ -18,6 +19,8 @@ use crate::schema::{Table, column};
 use crate::snapshot::columns_error;
 use crate::{Projection, StoreError};
 
+pub(crate) use points::Wanted;
+pub use points::{Run, SeriesRows};
 pub(crate) use prune::pruned;
 
 /// A piece of a table that is read as a whole: a chunk of the head, or up to some thousand rows of a part.

@@ -6,15 +6,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, TimestampNanosecondType, UInt64Type};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use model::{TimeRange, Timestamp};
 
 use crate::head::Chunk;
 use crate::part::{Part, PartName};
 use crate::retention::Cutoffs;
+use crate::scan::SeriesRows;
 use crate::schema::{Table, column};
 use crate::visible::Chunks;
 use crate::{Granule, StoreError, scan};
@@ -117,57 +116,38 @@ impl Snapshot {
         chunks.chain(parts).filter(|table| seen.insert(table.key())).collect()
     }
 
-    /// The points of these series in `range` as parts keep them (with `series_id`, without the series' other columns), in
-    /// batches of no particular order.
+    /// The points of these series in `range`, in pieces of no particular order. The projection always has `timestamp`, and never `series_id`:
+    /// runs say whose the rows are.
     pub fn samples(
         &self,
         series: &HashSet<u64>,
         range: TimeRange,
         projection: &Projection,
-    ) -> Result<Vec<RecordBatch>, StoreError> {
-        let mut batches = Vec::new();
-        self.samples_while(series, range, projection, |batch| {
-            if batch.num_rows() > 0 {
-                batches.push(batch);
+    ) -> Result<Vec<SeriesRows>, StoreError> {
+        let mut pieces = Vec::new();
+        self.samples_while(series, range, projection, |piece| {
+            if !piece.runs.is_empty() {
+                pieces.push(piece);
             }
             Ok::<(), StoreError>(())
         })?;
-        Ok(batches)
+        Ok(pieces)
     }
 
-    /// [`Snapshot::samples`] batch by batch, so that a query can end at the error of `take` before it has read everything.
-    /// What was read and held none of the series is an empty batch.
+    /// [`Snapshot::samples`] piece by piece, so that a query can end at the error of `take` before it has read everything.
+    /// What was read and held none of the series has no runs.
     pub fn samples_while<E: From<StoreError>>(
         &self,
         series: &HashSet<u64>,
         range: TimeRange,
         projection: &Projection,
-        mut take: impl FnMut(RecordBatch) -> Result<(), E>,
+        take: impl FnMut(SeriesRows) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut ids: Vec<u64> = series.iter().copied().collect();
         ids.sort_unstable();
-        let projection = projection.with(column::SERIES_ID).with(column::TIMESTAMP);
-        for granule in self.granules(Table::Points, range, &Narrow::All)? {
-            if !granule.may_have_series(&ids) {
-                continue;
-            }
-            let rows = granule.read_flat(&projection)?;
-            let of_rows = rows[column::SERIES_ID].as_primitive::<UInt64Type>();
-            // Rows of a part are sorted by their series.
-            let mut last = None;
-            let mut is_wanted = |id: &u64| match last {
-                Some((known, wanted)) if known == *id => wanted,
-                _ => last.insert((*id, series.contains(id))).1,
-            };
-            // What is asked about a moment is little of a granule, which has the whole day of its series: the rest is not even copied.
-            let times = rows[column::TIMESTAMP].as_primitive::<TimestampNanosecondType>().values();
-            let wanted = of_rows.values().iter().zip(times.iter());
-            let wanted: BooleanBuffer =
-                wanted.map(|(id, time)| range.contains(Timestamp::from_nanos(*time)) && is_wanted(id)).collect();
-            let wanted = BooleanArray::new(wanted, None);
-            take(filter_record_batch(&rows, &wanted).map_err(columns_error("pick the points of series"))?)?;
-        }
-        Ok(())
+        let projection = &projection.with(column::TIMESTAMP);
+        let granules = self.granules(Table::Points, range, &Narrow::All)?;
+        scan::Wanted { series: &ids, range, projection }.read(granules, take)
     }
 
     fn chunks_in(&self, table: Table, range: TimeRange) -> impl Iterator<Item = &Arc<Chunk>> {

@@ -51,6 +51,11 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
         array.is_valid(row).then(|| array.value(row))
     }
 
+    /// The column, if it is there.
+    pub fn column(&self) -> Option<&PrimitiveArray<T>> {
+        self.0.as_ref()
+    }
+
     /// The number in a row; 0 if there is none.
     pub fn number(&self, row: usize) -> T::Native {
         self.get(row).unwrap_or_default()

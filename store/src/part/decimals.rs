@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, Float64Array, Int64Array, RecordBatch, UInt8Array, new_null_array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema, SchemaRef, UInt8Type};
 use arrow::error::ArrowError;
 
@@ -82,15 +83,28 @@ pub(super) fn joined(rows: &RecordBatch) -> Option<ArrayRef> {
     let doubles = rows.column_by_name(column::VALUE_DOUBLE)?.as_primitive_opt::<Float64Type>()?;
     let units = rows.column_by_name(column::VALUE_UNITS)?.as_primitive_opt::<Int64Type>()?;
     let scales = rows.column_by_name(column::VALUE_SCALE)?.as_primitive_opt::<UInt8Type>()?;
-    let powers: Vec<f64> = (0..=SCALE_MAX).map(power).collect();
-    let mut values = Vec::with_capacity(rows.num_rows());
-    for ((double, units), scale) in doubles.iter().zip(units).zip(scales) {
-        values.push(match (units, scale) {
-            (Some(units), Some(scale)) => Some(units as f64 / powers.get(usize::from(scale))?),
-            _ => double,
-        });
+    let greatest = scales.iter().flatten().max().unwrap_or(0);
+    if greatest > SCALE_MAX {
+        return None;
     }
-    Some(Arc::new(Float64Array::from(values)))
+    let least = scales.iter().flatten().min().unwrap_or(0);
+    let mut values: Vec<f64> = if least == greatest {
+        let power = power(least);
+        units.values().iter().map(|units| *units as f64 / power).collect()
+    } else {
+        let powers: Vec<f64> = (0..=u8::MAX).map(|scale| power(scale.min(SCALE_MAX))).collect();
+        let pairs = units.values().iter().zip(scales.values());
+        pairs.map(|(units, scale)| *units as f64 / powers[usize::from(*scale)]).collect()
+    };
+    // Where there is no decimal there may be a double.
+    let Some(decimals) = NullBuffer::union(units.nulls(), scales.nulls()) else {
+        return Some(Arc::new(Float64Array::new(values.into(), None)));
+    };
+    for row in (!decimals.inner()).set_indices() {
+        values[row] = doubles.value(row);
+    }
+    let nulls = doubles.nulls().map(|doubles| NullBuffer::new(decimals.inner() | doubles.inner()));
+    Some(Arc::new(Float64Array::new(values.into(), nulls)))
 }
 
 /// Whether a column is there for decimals alone.

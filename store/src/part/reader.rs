@@ -47,6 +47,24 @@ impl Stream {
     }
 }
 
+/// A row group of a part's rows.
+pub(crate) struct RowGroup {
+    number: usize,
+    first_row: u64,
+    rows: usize,
+    /// The granules that it holds.
+    pub(crate) granules: Range<usize>,
+}
+
+impl RowGroup {
+    /// The rows of one of its granules, counted from the group's first.
+    pub(crate) fn rows_of(&self, granule: usize, part: &Part) -> Range<usize> {
+        let first = (granule as u64 * part.meta.granule_rows).saturating_sub(self.first_row) as usize;
+        let rows = part.meta.granules.get(granule).map_or(0, |meta| meta.rows as usize);
+        first..first + rows
+    }
+}
+
 impl Part {
     /// Rows of a granule as the part keeps them: those in `ranges`, ascending and apart, counted from the granule's first.
     pub fn read(
@@ -66,24 +84,65 @@ impl Part {
         ranges: &[Range<u32>],
         projection: &Projection,
     ) -> Result<RecordBatch, StoreError> {
+        let group = self.row_group(footer, granule)?;
+        let first = group.rows_of(granule, self).start;
+        let ranges = ranges.iter().map(|range| first + range.start as usize..first + range.end as usize);
+        self.as_given(self.read_written(footer, &group, ranges, projection)?, projection)
+    }
+
+    /// Rows of a row group of points, without columns that no point of the part has a value in: those in `ranges`, ascending and apart,
+    /// counted from the group's first.
+    pub(crate) fn read_group(
+        &self,
+        footer: &Footer,
+        group: &RowGroup,
+        ranges: impl Iterator<Item = Range<usize>> + Clone,
+        projection: &Projection,
+    ) -> Result<RecordBatch, StoreError> {
+        self.with_doubles(self.read_written(footer, group, ranges, projection)?)
+    }
+
+    // The columns as they are written.
+    fn read_written(
+        &self,
+        footer: &Footer,
+        group: &RowGroup,
+        ranges: impl Iterator<Item = Range<usize>> + Clone,
+        projection: &Projection,
+    ) -> Result<RecordBatch, StoreError> {
         let file = self.open_file(ROWS_FILE)?;
-        let damaged = |error| self.damaged(ROWS_FILE, error);
-        let first = granule as u64 * self.meta.granule_rows;
-        let (group, group_first, group_rows) =
-            row_group(footer, first).ok_or_else(|| damaged(ParquetError::EOF(format!("it has no row {first}"))))?;
-        let offset = (first - group_first) as usize;
-        let ranges = ranges.iter().map(|range| offset + range.start as usize..offset + range.end as usize);
-        let selection = RowSelection::from_consecutive_ranges(ranges, group_rows);
+        let rows: usize = ranges.clone().map(|range| range.len()).sum();
+        let selection = RowSelection::from_consecutive_ranges(ranges, group.rows);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer.clone())
             .with_projection(self.mask(footer, projection))
-            .with_row_groups(vec![group])
+            .with_row_groups(vec![group.number])
             .with_row_selection(selection)
-            .with_batch_size(self.meta.granule_rows as usize)
+            .with_batch_size(rows.max(1))
             .build()
-            .map_err(damaged)?;
+            .map_err(|error| self.damaged(ROWS_FILE, error))?;
         let schema = reader.schema();
-        let rows = whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))?;
-        self.as_given(rows, projection)
+        whole(schema, reader).map_err(|error| self.damaged(ROWS_FILE, error.into()))
+    }
+
+    /// The footer of its rows.
+    pub(crate) fn rows_footer(&self) -> Result<Arc<Footer>, StoreError> {
+        self.footer(&self.open_file(ROWS_FILE)?)
+    }
+
+    /// The row group that holds a granule.
+    pub(crate) fn row_group(&self, footer: &Footer, granule: usize) -> Result<RowGroup, StoreError> {
+        let row = granule as u64 * self.meta.granule_rows;
+        let mut first_row = 0;
+        for (number, group) in footer.metadata().row_groups().iter().enumerate() {
+            let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+            if row < first_row + rows {
+                let granule_of = |row: u64| usize::try_from(row.div_ceil(self.meta.granule_rows)).unwrap_or(usize::MAX);
+                let granules = granule_of(first_row)..granule_of(first_row + rows);
+                return Ok(RowGroup { number, first_row, rows: rows as usize, granules });
+            }
+            first_row += rows;
+        }
+        Err(self.damaged(ROWS_FILE, ParquetError::EOF(format!("it has no row {row}"))))
     }
 
     // The columns that are wanted, but for those that only stand in for others.
@@ -100,10 +159,14 @@ impl Part {
 
     // The columns as they were given to the writer.
     fn as_given(&self, rows: RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
-        if self.table() != Table::Points {
-            return self.with_same(rows, projection);
+        match self.table() {
+            Table::Points => with_absent(&self.with_doubles(rows)?, projection),
+            _ => self.with_same(rows, projection),
         }
-        let rows = with_absent(&rows, projection)?;
+    }
+
+    // Decimals as the doubles that they were before.
+    fn with_doubles(&self, rows: RecordBatch) -> Result<RecordBatch, StoreError> {
         if rows.column_by_name(column::VALUE_UNITS).is_none() {
             return Ok(rows);
         }
@@ -464,9 +527,7 @@ fn is_damage(kind: io::ErrorKind) -> bool {
 
 // Points with those wanted columns that are not written because no point of the part has a value there.
 fn with_absent(rows: &RecordBatch, projection: &Projection) -> Result<RecordBatch, StoreError> {
-    let decimals = rows.column_by_name(column::VALUE_UNITS).is_some();
-    let is_wanted = |name: &str| projection.wants(name) || (decimals && name == column::VALUE_DOUBLE);
-    let is_absent = |field: &&FieldRef| is_wanted(field.name()) && rows.column_by_name(field.name()).is_none();
+    let is_absent = |field: &&FieldRef| projection.wants(field.name()) && rows.column_by_name(field.name()).is_none();
     let mut fields: Vec<FieldRef> = rows.schema_ref().fields().to_vec();
     let mut arrays = rows.columns().to_vec();
     for field in point_fields().fields().iter().filter(is_absent) {
@@ -505,19 +566,6 @@ pub(crate) fn with_series(
     let (fields, arrays): (Vec<FieldRef>, Vec<_>) = columns.into_iter().unzip();
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(wanted.len()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(failed)
-}
-
-// The row group that holds a row, its first row and how many it has.
-fn row_group(metadata: &ArrowReaderMetadata, row: u64) -> Option<(usize, u64, usize)> {
-    let mut first = 0;
-    for (group, of_group) in metadata.metadata().row_groups().iter().enumerate() {
-        let rows = u64::try_from(of_group.num_rows()).ok()?;
-        if row < first + rows {
-            return Some((group, first, rows as usize));
-        }
-        first += rows;
-    }
-    None
 }
 
 fn whole<R>(schema: arrow::datatypes::SchemaRef, reader: R) -> Result<RecordBatch, arrow::error::ArrowError>

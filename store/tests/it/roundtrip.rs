@@ -13,7 +13,7 @@ use model::{ManualClock, TimeRange, Timestamp};
 use store::disk::{Disk as _, RealDisk, SimDisk};
 use store::part::Part;
 use store::schema::{LogColumns, LogRow, ResourceRow, ScopeRow, ValueRef, column};
-use store::{Batch, Config, Narrow, Projection, SeriesTable, Setup, Snapshot, Store, Table, limits};
+use store::{Batch, Config, Narrow, Projection, SeriesRows, SeriesTable, Setup, Snapshot, Store, Table, limits};
 
 use crate::generate::{self, DAY, NOW, Row, SECOND, numbers, sorted_rows, times};
 
@@ -270,17 +270,77 @@ fn points_find_their_series_and_their_samples() {
     let tables = parts.series(TimeRange::ALL);
     let ids = |table: &SeriesTable| numbers(&table.read().expect("series are read"), column::SERIES_ID);
     assert!(tables.iter().all(|table| ids(table).is_sorted()));
-    for count in [0, 1, 3, 50] {
+    let all_times: Vec<i64> = head
+        .granules(Table::Points, TimeRange::ALL, &Narrow::All)
+        .expect("granules are chosen")
+        .iter()
+        .flat_map(|granule| times(&granule.read(&Projection::All).expect("rows are read")))
+        .collect();
+    let (least, greatest) = (all_times.iter().min().expect("some"), all_times.iter().max().expect("some"));
+    let third = (greatest - least) / 3;
+    let range =
+        |start: i64, end: i64| TimeRange { start: Timestamp::from_nanos(start), end: Timestamp::from_nanos(end) };
+    let ranges = [
+        TimeRange::ALL,
+        range(least + third, greatest - third),
+        range(*least, least + 1),
+        range(greatest + 1, greatest + 2),
+    ];
+    let projection = Projection::Columns(vec![column::VALUE_DOUBLE.into(), column::INGEST_SEQ.into()]);
+    let all = whole_granules(&head, &projection);
+    for (count, range) in [0, 1, 3, 50].into_iter().flat_map(|count| ranges.map(|range| (count, range))) {
         let known: Vec<u64> = series(&head).into_keys().collect();
         let wanted: HashSet<u64> = (0..count).filter_map(|_| random.choice(known.iter().copied())).collect();
-        let projection = Projection::Columns(vec![column::TIMESTAMP.into(), column::VALUE_DOUBLE.into()]);
-        let samples = |snapshot: &Snapshot| {
-            let batches = snapshot.samples(&wanted, TimeRange::ALL, &projection).expect("samples are read");
-            assert!(batches.iter().flat_map(|batch| numbers(batch, column::SERIES_ID)).all(|id| wanted.contains(&id)));
-            sorted_rows(&batches)
-        };
-        assert_eq!(samples(&parts), samples(&head), "{count} series");
+        let expected = sorted(
+            all.iter()
+                .cloned()
+                .filter(|(id, time, _)| wanted.contains(id) && range.contains(Timestamp::from_nanos(*time))),
+        );
+        for snapshot in [&head, &parts] {
+            let pieces = snapshot.samples(&wanted, range, &projection).expect("samples are read");
+            let found = sorted(pieces.iter().flat_map(of_runs));
+            assert!(found == expected, "{count} series in {range:?}: {} rows, not {}", found.len(), expected.len());
+        }
     }
+}
+
+type OfSeries = (u64, i64, Row);
+
+fn sorted(rows: impl Iterator<Item = OfSeries>) -> Vec<OfSeries> {
+    let mut rows: Vec<OfSeries> = rows.collect();
+    rows.sort();
+    rows
+}
+
+// All rows, with their series and times.
+fn whole_granules(snapshot: &Snapshot, projection: &Projection) -> Vec<OfSeries> {
+    let granules = snapshot.granules(Table::Points, TimeRange::ALL, &Narrow::All).expect("granules are chosen");
+    let Projection::Columns(columns) = projection else { panic!("all columns") };
+    let rows = granules.iter().flat_map(|granule| {
+        let batch = granule.read(&Projection::All).expect("rows are read");
+        let wanted = |row: Row| row.into_iter().filter(|(name, _)| columns.contains(name)).collect();
+        let rows = generate::rows(&batch).into_iter().map(wanted);
+        let keys = numbers(&batch, column::SERIES_ID).into_iter().zip(times(&batch));
+        keys.zip(rows).map(|((id, time), row)| (id, time, row)).collect::<Vec<OfSeries>>()
+    });
+    rows.collect()
+}
+
+fn of_runs(piece: &SeriesRows) -> Vec<OfSeries> {
+    let (rows, times) = (generate::rows(&piece.rows), times(&piece.rows));
+    let mut next = 0;
+    let mut all = Vec::new();
+    for run in &piece.runs {
+        assert_eq!(run.rows.start, next, "runs follow each other");
+        next = run.rows.end;
+        for row in run.rows.clone() {
+            let mut of_row = rows[row].clone();
+            of_row.remove(column::TIMESTAMP);
+            all.push((run.series, times[row], of_row));
+        }
+    }
+    assert_eq!(next, piece.rows.num_rows(), "and cover all rows");
+    all
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Labels;
 
-use super::select::has_elements;
+use super::select::{advanced, has_elements};
 use super::{Evaluator, Result, SeriesStream};
 use crate::promql::error::PromqlError;
 use crate::promql::function::{Arguments, Numbers, Remarks, Window};
@@ -27,9 +27,8 @@ struct Sliding {
 impl Sliding {
     // To the samples in `(start, end]`.
     fn slide(&mut self, times: &[i64], start: i64, end: i64) {
-        self.from += times[self.from..].partition_point(|time| *time <= start);
-        self.to = self.to.max(self.from);
-        self.to += times[self.to..].partition_point(|time| *time <= end);
+        self.from = advanced(times, self.from, start);
+        self.to = advanced(times, self.to.max(self.from), end);
     }
 
     fn len(self) -> usize {

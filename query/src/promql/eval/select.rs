@@ -78,7 +78,7 @@ impl<'a> Evaluator<'a> {
         let mut end = 0;
         for index in 0..self.steps.count() {
             let time = self.reference_time(select.when, index);
-            end += times[end..].partition_point(|sample| *sample <= time);
+            end = advanced(times, end, time);
             let Some(newest) = end.checked_sub(1) else { continue };
             // The window is open on the left: a sample exactly one lookback old is too old.
             if times[newest] > time.saturating_sub(self.query.lookback_ms) {
@@ -126,6 +126,31 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// From one place among ascending times to the first behind `time`. Mostly that is near.
+pub(super) fn advanced(times: &[i64], from: usize, time: i64) -> usize {
+    const NEAR: usize = 16;
+    let far = times.len().min(from + NEAR);
+    match times[from..far].iter().position(|other| *other > time) {
+        Some(steps) => from + steps,
+        None => far + times[far..].partition_point(|other| *other <= time),
+    }
+}
+
 pub(super) fn has_elements(series: &Result<Series>) -> bool {
     series.as_ref().map_or(true, |series| !series.column.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advances_to_the_first_time_behind() {
+        let times: Vec<i64> = (0..100).map(|time| time * 10).collect();
+        for (from, time, expected) in
+            [(0, -1, 0), (0, 0, 1), (0, 9, 1), (3, 25, 3), (0, 500, 51), (60, 2_000, 100), (100, 1, 100)]
+        {
+            assert_eq!(advanced(&times, from, time), expected, "{from} {time}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! and summaries fall apart into the series Prometheus has for them, and OTLP series that become one label set are one.
 
 mod bounds;
+mod collect;
 mod decode;
 mod exemplars;
 mod index;
@@ -13,7 +14,7 @@ mod translate;
 pub use exemplars::StoredExemplar;
 pub use translate::Translator;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
@@ -25,7 +26,8 @@ use crate::promql::error::PromqlError;
 use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::search::budget::Partial;
-use decode::{Points, RowRef, Unfit};
+use collect::{Collected, Group, Ordered};
+use decode::Unfit;
 use index::SeriesIndex;
 use translate::Translated;
 
@@ -127,11 +129,10 @@ impl StoreSource {
         // Of a target that several resources describe one is right at a time: all of them have to be looked at.
         let described = target::described(&self.series(range)?, &accepted);
         let ids: HashSet<u64> = described.keys().copied().collect();
-        let columns = Projection::Columns(target::columns());
         let mut seen = target::Seen::default();
-        self.snapshot.samples_while(&ids, nanos(range), &columns, |batch| {
-            budget.charge(batch.num_rows())?;
-            seen.add(&batch, &described, range).map_err(StoreSourceError::Columns)?;
+        self.snapshot.samples_while(&ids, nanos(range), &Projection::Columns(Vec::new()), |piece| {
+            budget.charge(piece.rows.num_rows())?;
+            seen.add(&piece, &described).map_err(StoreSourceError::Columns)?;
             Ok::<(), PromqlError>(())
         })?;
         let series = seen.series().into_iter().filter(|series| all_accept(matchers, &series.labels));
@@ -182,61 +183,53 @@ impl StoreSource {
         range: MillisRange,
         budget: &Budget,
     ) -> Result<(impl Iterator<Item = StoredSeries> + use<>, Vec<String>), PromqlError> {
-        let batches = self.points(&series, range, budget)?;
-        let places: HashMap<u64, usize> = series.iter().map(|series| series.id).zip(0..).collect();
+        let groups = collect::groups(series);
+        let mut points = Collected::default();
+        // What came first matters only of points that are not one after the other already, of which there are few: then they are read again.
+        let simple = groups.values().filter(|group| collect::is_simple(group)).flatten();
+        self.read(&mut points, simple, Ordered::ByTime, range, budget)?;
+        let others =
+            groups.values().filter(|group| !collect::is_simple(group) || !points.are_in_order(&group[0])).flatten();
+        let others: Vec<&Arc<Translated>> = others.collect();
+        points.forget(&others);
+        self.read(&mut points, others.into_iter(), Ordered::BySeq, range, budget)?;
+
         let mut unfit: BTreeMap<(String, Unfit), u64> = BTreeMap::new();
-        let mut rows: Vec<Vec<RowRef>> = vec![Vec::new(); series.len()];
-        for (batch, points) in batches.iter().enumerate() {
-            // Those of one series mostly follow each other.
-            let mut last = None;
-            for (row, id) in points.series_ids() {
-                let place = match last {
-                    Some((known, place)) if known == id => place,
-                    _ => last.insert((id, places.get(&id).copied())).1,
-                };
-                let Some(place) = place else { continue };
-                if points.millis(row) < range.first || range.last < points.millis(row) {
-                    continue;
-                }
-                match series[place].is_native().then(|| points.unfit(row)).flatten() {
-                    Some(why) => *unfit.entry((series[place].name.clone(), why)).or_default() += 1,
-                    None => rows[place].push(RowRef { batch, row }),
-                }
+        let mut found: Vec<Group> = Vec::with_capacity(groups.len());
+        for group in groups.into_values() {
+            let runs = |series: Arc<Translated>| {
+                let runs = points.take(&series, |why| *unfit.entry((series.name.clone(), why)).or_default() += 1);
+                (!runs.is_empty()).then_some((series, runs))
+            };
+            let group: Group = group.into_iter().filter_map(runs).collect();
+            if !group.is_empty() {
+                found.push(group);
             }
         }
-        let mut groups: BTreeMap<Labels, decode::Group> = BTreeMap::new();
-        for (series, rows) in series.into_iter().zip(rows) {
-            if !rows.is_empty() {
-                groups.entry(series.group.clone()).or_default().push((series, rows));
-            }
-        }
-        let matchers = matchers.to_vec();
-        let decoded = groups.into_values().flat_map(move |group| decode::group(&batches, group, &matchers));
+        let (matchers, batches) = (matchers.to_vec(), points.batches);
+        let decoded = found.into_iter().flat_map(move |group| decode::group(&batches, group, &matchers));
         Ok((decoded, unfit.into_iter().map(left_out).collect()))
     }
 
     // The points of these series, charged as they are read: no query may fill the memory before it is asked for a sample.
-    fn points(
+    fn read<'s>(
         &self,
-        series: &[Arc<Translated>],
+        points: &mut Collected,
+        series: impl Iterator<Item = &'s Arc<Translated>> + Clone,
+        ordered: Ordered,
         range: MillisRange,
         budget: &Budget,
-    ) -> Result<Vec<Points>, PromqlError> {
-        let ids: HashSet<u64> = series.iter().map(|series| series.id).collect();
-        let mut batches = Vec::new();
+    ) -> Result<(), PromqlError> {
+        let ids: HashSet<u64> = series.clone().map(|series| series.id).collect();
         if ids.is_empty() {
-            return Ok(batches);
+            return Ok(());
         }
-        let columns = Projection::Columns(decode::columns_of(series));
-        self.snapshot.samples_while(&ids, nanos(range), &columns, |batch| {
-            budget.charge(batch.num_rows())?;
-            if batch.num_rows() == 0 {
-                return Ok(());
-            }
-            batches.push(Points::new(&batch).map_err(StoreSourceError::Columns)?);
+        let columns = Projection::Columns(collect::columns_of(series, ordered));
+        self.snapshot.samples_while(&ids, nanos(range), &columns, |piece| {
+            budget.charge(piece.rows.num_rows())?;
+            points.add(piece).map_err(StoreSourceError::Columns)?;
             Ok::<(), PromqlError>(())
-        })?;
-        Ok(batches)
+        })
     }
 }
 

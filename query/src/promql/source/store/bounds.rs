@@ -33,14 +33,15 @@ impl StoreSource {
             return Ok(bounds);
         }
         let last = range.last.saturating_add(limits::LOOKBACK_MS);
-        let names = [column::SERIES_ID, column::TIMESTAMP, column::EXPLICIT_BOUNDS];
-        let columns = Projection::Columns(names.map(str::to_owned).into());
-        self.snapshot.samples_while(histograms, nanos(MillisRange { last, ..range }), &columns, |batch| {
-            budget.charge(batch.num_rows())?;
-            let points = Points::new(&batch).map_err(StoreSourceError::Columns)?;
-            for (row, id) in points.series_ids() {
-                if let Some(of_point) = points.bounds(row) {
-                    bounds.add(id, points.millis(row), of_point);
+        let columns = Projection::Columns(vec![column::EXPLICIT_BOUNDS.to_owned()]);
+        self.snapshot.samples_while(histograms, nanos(MillisRange { last, ..range }), &columns, |piece| {
+            budget.charge(piece.rows.num_rows())?;
+            let points = Points::new(&piece.rows).map_err(StoreSourceError::Columns)?;
+            for run in piece.runs {
+                for row in run.rows {
+                    if let Some(of_point) = points.bounds(row) {
+                        bounds.add(run.series, points.millis(row), of_point);
+                    }
                 }
             }
             Ok::<(), PromqlError>(())

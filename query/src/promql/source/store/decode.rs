@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, ListArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
-use model::Labels;
+use model::{Labels, Timestamp};
 use store::delta::{Total, TotalValue};
 use store::schema::column;
 
+use super::collect::{Group, RunRef};
 use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
 use crate::promql::histogram::{Buckets, CUSTOM_SCHEMA, Histogram, SCHEMA_MAX, SCHEMA_MIN, Whole};
 use crate::promql::matcher::{Matcher, all_accept};
@@ -20,36 +21,8 @@ use crate::rows::columns::{Numbers, Times};
 /// OTLP's flag of a point that says that there is no value any more.
 const NO_RECORDED_VALUE: u32 = 1;
 
-/// The columns that points of these series are decoded from.
-pub(super) fn columns_of(series: &[Arc<Translated>]) -> Vec<String> {
-    let mut names = vec![column::SERIES_ID, column::INGEST_SEQ, column::TIMESTAMP, column::FLAGS];
-    let has = |shape| series.iter().any(|series| series.shape == shape);
-    if has(Shape::Number) {
-        names.extend([column::VALUE_INT, column::VALUE_DOUBLE]);
-    }
-    if [Shape::Histogram, Shape::Summary, Shape::Native, Shape::Custom].into_iter().any(has) {
-        names.extend([column::COUNT, column::SUM]);
-    }
-    if has(Shape::Histogram) || has(Shape::Custom) {
-        names.extend([column::BUCKET_COUNTS, column::EXPLICIT_BOUNDS]);
-    }
-    if has(Shape::Summary) {
-        names.push(column::QUANTILES);
-    }
-    if series.iter().any(|series| series.is_delta) {
-        names.push(column::TOTAL);
-    }
-    if has(Shape::Native) {
-        names.extend([column::SCALE, column::ZERO_COUNT, column::ZERO_THRESHOLD]);
-        names.extend([column::POSITIVE_OFFSET, column::POSITIVE_COUNTS]);
-        names.extend([column::NEGATIVE_OFFSET, column::NEGATIVE_COUNTS]);
-    }
-    names.into_iter().map(str::to_owned).collect()
-}
-
 /// A batch of points.
 pub(super) struct Points {
-    series: Numbers<UInt64Type>,
     seq: Numbers<UInt64Type>,
     time: Times,
     flags: Numbers<UInt32Type>,
@@ -66,7 +39,6 @@ pub(super) struct Points {
     positive: Exponential,
     negative: Exponential,
     totals: Option<BinaryArray>,
-    rows: usize,
 }
 
 /// The buckets of exponential histograms on one side of zero.
@@ -84,21 +56,10 @@ pub(super) enum Unfit {
     Sum,
 }
 
-/// A row of one of several batches.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RowRef {
-    pub(super) batch: usize,
-    pub(super) row: usize,
-}
-
-/// Series whose label sets may meet, each with its points.
-pub(super) type Group = Vec<(Arc<Translated>, Vec<RowRef>)>;
-
 impl Points {
     pub(super) fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let lists = |name: &str| batch.column_by_name(name).and_then(|array| array.as_list_opt::<i32>().cloned());
         Ok(Self {
-            series: Numbers::of(batch, column::SERIES_ID)?,
             seq: Numbers::of(batch, column::INGEST_SEQ)?,
             time: Times::of(batch, column::TIMESTAMP)?,
             flags: Numbers::of(batch, column::FLAGS)?,
@@ -121,12 +82,7 @@ impl Points {
                 counts: lists(column::NEGATIVE_COUNTS),
             },
             totals: batch.column_by_name(column::TOTAL).and_then(|array| array.as_binary_opt::<i32>().cloned()),
-            rows: batch.num_rows(),
         })
-    }
-
-    pub(super) fn series_ids(&self) -> impl Iterator<Item = (usize, u64)> {
-        (0..self.rows).filter_map(|row| self.series.get(row).map(|id| (row, id)))
     }
 
     pub(super) fn millis(&self, row: usize) -> i64 {
@@ -135,6 +91,24 @@ impl Points {
 
     fn is_stale(&self, row: usize) -> bool {
         self.flags.number(row) & NO_RECORDED_VALUE != 0
+    }
+
+    // Nanoseconds since the Unix epoch.
+    pub(super) fn times(&self, run: &RunRef) -> &[i64] {
+        self.time.column().map_or(&[], |times| &times.values()[run.rows.clone()])
+    }
+
+    // The values of a run, if all of its points have a double and none is stale.
+    fn doubles(&self, run: &RunRef) -> Option<&[f64]> {
+        let rows = run.rows.clone();
+        if let Some(flags) = self.flags.column()
+            && flags.values()[rows.clone()].iter().any(|flags| flags & NO_RECORDED_VALUE != 0)
+        {
+            return None;
+        }
+        let values = self.value_double.column()?;
+        let are_there = values.nulls().is_none_or(|nulls| nulls.slice(rows.start, rows.len()).null_count() == 0);
+        are_there.then(|| &values.values()[rows])
     }
 
     fn number(&self, row: usize) -> Option<f64> {
@@ -335,13 +309,12 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
         return vec![series];
     }
     let mut decoded = Decoded { found: BTreeMap::new(), histograms: BTreeMap::new(), matchers };
-    for (series, mut rows) in series {
+    for (series, runs) in series {
+        let rows = runs.into_iter().flat_map(|run| run.rows.map(move |row| (&batches[run.batch], row)));
+        let mut rows: Vec<(&Points, usize)> = rows.collect();
         // By nanoseconds too, which milliseconds may hide.
-        rows.sort_by_key(|at| {
-            let points = &batches[at.batch];
-            (points.time.time(at.row), points.seq.number(at.row))
-        });
-        let rows = rows.iter().map(|at| (&batches[at.batch], at.row));
+        rows.sort_by_key(|(points, row)| (points.time.time(*row), points.seq.number(*row)));
+        let rows = rows.into_iter();
         match series.shape {
             Shape::Number => decoded.numbers(&series, rows),
             Shape::Histogram => decoded.histogram(&series, rows),
@@ -371,23 +344,31 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
     series
 }
 
-// Most groups are one series of numbers whose points came in the order of their times: nothing is to be sorted or joined.
+// Whose runs are in order.
 fn plain(batches: &[Points], group: &Group, matchers: &[Matcher]) -> Option<StoredSeries> {
-    let [(series, rows)] = &group[..] else { return None };
+    let [(series, runs)] = &group[..] else { return None };
     if series.shape != Shape::Number || series.is_delta || !all_accept(matchers, &series.labels) {
         return None;
     }
-    let (mut times, mut values) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-    for at in rows {
-        let points = &batches[at.batch];
-        let time = points.millis(at.row);
-        if times.last().is_some_and(|last| *last >= time) {
-            return None;
+    let count = runs.iter().map(|run| run.rows.len()).sum();
+    let (mut times, mut values) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for run in runs {
+        let points = &batches[run.batch];
+        match points.doubles(run) {
+            Some(doubles) => {
+                times.extend(points.times(run).iter().map(|nanos| Timestamp::from_nanos(*nanos).as_millis()));
+                values.extend_from_slice(doubles);
+            }
+            None => {
+                for (row, value) in run.rows.clone().filter_map(|row| points.number(row).map(|value| (row, value))) {
+                    times.push(points.millis(row));
+                    values.push(value);
+                }
+            }
         }
-        if let Some(value) = points.number(at.row) {
-            times.push(time);
-            values.push(value);
-        }
+    }
+    if times.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return None;
     }
     let samples = Samples::of_numbers(times, values);
     (!samples.is_empty()).then(|| StoredSeries { labels: series.labels.clone(), samples })
@@ -399,7 +380,7 @@ type RawHistogram = (i64, u64, Arc<Histogram>);
 fn put_histograms(samples: &mut Samples, mut raw: Vec<RawHistogram>) {
     raw.sort_by_key(|(time, seq, _)| (*time, *seq));
     for (time, _, histogram) in raw {
-        samples.push_histogram(model::Timestamp::from_nanos(time).as_millis(), histogram);
+        samples.push_histogram(Timestamp::from_nanos(time).as_millis(), histogram);
     }
 }
 
@@ -517,7 +498,7 @@ fn in_order(mut raw: Vec<RawSample>) -> Samples {
     raw.sort_by_key(|sample| (sample.time, sample.seq));
     let mut samples = Samples::default();
     for sample in raw {
-        samples.push(model::Timestamp::from_nanos(sample.time).as_millis(), sample.value);
+        samples.push(Timestamp::from_nanos(sample.time).as_millis(), sample.value);
     }
     samples
 }

@@ -5,11 +5,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use model::Labels;
 use model::names::TARGET_INFO;
+use store::SeriesRows;
 use store::schema::column;
 
 use super::MetricFacts;
@@ -17,9 +16,9 @@ use super::index::SeriesIndex;
 use super::translate::Translated;
 use crate::promql::limits::LOOKBACK_MS;
 use crate::promql::matcher::{Matcher, all_accept};
-use crate::promql::source::{MillisRange, Samples, StoredSeries};
+use crate::promql::source::{Samples, StoredSeries};
 use crate::promql::staleness::stale_marker;
-use crate::rows::columns::{Numbers, Times};
+use crate::rows::columns::Times;
 
 /// A target that goes on sending needs no more samples than one per half lookback.
 const INTERVAL_MS: i64 = LOOKBACK_MS / 2;
@@ -47,11 +46,6 @@ pub(super) fn described(series: &[Arc<Translated>], accepted: &HashSet<Labels>) 
     described.filter(|(_, labels)| targets.contains(&target_of(labels))).collect()
 }
 
-/// The columns that are needed.
-pub(super) fn columns() -> Vec<String> {
-    [column::SERIES_ID, column::TIMESTAMP].map(str::to_owned).to_vec()
-}
-
 fn target_of(labels: &Labels) -> Labels {
     labels.filter(|name| ["job", "instance"].contains(&name))
 }
@@ -64,21 +58,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn add(
-        &mut self,
-        batch: &RecordBatch,
-        described: &HashMap<u64, Labels>,
-        range: MillisRange,
-    ) -> Result<(), ArrowError> {
-        let ids = Numbers::<UInt64Type>::of(batch, column::SERIES_ID)?;
-        let times = Times::of(batch, column::TIMESTAMP)?;
-        for row in 0..batch.num_rows() {
-            let at = times.time(row).as_millis();
-            let Some(labels) = ids.get(row).and_then(|id| described.get(&id)) else { continue };
-            if range.first <= at && at <= range.last {
-                let of_target = self.times.entry(target_of(labels)).or_default();
+    pub(super) fn add(&mut self, piece: &SeriesRows, described: &HashMap<u64, Labels>) -> Result<(), ArrowError> {
+        let times = Times::of(&piece.rows, column::TIMESTAMP)?;
+        for run in &piece.runs {
+            let Some(labels) = described.get(&run.series) else { continue };
+            let of_target = self.times.entry(target_of(labels)).or_default();
+            for row in run.rows.clone() {
                 // Of two resources at one time the greater label set counts: any rule will do, if it is always the same.
-                let right = of_target.entry(at).or_insert_with(|| labels.clone());
+                let right = of_target.entry(times.time(row).as_millis()).or_insert_with(|| labels.clone());
                 if *right < *labels {
                     *right = labels.clone();
                 }
