@@ -16,21 +16,25 @@ impl Timestamp {
     pub const MAX: Timestamp = Timestamp(i64::MAX);
 
     /// The moment `nanos` nanoseconds after the Unix epoch.
+    #[inline]
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
     /// The moment `millis` milliseconds after the Unix epoch, or the nearest that can be written.
+    #[inline]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
     /// Nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
 
     /// Whole milliseconds since the Unix epoch, rounded down.
+    #[inline]
     pub const fn as_millis(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }

@@ -5,11 +5,13 @@
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The marker as a sample's value.
+#[inline]
 pub fn stale_marker() -> f64 {
     f64::from_bits(STALE_BITS)
 }
 
 /// Whether `value` is the marker, and no other NaN.
+#[inline]
 pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_BITS
 }

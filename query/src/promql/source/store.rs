@@ -189,7 +189,7 @@ impl StoreSource {
         let simple = groups.values().filter(|group| collect::is_simple(group)).flatten();
         self.read(&mut points, simple, Ordered::ByTime, range, budget)?;
         let others =
-            groups.values().filter(|group| !collect::is_simple(group) || !points.are_in_order(&group[0])).flatten();
+            groups.values().filter(|group| !collect::is_simple(group) || !points.put_in_order(&group[0])).flatten();
         let others: Vec<&Arc<Translated>> = others.collect();
         points.forget(&others);
         self.read(&mut points, others.into_iter(), Ordered::BySeq, range, budget)?;

@@ -1,6 +1,7 @@
 //! The points of a query's series as they are read: which columns, whose rows, and which series belong together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -84,16 +85,21 @@ impl Collected {
         Ok(())
     }
 
-    /// Puts what there is of a series in the order of time; whether that can be done without further ado.
-    pub(super) fn are_in_order(&mut self, series: &Translated) -> bool {
+    /// Puts what there is of a series in the order of time; whether that can be done without knowing what came first.
+    pub(super) fn put_in_order(&mut self, series: &Translated) -> bool {
         let Some(runs) = self.runs.get_mut(&series.id) else { return true };
-        runs.sort_by_key(|run| self.batches[run.batch].millis(run.rows.start));
-        let mut last = i64::MIN;
-        runs.iter().all(|run| {
-            self.batches[run.batch].times(run).iter().all(|nanos| {
-                let before = std::mem::replace(&mut last, Timestamp::from_nanos(*nanos).as_millis());
-                before < last
-            })
+        let nanos = |run: &RunRef| self.batches[run.batch].times(run);
+        runs.sort_by_key(|run| nanos(run).first().copied());
+        if !runs.is_sorted_by(|one, other| nanos(one).last() < nanos(other).first()) {
+            match interleaved(runs, nanos) {
+                Some(in_order) => *runs = in_order,
+                None => return false,
+            }
+        }
+        let mut last = None;
+        runs.iter().flat_map(nanos).all(|nanos| {
+            let before = last.replace(millis(*nanos));
+            before < last
         })
     }
 
@@ -131,6 +137,32 @@ impl Collected {
     }
 }
 
+fn millis(nanos: i64) -> i64 {
+    Timestamp::from_nanos(nanos).as_millis()
+}
+
+// Pieces of runs whose times overlap, as those of parts that were merged do, in the order of time. `None` if two begin at one time.
+fn interleaved<'p>(runs: &[RunRef], nanos: impl Fn(&RunRef) -> &'p [i64]) -> Option<Vec<RunRef>> {
+    let mut left = runs.to_vec();
+    let head = |run: &RunRef, number: usize| Some(Reverse((millis(*nanos(run).first()?), number)));
+    let mut heads: BinaryHeap<Reverse<(i64, usize)>> =
+        left.iter().zip(0..).filter_map(|(run, number)| head(run, number)).collect();
+    let mut pieces = Vec::with_capacity(runs.len());
+    while let Some(Reverse((first, number))) = heads.pop() {
+        let run = &mut left[number];
+        let len = match heads.peek() {
+            None => run.rows.len(),
+            Some(Reverse((next, _))) if *next == first => return None,
+            Some(Reverse((next, _))) => nanos(run).partition_point(|time| millis(*time) < *next),
+        };
+        let middle = run.rows.start + len;
+        pieces.push(RunRef { batch: run.batch, rows: run.rows.start..middle });
+        run.rows.start = middle;
+        heads.extend(head(run, number));
+    }
+    Some(pieces)
+}
+
 /// Series whose label sets may meet, together: those of one label set, and a histogram or summary with all that may be named like one of the series
 /// that it becomes.
 pub(super) fn groups(series: Vec<Arc<Translated>>) -> BTreeMap<Labels, Vec<Arc<Translated>>> {
@@ -149,4 +181,23 @@ pub(super) fn groups(series: Vec<Arc<Translated>>) -> BTreeMap<Labels, Vec<Arc<T
 /// or joined.
 pub(super) fn is_simple(group: &[Arc<Translated>]) -> bool {
     matches!(group, [series] if series.shape == Shape::Number && !series.is_delta)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_interleaved_where_their_times_are() {
+        const MILLI: i64 = 1_000_000;
+        let batches: [Vec<i64>; 3] = [vec![1, 2, 7, 8, 9], vec![3, 4, 20], vec![5, 10]];
+        let batches = batches.map(|times| times.into_iter().map(|time| time * MILLI).collect::<Vec<i64>>());
+        let nanos = |run: &RunRef| &batches[run.batch][run.rows.clone()];
+        let whole = |batch: usize| RunRef { batch, rows: 0..batches[batch].len() };
+        let pieces = interleaved(&[whole(0), whole(1), whole(2)], nanos).expect("no two have one time");
+        let pieces: Vec<(usize, Range<usize>)> = pieces.into_iter().map(|run| (run.batch, run.rows)).collect();
+        assert_eq!(pieces, [(0, 0..2), (1, 0..2), (2, 0..1), (0, 2..5), (2, 1..2), (1, 2..3)]);
+        assert!(interleaved(&[whole(0), whole(0)], nanos).is_none());
+        assert_eq!(interleaved(&[], nanos).map(|pieces| pieces.len()), Some(0));
+    }
 }
