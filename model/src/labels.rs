@@ -3,6 +3,8 @@
 //! Not OTLP attributes: those are typed and live in [`crate::attributes`]; [`crate::names`] turns the one into the other.
 //! Cloning is one counter, comparing is mostly one number: PromQL keys its hash maps by label sets.
 
+use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -87,10 +89,30 @@ impl Labels {
         self.filter(|name| name != METRIC_NAME)
     }
 
+    /// The same set with texts that it shares with other sets.
+    pub fn sharing(&self, texts: &mut LabelTexts) -> Self {
+        let pairs = self.0.pairs.iter().map(|(name, value)| (texts.shared(name), texts.shared(value)));
+        Self(Arc::new(Inner { hash: self.0.hash, pairs: pairs.collect() }))
+    }
+
     /// The same set with `name` set to `value`; an empty value takes the label away.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let pairs = self.0.pairs.iter().cloned();
         Self::new(pairs.chain(std::iter::once((Arc::from(name), Arc::from(value)))))
+    }
+}
+
+/// The texts of many label sets, each once: names are few, and most values too.
+#[derive(Debug, Default)]
+pub struct LabelTexts(HashSet<Arc<str>>);
+
+impl LabelTexts {
+    fn shared(&mut self, text: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        self.0.insert(Arc::clone(text));
+        Arc::clone(text)
     }
 }
 
@@ -115,15 +137,24 @@ impl Hash for Labels {
 }
 
 impl PartialOrd for Labels {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Labels {
     /// Label by label, name before value; of two sets with a common beginning the shorter comes first.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.pairs.cmp(&other.0.pairs)
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Of texts that are shared the pointers say that they are equal.
+        let compare =
+            |one: &Arc<str>, two: &Arc<str>| if Arc::ptr_eq(one, two) { Ordering::Equal } else { one.cmp(two) };
+        for ((name, value), (other_name, other_value)) in self.0.pairs.iter().zip(&other.0.pairs) {
+            let order = compare(name, other_name).then_with(|| compare(value, other_value));
+            if order.is_ne() {
+                return order;
+            }
+        }
+        self.len().cmp(&other.len())
     }
 }
 
@@ -182,6 +213,18 @@ mod tests {
         assert_eq!(one.without_name(), Labels::new([("job", "shop")]));
         assert_ne!(one, one.without_name());
         assert_eq!(one.metric_name(), Some("up"));
+    }
+
+    #[test]
+    fn sets_that_share_texts_are_the_same() {
+        let mut texts = LabelTexts::default();
+        let own = ["a", "b"].map(|job| Labels::new([("__name__", "up"), ("job", job)]));
+        let shared = own.clone().map(|labels| labels.sharing(&mut texts));
+        assert_eq!(shared, own);
+        assert_eq!(shared[0].cmp(&shared[1]), own[0].cmp(&own[1]));
+        assert_eq!(shared[0].cmp(&own[0]), Ordering::Equal);
+        assert_eq!(texts.0.len(), 5);
+        assert!(Arc::ptr_eq(&shared[0].0.pairs[0].1, &shared[1].0.pairs[0].1));
     }
 
     #[test]

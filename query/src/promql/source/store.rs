@@ -19,14 +19,14 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use model::{Labels, TimeRange, Timestamp};
-use store::{Projection, Snapshot, StoreError, Table};
+use store::{Projection, SeriesRows, Snapshot, StoreError, Table};
 
-use super::{MillisRange, Selection, SeriesSource, StoredSeries};
+use super::{MillisRange, Samples, Selection, SeriesSource, StoredSeries};
 use crate::promql::error::PromqlError;
 use crate::promql::eval::Budget;
 use crate::promql::matcher::{Matcher, all_accept};
 use crate::search::budget::Partial;
-use collect::{Collected, Group, Ordered};
+use collect::{Collected, Group, NumberSeries, Ordered};
 use decode::Unfit;
 use index::SeriesIndex;
 use translate::Translated;
@@ -184,41 +184,38 @@ impl StoreSource {
         budget: &Budget,
     ) -> Result<(impl Iterator<Item = StoredSeries> + use<>, Vec<String>), PromqlError> {
         let groups = collect::groups(series);
-        let mut points = Collected::default();
-        // What came first matters only of points that are not one after the other already, of which there are few: then they are read again.
-        let simple = groups.values().filter(|group| collect::is_simple(group)).flatten();
-        self.read(&mut points, simple, Ordered::ByTime, range, budget)?;
-        let others =
-            groups.values().filter(|group| !collect::is_simple(group) || !points.put_in_order(&group[0])).flatten();
-        let others: Vec<&Arc<Translated>> = others.collect();
-        points.forget(&others);
-        self.read(&mut points, others.into_iter(), Ordered::BySeq, range, budget)?;
+        let mut numbers = NumberSeries::default();
+        let simple = groups.iter().filter(|group| collect::is_simple(group)).flatten();
+        self.read(simple, Ordered::ByTime, range, budget, |piece| numbers.add(&piece))?;
+        let mut samples = |group: &[Arc<Translated>]| match group {
+            [series] if collect::is_simple(group) => numbers.take(series.id),
+            _ => None,
+        };
+        let mut found: Vec<Found> = groups.into_iter().map(|group| Found::new(samples(&group), group)).collect();
 
+        let mut points = Collected::default();
+        let others = found.iter().filter_map(Found::undecoded).flatten().map(|(series, _)| series);
+        self.read(others, Ordered::BySeq, range, budget, |piece| points.add(piece))?;
         let mut unfit: BTreeMap<(String, Unfit), u64> = BTreeMap::new();
-        let mut found: Vec<Group> = Vec::with_capacity(groups.len());
-        for group in groups.into_values() {
-            let runs = |series: Arc<Translated>| {
-                let runs = points.take(&series, |why| *unfit.entry((series.name.clone(), why)).or_default() += 1);
-                (!runs.is_empty()).then_some((series, runs))
-            };
-            let group: Group = group.into_iter().filter_map(runs).collect();
-            if !group.is_empty() {
-                found.push(group);
-            }
+        for (series, runs) in found.iter_mut().filter_map(Found::undecoded_mut).flatten() {
+            *runs = points.take(series, |why| *unfit.entry((series.name.clone(), why)).or_default() += 1);
         }
         let (matchers, batches) = (matchers.to_vec(), points.batches);
-        let decoded = found.into_iter().flat_map(move |group| decode::group(&batches, group, &matchers));
+        let decoded = found.into_iter().flat_map(move |found| match found {
+            Found::Series(series) => vec![series],
+            Found::Undecoded(group) => decode::group(&batches, group, &matchers),
+        });
         Ok((decoded, unfit.into_iter().map(left_out).collect()))
     }
 
     // The points of these series, charged as they are read: no query may fill the memory before it is asked for a sample.
     fn read<'s>(
         &self,
-        points: &mut Collected,
         series: impl Iterator<Item = &'s Arc<Translated>> + Clone,
         ordered: Ordered,
         range: MillisRange,
         budget: &Budget,
+        mut add: impl FnMut(SeriesRows) -> Result<(), ArrowError>,
     ) -> Result<(), PromqlError> {
         let ids: HashSet<u64> = series.clone().map(|series| series.id).collect();
         if ids.is_empty() {
@@ -227,9 +224,40 @@ impl StoreSource {
         let columns = Projection::Columns(collect::columns_of(series, ordered));
         self.snapshot.samples_while(&ids, nanos(range), &columns, |piece| {
             budget.charge(piece.rows.num_rows())?;
-            points.add(piece).map_err(StoreSourceError::Columns)?;
-            Ok::<(), PromqlError>(())
+            if piece.runs.is_empty() {
+                return Ok(());
+            }
+            Ok::<(), PromqlError>(add(piece).map_err(StoreSourceError::Columns)?)
         })
+    }
+}
+
+// Series whose label sets may meet, decoded where that is little work.
+enum Found {
+    Series(StoredSeries),
+    Undecoded(Group),
+}
+
+impl Found {
+    fn new(samples: Option<Samples>, group: Vec<Arc<Translated>>) -> Self {
+        match (samples, &group[..]) {
+            (Some(samples), [series]) => Self::Series(StoredSeries { labels: series.labels.clone(), samples }),
+            _ => Self::Undecoded(group.into_iter().map(|series| (series, Vec::new())).collect()),
+        }
+    }
+
+    fn undecoded(&self) -> Option<&Group> {
+        match self {
+            Self::Series(_) => None,
+            Self::Undecoded(group) => Some(group),
+        }
+    }
+
+    fn undecoded_mut(&mut self) -> Option<&mut Group> {
+        match self {
+            Self::Series(_) => None,
+            Self::Undecoded(group) => Some(group),
+        }
     }
 }
 

@@ -1,17 +1,17 @@
 //! The points of a query's series as they are read: which columns, whose rows, and which series belong together.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use model::{Labels, Timestamp};
+use model::Labels;
 use store::SeriesRows;
 use store::schema::column;
 
 use super::decode::{Points, Unfit};
 use super::translate::{Shape, Translated};
+use crate::promql::source::Samples;
 
 /// What puts points in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,38 +74,12 @@ pub(super) struct Collected {
 
 impl Collected {
     pub(super) fn add(&mut self, piece: SeriesRows) -> Result<(), ArrowError> {
-        if piece.runs.is_empty() {
-            return Ok(());
-        }
         let batch = self.batches.len();
         self.batches.push(Points::new(&piece.rows)?);
         for run in piece.runs {
             self.runs.entry(run.series).or_default().push(RunRef { batch, rows: run.rows });
         }
         Ok(())
-    }
-
-    /// Puts what there is of a series in the order of time; whether that can be done without knowing what came first.
-    pub(super) fn put_in_order(&mut self, series: &Translated) -> bool {
-        let Some(runs) = self.runs.get_mut(&series.id) else { return true };
-        let nanos = |run: &RunRef| self.batches[run.batch].times(run);
-        runs.sort_by_key(|run| nanos(run).first().copied());
-        if !runs.is_sorted_by(|one, other| nanos(one).last() < nanos(other).first()) {
-            match interleaved(runs, nanos) {
-                Some(in_order) => *runs = in_order,
-                None => return false,
-            }
-        }
-        let mut last = None;
-        runs.iter().flat_map(nanos).all(|nanos| {
-            let before = last.replace(millis(*nanos));
-            before < last
-        })
-    }
-
-    /// Forgets these series.
-    pub(super) fn forget(&mut self, series: &[&Arc<Translated>]) {
-        series.iter().for_each(|series| _ = self.runs.remove(&series.id));
     }
 
     /// The points of a series, but for those that cannot be native histograms and should.
@@ -137,44 +111,20 @@ impl Collected {
     }
 }
 
-fn millis(nanos: i64) -> i64 {
-    Timestamp::from_nanos(nanos).as_millis()
-}
-
-// Pieces of runs whose times overlap, as those of parts that were merged do, in the order of time. `None` if two begin at one time.
-fn interleaved<'p>(runs: &[RunRef], nanos: impl Fn(&RunRef) -> &'p [i64]) -> Option<Vec<RunRef>> {
-    let mut left = runs.to_vec();
-    let head = |run: &RunRef, number: usize| Some(Reverse((millis(*nanos(run).first()?), number)));
-    let mut heads: BinaryHeap<Reverse<(i64, usize)>> =
-        left.iter().zip(0..).filter_map(|(run, number)| head(run, number)).collect();
-    let mut pieces = Vec::with_capacity(runs.len());
-    while let Some(Reverse((first, number))) = heads.pop() {
-        let run = &mut left[number];
-        let len = match heads.peek() {
-            None => run.rows.len(),
-            Some(Reverse((next, _))) if *next == first => return None,
-            Some(Reverse((next, _))) => nanos(run).partition_point(|time| millis(*time) < *next),
-        };
-        let middle = run.rows.start + len;
-        pieces.push(RunRef { batch: run.batch, rows: run.rows.start..middle });
-        run.rows.start = middle;
-        heads.extend(head(run, number));
-    }
-    Some(pieces)
-}
-
 /// Series whose label sets may meet, together: those of one label set, and a histogram or summary with all that may be named like one of the series
-/// that it becomes.
-pub(super) fn groups(series: Vec<Arc<Translated>>) -> BTreeMap<Labels, Vec<Arc<Translated>>> {
+/// that it becomes. In the order of their labels.
+pub(super) fn groups(series: Vec<Arc<Translated>>) -> Vec<Vec<Arc<Translated>>> {
     let compound: HashSet<Labels> =
         series.iter().filter(|series| series.is_compound()).map(|series| series.group.clone()).collect();
-    let mut groups: BTreeMap<Labels, Vec<Arc<Translated>>> = BTreeMap::new();
-    for series in series {
+    let keyed = series.into_iter().map(|series| {
         // A group never has a name, and so is no label set of a series.
-        let key = if compound.contains(&series.group) { &series.group } else { &series.labels };
-        groups.entry(key.clone()).or_default().push(series);
-    }
-    groups
+        let is_shared = !compound.is_empty() && compound.contains(&series.group);
+        (if is_shared { series.group.clone() } else { series.labels.clone() }, series)
+    });
+    let mut keyed: Vec<(Labels, Arc<Translated>)> = keyed.collect();
+    keyed.sort_by(|one, other| one.0.cmp(&other.0));
+    let groups = keyed.chunk_by(|one, other| one.0 == other.0);
+    groups.map(|group| group.iter().map(|(_, series)| Arc::clone(series)).collect()).collect()
 }
 
 /// Whether these are one series of numbers as they were measured: mostly its points came in the order of their times, and nothing is to be sorted
@@ -183,21 +133,54 @@ pub(super) fn is_simple(group: &[Arc<Translated>]) -> bool {
     matches!(group, [series] if series.shape == Shape::Number && !series.is_delta)
 }
 
+/// The samples of series of numbers, whose points mostly come in the order of their times.
+#[derive(Default)]
+pub(super) struct NumberSeries(HashMap<u64, (Vec<i64>, Vec<f64>)>);
+
+impl NumberSeries {
+    pub(super) fn add(&mut self, piece: &SeriesRows) -> Result<(), ArrowError> {
+        let points = Points::new(&piece.rows)?;
+        for run in &piece.runs {
+            let (times, values) = self.0.entry(run.series).or_default();
+            points.numbers(run.rows.clone(), times, values);
+        }
+        Ok(())
+    }
+
+    /// The samples of a series. `None` if two have one time: then it matters which came first.
+    pub(super) fn take(&mut self, series: u64) -> Option<Samples> {
+        let (times, values) = self.0.remove(&series).unwrap_or_default();
+        if times.is_sorted_by(|one, other| one < other) {
+            return Some(Samples::of_numbers(times, values));
+        }
+        // The times of parts that were merged overlap.
+        let mut both: Vec<(i64, f64)> = times.into_iter().zip(values).collect();
+        both.sort_by_key(|(time, _)| *time);
+        let (times, values): (Vec<i64>, Vec<f64>) = both.into_iter().unzip();
+        times.is_sorted_by(|one, other| one < other).then(|| Samples::of_numbers(times, values))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_interleaved_where_their_times_are() {
-        const MILLI: i64 = 1_000_000;
-        let batches: [Vec<i64>; 3] = [vec![1, 2, 7, 8, 9], vec![3, 4, 20], vec![5, 10]];
-        let batches = batches.map(|times| times.into_iter().map(|time| time * MILLI).collect::<Vec<i64>>());
-        let nanos = |run: &RunRef| &batches[run.batch][run.rows.clone()];
-        let whole = |batch: usize| RunRef { batch, rows: 0..batches[batch].len() };
-        let pieces = interleaved(&[whole(0), whole(1), whole(2)], nanos).expect("no two have one time");
-        let pieces: Vec<(usize, Range<usize>)> = pieces.into_iter().map(|run| (run.batch, run.rows)).collect();
-        assert_eq!(pieces, [(0, 0..2), (1, 0..2), (2, 0..1), (0, 2..5), (2, 1..2), (1, 2..3)]);
-        assert!(interleaved(&[whole(0), whole(0)], nanos).is_none());
-        assert_eq!(interleaved(&[], nanos).map(|pieces| pieces.len()), Some(0));
+    fn samples_come_in_the_order_of_their_times() {
+        for (times, expected) in [
+            (vec![1, 2, 7, 3, 4, 20, 5, 10], Some(vec![1, 2, 3, 4, 5, 7, 10, 20])),
+            (vec![1, 2, 3], Some(vec![1, 2, 3])),
+            (vec![1, 2, 2], None),
+            (vec![3, 1, 3], None),
+            (vec![], Some(vec![])),
+        ] {
+            let values = times.iter().map(|time| *time as f64).collect();
+            let mut series = NumberSeries(HashMap::from([(7, (times, values))]));
+            let samples = series.take(7);
+            assert_eq!(samples.as_ref().map(|samples| samples.times().to_vec()), expected);
+            if let Some(samples) = samples {
+                assert!(samples.times().iter().zip(samples.values()).all(|(time, value)| *time as f64 == *value));
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From the store's points to samples: numbers, the buckets of histograms, the quantiles of summaries, native histograms.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, ListArray, RecordBatch};
@@ -10,7 +11,7 @@ use model::{Labels, Timestamp};
 use store::delta::{Total, TotalValue};
 use store::schema::column;
 
-use super::collect::{Group, RunRef};
+use super::collect::Group;
 use super::translate::{BUCKET_LABEL, QUANTILE_LABEL, Shape, Translated};
 use crate::promql::histogram::{Buckets, CUSTOM_SCHEMA, Histogram, SCHEMA_MAX, SCHEMA_MIN, Whole};
 use crate::promql::matcher::{Matcher, all_accept};
@@ -93,14 +94,21 @@ impl Points {
         self.flags.number(row) & NO_RECORDED_VALUE != 0
     }
 
-    // Nanoseconds since the Unix epoch.
-    pub(super) fn times(&self, run: &RunRef) -> &[i64] {
-        self.time.column().map_or(&[], |times| &times.values()[run.rows.clone()])
+    /// Adds times in milliseconds and values of numbers to those that are there.
+    pub(super) fn numbers(&self, rows: Range<usize>, times: &mut Vec<i64>, values: &mut Vec<f64>) {
+        if let (Some(nanos), Some(doubles)) = (self.time.column(), self.doubles(rows.clone())) {
+            times.extend(nanos.values()[rows].iter().map(|nanos| Timestamp::from_nanos(*nanos).as_millis()));
+            values.extend_from_slice(doubles);
+            return;
+        }
+        for (row, value) in rows.filter_map(|row| self.number(row).map(|value| (row, value))) {
+            times.push(self.millis(row));
+            values.push(value);
+        }
     }
 
-    // The values of a run, if all of its points have a double and none is stale.
-    fn doubles(&self, run: &RunRef) -> Option<&[f64]> {
-        let rows = run.rows.clone();
+    // The values of some rows, if all of them have a double and none is stale.
+    fn doubles(&self, rows: Range<usize>) -> Option<&[f64]> {
         if let Some(flags) = self.flags.column()
             && flags.values()[rows.clone()].iter().any(|flags| flags & NO_RECORDED_VALUE != 0)
         {
@@ -305,9 +313,6 @@ fn entries(lists: &Option<ListArray>, row: usize) -> Option<ArrayRef> {
 /// Decodes the points of series whose label sets may meet. Where they do, their samples are one series in the order of time;
 /// of two at one millisecond the later received counts.
 pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> Vec<StoredSeries> {
-    if let Some(series) = plain(batches, &series, matchers) {
-        return vec![series];
-    }
     let mut decoded = Decoded { found: BTreeMap::new(), histograms: BTreeMap::new(), matchers };
     for (series, runs) in series {
         let rows = runs.into_iter().flat_map(|run| run.rows.map(move |row| (&batches[run.batch], row)));
@@ -342,36 +347,6 @@ pub(super) fn group(batches: &[Points], series: Group, matchers: &[Matcher]) -> 
         series.push(StoredSeries { labels, samples });
     }
     series
-}
-
-// Whose runs are in order.
-fn plain(batches: &[Points], group: &Group, matchers: &[Matcher]) -> Option<StoredSeries> {
-    let [(series, runs)] = &group[..] else { return None };
-    if series.shape != Shape::Number || series.is_delta || !all_accept(matchers, &series.labels) {
-        return None;
-    }
-    let count = runs.iter().map(|run| run.rows.len()).sum();
-    let (mut times, mut values) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for run in runs {
-        let points = &batches[run.batch];
-        match points.doubles(run) {
-            Some(doubles) => {
-                times.extend(points.times(run).iter().map(|nanos| Timestamp::from_nanos(*nanos).as_millis()));
-                values.extend_from_slice(doubles);
-            }
-            None => {
-                for (row, value) in run.rows.clone().filter_map(|row| points.number(row).map(|value| (row, value))) {
-                    times.push(points.millis(row));
-                    values.push(value);
-                }
-            }
-        }
-    }
-    if times.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return None;
-    }
-    let samples = Samples::of_numbers(times, values);
-    (!samples.is_empty()).then(|| StoredSeries { labels: series.labels.clone(), samples })
 }
 
 // A native histogram with its time and what orders it among others of that time.

@@ -8,7 +8,7 @@ use arrow::datatypes::{Int32Type, UInt8Type, UInt64Type};
 use arrow::error::ArrowError;
 use model::Labels;
 use model::attributes::AttributeValue;
-use model::labels::METRIC_NAME;
+use model::labels::{LabelTexts, METRIC_NAME};
 use model::names::{Identity, MetricKind, ORIGIN, ORIGIN_PROMETHEUS, Policy, unit_words};
 use store::schema::{column, metric_type};
 
@@ -31,9 +31,16 @@ const TEMPORALITY_CUMULATIVE: i32 = 2;
 pub struct Translator {
     policy: Policy,
     target_info: bool,
-    // By `series_id` and `series_check`. Held for as long as it takes to look up or put in one table's rows.
-    known: Mutex<HashMap<(u64, u64), Arc<Translated>>>,
+    // Held for as long as it takes to look up or put in one table's rows.
+    known: Mutex<Known>,
     indexes: Mutex<Indexes>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    // By `series_id` and `series_check`.
+    series: HashMap<(u64, u64), Arc<Translated>>,
+    texts: LabelTexts,
 }
 
 /// How the points of a series become samples.
@@ -107,7 +114,7 @@ impl Translator {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for (row, id) in rows {
             let key = (*id, checks.number(*row));
-            if let Some(series) = known.get(&key) {
+            if let Some(series) = known.series.get(&key) {
                 found.push(Arc::clone(series));
                 continue;
             }
@@ -115,11 +122,11 @@ impl Translator {
                 Some(reader) => reader,
                 none => none.insert(SeriesReader::new(table)?),
             };
-            let series = Arc::new(reader.read(&self.policy, self.target_info, *row, *id));
-            if known.len() >= limits::TRANSLATIONS_MAX {
-                known.clear();
+            if known.series.len() >= limits::TRANSLATIONS_MAX {
+                *known = Known::default();
             }
-            known.insert(key, Arc::clone(&series));
+            let series = Arc::new(reader.read(&self.policy, self.target_info, *row, *id, &mut known.texts));
+            known.series.insert(key, Arc::clone(&series));
             found.push(series);
         }
         Ok(found)
@@ -259,7 +266,7 @@ impl SeriesReader {
         })
     }
 
-    fn read(&self, policy: &Policy, target_info: bool, row: usize, id: u64) -> Translated {
+    fn read(&self, policy: &Policy, target_info: bool, row: usize, id: u64, texts: &mut LabelTexts) -> Translated {
         let metric = self.metric.text(row);
         let unit = self.unit.text(row);
         let left_out = self.left_out(row, &metric);
@@ -282,6 +289,7 @@ impl SeriesReader {
             attributes: &attributes,
         };
         let all = if exact { own_labels(&name, &attributes) } else { policy.labels(&name, &identity) };
+        let all = all.sharing(texts);
         let group = all.filter(|label| ![METRIC_NAME, BUCKET_LABEL, QUANTILE_LABEL].contains(&label));
         let labels = match shape {
             Shape::Number | Shape::Native | Shape::Custom => all,
@@ -290,6 +298,7 @@ impl SeriesReader {
         };
         let help = self.description.text(row);
         let target = if target_info { policy.target_info(&resource) } else { None };
+        let target = target.map(|labels| labels.sharing(texts));
         Translated {
             id,
             shape,
