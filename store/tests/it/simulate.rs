@@ -80,6 +80,7 @@ async fn a_log_that_is_cut_anywhere_keeps_the_exact_prefix() {
         [Rows(Signal::Logs), Rows(Signal::Points), State, Rows(Signal::Logs)],
         [State, Rows(Signal::Spans), State, State],
     ];
+    let mut cuts = 0;
     for (number, order) in orders.into_iter().enumerate() {
         let disk = SimDisk::new(number as u64);
         let rng = &mut Rng::with_seed(number as u64);
@@ -114,6 +115,7 @@ async fn a_log_that_is_cut_anywhere_keeps_the_exact_prefix() {
             assert_eq!((shown(&store), state(&store, "changes")), (rows.clone(), *changes), "{order:?} cut at {end}");
             assert_eq!(counter(&setup, "sextant_wal_torn_bytes_total"), (end - len) as u64);
             assert_eq!(counter(&setup, "sextant_wal_damaged_total"), 0);
+            cuts += 1;
             // Now and then: the log goes on behind the cut, and what was cut off does not come back.
             if end % 50 == 0 {
                 let mut rows = rows.clone();
@@ -125,6 +127,8 @@ async fn a_log_that_is_cut_anywhere_keeps_the_exact_prefix() {
             }
         }
     }
+    // For the campaign.
+    println!("a log that is cut: {cuts} trials");
 }
 
 /// What a test knows of all lives of a data directory.
