@@ -7,7 +7,6 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
@@ -74,8 +73,7 @@ pub(crate) fn start(program: Builder) -> Result<Guard, InitError> {
         settings(&program, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
     said.iter().for_each(|line| say(line));
     let started = if settings.disabled { Started::default() } else { started(&program, settings.endpoints.clone()) };
-    let resource = resource::resource(&program.service, &program.attributes, settings.service_name.clone());
-    Ok(wire(program, &settings, resource, started))
+    Ok(wire(program, &settings, started))
 }
 
 /// What sends, where something is sent.
@@ -104,9 +102,11 @@ fn started(program: &Builder, endpoints: [Option<crate::export::transport::Endpo
     }
 }
 
-fn wire(program: Builder, settings: &Settings, resource: Resource, started: Started) -> Guard {
+fn wire(program: Builder, settings: &Settings, started: Started) -> Guard {
     let tally = Arc::new(Tally::default());
     let redaction = Redaction::new(&program.redact, &program.keep);
+    let (own, service_name) = (&program.attributes, settings.service_name.clone());
+    let resource = resource::resource(&program.service, own, service_name, &redaction);
     let encoded: Arc<[u8]> = resource::encoded(&resource).into();
     let mut thread = started.thread;
     let [traces, metric_points, logs] = started.transports;

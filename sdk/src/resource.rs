@@ -7,9 +7,15 @@ use opentelemetry_sdk::resource::{EnvResourceDetector, ResourceDetector, Telemet
 use prost::Message;
 
 use crate::export::encode;
+use crate::redact::{HIDDEN, Redaction, Verdict};
 
 /// The resource of this process. `service_name` and `OTEL_RESOURCE_ATTRIBUTES` are what the environment says; empty texts count as said by nobody.
-pub(crate) fn resource(service: &str, own: &[KeyValue], service_name: Option<String>) -> Resource {
+pub(crate) fn resource(
+    service: &str,
+    own: &[KeyValue],
+    service_name: Option<String>,
+    redaction: &Redaction,
+) -> Resource {
     let mut attributes = vec![
         KeyValue::new("service.name", service.to_owned()),
         KeyValue::new("service.instance.id", instance_id(fastrand::u128(..))),
@@ -24,11 +30,16 @@ pub(crate) fn resource(service: &str, own: &[KeyValue], service_name: Option<Str
         attributes.push(KeyValue::new("host.name", host));
     }
     attributes.extend(own.iter().cloned());
-    let builder =
-        Resource::builder_empty().with_detector(Box::new(TelemetryResourceDetector)).with_attributes(attributes);
-    let builder = builder.with_attributes(
+    attributes.extend(
         EnvResourceDetector::new().detect().iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())),
     );
+    for attribute in &mut attributes {
+        if redaction.verdict(attribute.key.as_str()) == Verdict::Hide {
+            attribute.value = HIDDEN.into();
+        }
+    }
+    let builder = Resource::builder_empty().with_detector(Box::new(TelemetryResourceDetector));
+    let builder = builder.with_attributes(attributes);
     match service_name {
         Some(name) => builder.with_service_name(name).build(),
         None => builder.build(),
@@ -68,15 +79,21 @@ mod tests {
 
     #[test]
     fn the_programs_words_win_over_ours_and_the_environments_over_the_programs() {
-        let own = [KeyValue::new("service.instance.id", "one"), KeyValue::new("service.version", "2")];
+        let own = [
+            KeyValue::new("service.instance.id", "one"),
+            KeyValue::new("service.version", "2"),
+            KeyValue::new("deploy.token", "hunter2"),
+        ];
+        let redaction = Redaction::default();
         let said = |resource: &Resource, key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
-        let plain = resource("orders", &own, None);
+        let plain = resource("orders", &own, None, &redaction);
         assert_eq!(said(&plain, "service.name").as_deref(), Some("orders"));
         assert_eq!(said(&plain, "service.instance.id").as_deref(), Some("one"));
         assert_eq!(said(&plain, "service.version").as_deref(), Some("2"));
+        assert_eq!(said(&plain, "deploy.token").as_deref(), Some(HIDDEN));
         assert_eq!(said(&plain, "telemetry.sdk.language").as_deref(), Some("rust"));
         assert_eq!(
-            said(&resource("orders", &own, Some("billing".to_owned())), "service.name").as_deref(),
+            said(&resource("orders", &own, Some("billing".to_owned()), &redaction), "service.name").as_deref(),
             Some("billing")
         );
     }

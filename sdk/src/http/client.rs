@@ -29,11 +29,16 @@ fn duration() -> Option<&'static Histogram> {
 
 /// One call under way, for clients that no layer fits around. With reqwest:
 ///
-/// ```ignore
+/// ```no_run
+/// # async fn example(client: reqwest::Client) -> Result<(), reqwest::Error> {
+/// use sextant_sdk::http::Call;
+///
 /// let mut request = client.get("http://stock/items").build()?;
 /// let call = Call::begin(request.method(), request.url().as_str());
 /// call.inject(request.headers_mut());
 /// let answer = call.run(client.execute(request), |answer| answer.status()).await?;
+/// # Ok(())
+/// # }
 /// ```
 #[must_use = "a call that is not run counts as cancelled"]
 pub struct Call(Option<Exchange>);

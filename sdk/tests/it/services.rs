@@ -91,13 +91,14 @@ async fn calls() {
 
 async fn work(own: String) {
     let plain = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let mut observed = ClientLayer.layer(plain.clone());
+    let mut observed = ClientLayer.layer(plain);
     let request = |path: &str| Request::get(format!("{own}{path}")).body(Empty::new()).expect("a request");
     observed.call(request("/stock/kettle?token=hunter2")).await.expect("an answer");
-    let mut missing = request("/nowhere");
-    let call = Call::to("/{place}", missing.method(), &missing.uri().to_string());
+    let client = reqwest::Client::new();
+    let mut missing = client.get(format!("{own}/nowhere")).build().expect("a request");
+    let call = Call::to("/{place}", missing.method(), missing.url().as_str());
     call.inject(missing.headers_mut());
-    call.run(plain.request(missing), |answer| answer.status()).await.expect("an answer");
+    call.run(client.execute(missing), |answer| answer.status()).await.expect("an answer");
     let nobody = Request::get("http://127.0.0.1:1/").body(Empty::new()).expect("a request");
     observed.call(nobody).await.expect_err("nobody listens there");
 
