@@ -7,6 +7,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use crate::export::tally::Tally;
 use crate::export::thread::ExportThread;
+use crate::limits::WAIT_MAX;
 
 /// The telemetry of this process. Dropping it sends what still waits, for at most three seconds or what [`crate::Builder::shutdown_within`] says; what was not taken by then is
 /// lost, and one line on stderr says how much.
@@ -32,13 +33,13 @@ impl Guard {
         tally: Arc<Tally>,
         shutdown_max: Duration,
     ) -> Self {
-        Self { parts: Some(Parts { thread, metrics, stop_by, tally }), shutdown_max }
+        Self { parts: Some(Parts { thread, metrics, stop_by, tally }), shutdown_max: shutdown_max.min(WAIT_MAX) }
     }
 
     /// Sends what waits now, and says whether all of it was taken or refused in that time. Blocks until then: in async code, call it where blocking is allowed.
     pub fn flush(&self, within: Duration) -> bool {
         let Some(parts) = &self.parts else { return true };
-        let begun = Instant::now();
+        let (begun, within) = (Instant::now(), within.min(WAIT_MAX));
         // The official reader has five seconds of its own; a thread waits for it, so that nobody else does.
         let metrics = parts
             .metrics

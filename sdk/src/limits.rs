@@ -54,8 +54,11 @@ pub(crate) const RETRY_MAX: Duration = Duration::from_secs(300);
 /// How long the guard's drop waits for the last flush. A service that is told to end has other things to finish in the usual ten seconds.
 pub(crate) const SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 
-/// Shortest time between two lines about the collector on stderr; it may come and go all day.
-pub(crate) const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Shortest time between two lines on stderr about the same trouble with the collector; it may come and go, or refuse everything, all day.
+pub(crate) const TELL_AGAIN: Duration = Duration::from_secs(600);
+
+/// Longest that a caller can have a flush or the end wait: more is a mistake, and moments beyond what the clock can hold would be a panic.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Longest correlation id that is taken from a caller; a longer one is replaced by one of ours. It is on every span and record.
 pub(crate) const CORRELATION_ID_BYTES_MAX: usize = 128;

@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(reported(&tally), [8, 0, 0]);
         tally.lost(Signal::Logs, Loss::QueueFull, 1);
         tally.collector_is_there("http://c");
-        assert_eq!(reported(&tally), [8, 0, 0], "not again within a minute");
+        assert_eq!(reported(&tally), [8, 0, 0], "not again so soon");
         tally.collector_is_away("http://c", "connection refused");
         tally.collector_is_there("http://c");
         assert_eq!(reported(&tally), [8, 0, 1], "but whenever it comes back");

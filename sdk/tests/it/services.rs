@@ -86,6 +86,7 @@ async fn calls() {
     let (pool, cache) = (Arc::new(Numbers), Arc::new(Numbers));
     metrics::observe_pool(&meter, "orders", &pool);
     metrics::observe_cache(&meter, "catalog", &cache);
+    assert!(guard.flush(Duration::MAX));
     assert!(guard.shutdown().await);
 }
 
