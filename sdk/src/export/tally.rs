@@ -108,20 +108,26 @@ impl Tally {
         let back = std::mem::take(&mut collector.away);
         let told_away = back && std::mem::take(&mut collector.told_away);
         let lost = Signal::ALL.map(|signal| self.lost_of(signal));
-        let due = back || collector.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN);
-        if !(told_away || due && lost != collector.reported) {
+        // One that comes and goes all day is told of on stderr now and then, and in a record whenever it has cost something.
+        let tell = told_away || collector.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN);
+        let new = lost != collector.reported;
+        if !(told_away || new && (back || tell)) {
             return;
         }
         let before = std::mem::replace(&mut collector.reported, lost);
-        collector.told = Some(Instant::now());
+        if tell {
+            collector.told = Some(Instant::now());
+        }
         drop(collector);
         let since: [u64; 3] = std::array::from_fn(|signal| lost[signal] - before[signal]);
         let told = losses(&since);
-        say(&match (back, &told) {
-            (true, Some(told)) => format!("telemetry gets to {endpoint} again; lost meanwhile: {told}"),
-            (true, None) => format!("telemetry gets to {endpoint} again; nothing was lost"),
-            (false, told) => format!("telemetry was lost: {}", told.as_deref().unwrap_or("none")),
-        });
+        if tell {
+            say(&match (back, &told) {
+                (true, Some(told)) => format!("telemetry gets to {endpoint} again; lost meanwhile: {told}"),
+                (true, None) => format!("telemetry gets to {endpoint} again; nothing was lost"),
+                (false, told) => format!("telemetry was lost: {}", told.as_deref().unwrap_or("none")),
+            });
+        }
         if let Some(told) = told {
             self.record(&since, &told);
         }

@@ -1,11 +1,13 @@
 //! The collector goes away under load and comes back: no request fails, memory is bounded, and what was lost is told.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::metric;
 
 use crate::child::Service;
-use crate::receiver::{Receiver, attribute};
+use crate::receiver::{Received, Receiver, attribute};
 
 /// Each request leaves a log record of so many bytes.
 const BYTES: usize = 16_000;
@@ -41,26 +43,10 @@ async fn a_collector_that_is_killed_under_load_costs_a_bound_and_is_told_afterwa
     assert!(service.said().iter().any(|line| line.contains("no telemetry gets to")), "{:?}", service.said());
 
     let receiver = Receiver::start_at(address).await;
-    let report = receiver
-        .wait_for("the report", |received| received.logs.iter().any(|(_, log)| log.event_name == "sextant_sdk.lost"))
-        .await;
-    let report = report.log("busy", "sextant_sdk.lost");
-    assert_eq!(report.severity_text, "WARN");
-    let told = format!("{:?}", report.attributes.iter().find(|attribute| attribute.key == "lost.log_records"));
-    let told: usize = told
-        .chars()
-        .skip_while(|c| !c.is_ascii_digit())
-        .take_while(char::is_ascii_digit)
-        .collect::<String>()
-        .parse()
-        .expect("a number");
-    // Whatever was not lost arrives, also what waited longest.
-    let received = receiver
-        .wait_for("what waited", |received| {
-            received.logs.iter().filter(|(_, log)| log.event_name == "work.done").count() + told >= REQUESTS
-        })
-        .await;
-    let arrived = received.logs.iter().filter(|(_, log)| log.event_name == "work.done").count();
+    // Whatever was not lost arrives, also what waited longest, and the rest is told: in one record, or in several if a busy machine makes the collector slow again.
+    let accounted = |received: &Received| arrived(received) + told(received) >= REQUESTS;
+    let received = receiver.wait_for("what waited, and the report", accounted).await;
+    let (arrived, told) = (arrived(&received), told(&received));
     assert!(told > 0 && arrived + told <= REQUESTS + 50, "{arrived} arrived, {told} lost");
     let counted = receiver.wait_for("the count", |received| lost_by_metric(received) as usize >= told).await;
     assert!(lost_by_metric(&counted) as usize <= REQUESTS);
@@ -73,7 +59,25 @@ async fn a_collector_that_is_killed_under_load_costs_a_bound_and_is_told_afterwa
     assert!(said.len() <= 3, "{said:?}");
 }
 
-fn lost_by_metric(received: &crate::receiver::Received) -> i64 {
+/// Requests whose records have arrived; one that was sent again, because its answer came late, counts once.
+fn arrived(received: &Received) -> usize {
+    let done = received.logs.iter().filter(|(_, log)| log.event_name == "work.done");
+    done.filter_map(|(_, log)| attribute(&log.attributes, "correlation.id")).collect::<BTreeSet<_>>().len()
+}
+
+/// Records that were lost, by the reports.
+fn told(received: &Received) -> usize {
+    let reports: Vec<_> = received.logs.iter().filter(|(_, log)| log.event_name == "sextant_sdk.lost").collect();
+    assert!(reports.iter().all(|(_, report)| report.severity_text == "WARN"));
+    let counts = reports.iter().flat_map(|(_, report)| &report.attributes).filter(|of| of.key == "lost.log_records");
+    let count = |value: &AnyValue| match value.value {
+        Some(any_value::Value::IntValue(count)) => usize::try_from(count).expect("a count"),
+        _ => panic!("a whole number"),
+    };
+    counts.filter_map(|attribute| attribute.value.as_ref()).map(count).sum()
+}
+
+fn lost_by_metric(received: &Received) -> i64 {
     use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
     let Some(metric) = received.metric("busy", "otel.sdk.exporter.log.exported") else { return 0 };
     let Some(metric::Data::Sum(sum)) = &metric.data else { panic!("a counter") };

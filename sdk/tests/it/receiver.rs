@@ -131,10 +131,10 @@ impl Receiver {
 
     /// Waits until what has arrived satisfies `enough`.
     pub async fn wait_for(&self, what: &str, enough: impl Fn(&Received) -> bool) -> Received {
-        for _ in 0..300 {
-            let received = self.received();
-            if enough(&received) {
-                return received;
+        for _ in 0..1_200 {
+            // Asked where it is: a test may have tens of megabytes here.
+            if enough(&self.store.0.lock().expect("no test panics inside")) {
+                return self.received();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -48,7 +48,7 @@ async fn busy() {
     let guard = sextant_sdk::builder("busy")
         .batch_delay(Duration::from_millis(50))
         .metric_interval(Duration::from_millis(200))
-        .timeout(Duration::from_millis(500))
+        .timeout(Duration::from_secs(2))
         .host_metrics()
         .init()
         .expect("first");
