@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use self::load::Latencies;
-use super::process::{peak_memory_kib, processor_time};
+use super::process::{peak_memory_kib, processor_time_of_living};
 use crate::report::{Exit, Outcome};
 
 /// How hard and how long.
@@ -152,12 +152,12 @@ async fn one(args: &SdkArgs, case: Case, collector: SocketAddr) -> anyhow::Resul
     let id = child.id().context("the service has ended")?;
     // Connections, caches and what is made at the first request.
     load::ask(address, args.rate, Duration::from_secs(1)).await?;
-    let before = processor_time(id)?;
+    let before = processor_time_of_living(id)?;
     let latencies: Latencies = load::ask(address, args.rate, Duration::from_secs(args.seconds)).await?;
     // What waits is sent within a second, and is part of the price.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let processor =
-        processor_time(id)?.saturating_sub(before) / u32::try_from(latencies.count()).unwrap_or(u32::MAX).max(1);
+    let processor = processor_time_of_living(id)?.saturating_sub(before)
+        / u32::try_from(latencies.count()).unwrap_or(u32::MAX).max(1);
     let peak_kib = peak_memory_kib(id)?;
     drop(child);
     Ok(Figures { p50: latencies.at(0.5), p99: latencies.at(0.99), processor, peak_kib })
