@@ -5,6 +5,7 @@ mod background;
 mod ingest;
 mod metrics;
 mod process;
+mod sdk;
 mod store;
 mod tui;
 mod wire;
@@ -31,6 +32,8 @@ enum What {
     /// Metrics as a dashboard asks for them: eight queries over hours of samples, bytes of a sample, memory of a million series; beside a Prometheus
     /// that was given the same.
     Metrics(metrics::MetricsArgs),
+    /// `sextant-sdk` in a service: latency and processor time of a request and memory, beside the same service without it; with a collector that is there, slow, and away.
+    Sdk(sdk::SdkArgs),
 }
 
 /// Measures.
@@ -40,5 +43,6 @@ pub fn run(args: BenchArgs) -> Outcome {
         What::Ingest(args) => ingest::run(&args),
         What::Store(args) => store::run(&args),
         What::Metrics(args) => metrics::run(&args),
+        What::Sdk(args) => sdk::run(&args),
     }
 }

@@ -26,6 +26,7 @@ mod rule_files;
 mod rules;
 mod rust_sdk;
 mod scrape;
+mod sdk;
 mod serve;
 mod watch;
 mod wire;

@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use crate::correlation::CorrelationId;
-
 /// Says which address was bound.
 pub(crate) fn listening(address: SocketAddr) {
     line(&format!("listening on {address}"));
@@ -12,7 +10,7 @@ pub(crate) fn listening(address: SocketAddr) {
 
 /// Names an order that went through all three services.
 pub(crate) fn order_went_through(id: &str) {
-    line(&format!("{}={id}", CorrelationId::ANNOUNCED_AS));
+    line(&format!("correlation_id={id}"));
 }
 
 /// `println!` panics when the parent has gone away and closed the pipe. A service does not die of that.

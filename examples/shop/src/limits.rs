@@ -12,16 +12,13 @@ pub(crate) const ORDERS_IN_FLIGHT_MAX: usize = 32;
 /// Largest request body a service reads. An order is some 100 bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// Longest correlation id accepted from a caller; a longer one is replaced by one of ours.
-pub(crate) const CORRELATION_ID_BYTES_MAX: usize = 128;
-
 /// A call to the next service, whole. Longer than the slowest warehouse and bank together.
 pub(crate) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long requests under way may take to finish once the service was asked to stop.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(3);
 
-/// How long the last flush of each signal may take. Together with [`DRAIN_MAX`] it bounds the time to exit.
+/// How long the last flush may take. Together with [`DRAIN_MAX`] it bounds the time to exit.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 /// One export request to the collector, its retries included. Short, so that a collector that is away costs a batch

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::correlation::CorrelationIds;
 use crate::limits::ORDERS_IN_FLIGHT_MAX;
 use crate::order::Order;
+use crate::order_ids::OrderIds;
 use crate::outbound::Upstream;
 use crate::payments::{DECLINED, NO_ANSWER};
 use crate::stock::ITEMS;
@@ -21,7 +21,7 @@ const PAUSE_MAX: f64 = 4.0;
 pub(crate) struct Customers {
     pub(crate) gateway: Upstream,
     pub(crate) per_second: f64,
-    pub(crate) ids: Arc<CorrelationIds>,
+    pub(crate) ids: Arc<OrderIds>,
 }
 
 impl Customers {
@@ -46,7 +46,7 @@ impl Customers {
                 if let Err(error) = gateway.knock("/orders", &id, &order).await {
                     tracing::warn!(
                         name: "customer.unserved",
-                        { correlation.id = id.as_str(), error = format!("{error:#}") },
+                        { correlation.id = id, error = format!("{error:#}") },
                         "a customer got no answer"
                     );
                 }

@@ -1,4 +1,4 @@
-//! Calls to the next service: a client span, the trace context and the correlation id in the headers, a bound on time.
+//! Calls to the next service: observed by the SDK, which hands the trace and the correlation id on, with a bound on time.
 
 use anyhow::{Context, bail};
 use axum::http::header::CONTENT_TYPE;
@@ -9,101 +9,54 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
-use tracing::Instrument;
-use tracing::field::Empty;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use sextant_sdk::correlation;
+use sextant_sdk::http::Call;
 
-use crate::correlation::CorrelationId;
 use crate::limits::{BODY_BYTES_MAX, UPSTREAM_TIMEOUT};
 use crate::order::Outcome;
-use crate::propagate;
 
 /// One service as seen by its caller.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     client: Client<HttpConnector, Full<Bytes>>,
     base: String,
-    host: String,
-    port: i64,
 }
 
 impl Upstream {
     /// The service at `http://HOST:PORT`. Does not connect yet: the services may start in any order.
     pub(crate) fn new(base: &str) -> anyhow::Result<Self> {
         let uri: Uri = base.parse().with_context(|| format!("`{base}` is not a URL"))?;
-        let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        if uri.scheme_str() != Some("http") || uri.host().is_none() {
             bail!("`{base}` is not the URL of a service: write http://HOST:PORT");
-        };
+        }
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             base: base.trim_end_matches('/').to_owned(),
-            host: host.to_owned(),
-            port: i64::from(uri.port_u16().unwrap_or(80)),
         })
     }
 
-    /// Calls the service inside the current trace. A client span is an error from 400 on, and when nobody answers.
-    pub(crate) async fn call(
-        &self,
-        path: &str,
-        correlation: &CorrelationId,
-        body: &impl Serialize,
-    ) -> anyhow::Result<Outcome> {
-        let span = tracing::info_span!(
-            "call",
-            otel.name = format!("POST {path}"),
-            otel.kind = "client",
-            otel.status_code = Empty,
-            otel.status_description = Empty,
-            http.request.method = "POST",
-            http.response.status_code = Empty,
-            server.address = self.host,
-            server.port = self.port,
-            url.full = format!("{}{path}", self.base),
-            correlation.id = correlation.as_str(),
-        );
-        let answer = async {
-            let mut request = self.request(path, correlation, body)?;
-            propagate::inject(&tracing::Span::current().context(), request.headers_mut());
-            self.send(request).await
-        };
-        let answer = answer.instrument(span.clone()).await;
-        match &answer {
-            Ok((status, _)) => {
-                span.record("http.response.status_code", i64::from(status.as_u16()));
-                if status.is_client_error() || status.is_server_error() {
-                    span.record("otel.status_code", "ERROR");
-                }
-            }
-            Err(error) => {
-                span.record("otel.status_code", "ERROR");
-                span.record("otel.status_description", format!("{error:#}"));
-            }
-        }
-        answer.map(|(_, outcome)| outcome)
+    /// Calls the service inside the current trace. `path` is one of few.
+    pub(crate) async fn call(&self, path: &'static str, body: &impl Serialize) -> anyhow::Result<Outcome> {
+        let mut request = self.request(path, body)?;
+        let call = Call::to(path, request.method(), &request.uri().to_string());
+        call.inject(request.headers_mut());
+        let exchange = async { self.send(request).await.map_err(Whole) };
+        let answer = call.run(exchange, |(status, _)| *status).await;
+        answer.map(|(_, outcome)| outcome).map_err(|Whole(error)| error)
     }
 
     /// Calls the service from outside, as a customer's browser would: with a correlation id, without a trace.
-    pub(crate) async fn knock(
-        &self,
-        path: &str,
-        correlation: &CorrelationId,
-        body: &impl Serialize,
-    ) -> anyhow::Result<Outcome> {
-        let request = self.request(path, correlation, body)?;
+    pub(crate) async fn knock(&self, path: &str, id: &str, body: &impl Serialize) -> anyhow::Result<Outcome> {
+        let mut request = self.request(path, body)?;
+        let id = HeaderValue::from_str(id).context("the id is no header")?;
+        request.headers_mut().insert(correlation::HEADER, id);
         self.send(request).await.map(|(_, outcome)| outcome)
     }
 
-    fn request(
-        &self,
-        path: &str,
-        correlation: &CorrelationId,
-        body: &impl Serialize,
-    ) -> anyhow::Result<Request<Full<Bytes>>> {
+    fn request(&self, path: &str, body: &impl Serialize) -> anyhow::Result<Request<Full<Bytes>>> {
         let body = serde_json::to_vec(body).context("cannot write the request")?;
         Request::post(format!("{}{path}", self.base))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(CorrelationId::HEADER, correlation.as_str())
             .body(Full::from(body))
             .context("cannot build the request")
     }
@@ -121,5 +74,14 @@ impl Upstream {
         };
         let answer = tokio::time::timeout(UPSTREAM_TIMEOUT, exchange).await;
         answer.unwrap_or_else(|_| bail!("{uri} did not answer within {UPSTREAM_TIMEOUT:?}"))
+    }
+}
+
+/// An error that says its causes too: the span has one line for it.
+struct Whole(anyhow::Error);
+
+impl std::fmt::Display for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
     }
 }

@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::post;
-use axum::{Extension, Json, Router};
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter};
-use opentelemetry::trace::Status;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use axum::{Json, Router};
+use sextant_sdk::opentelemetry::KeyValue;
+use sextant_sdk::opentelemetry::metrics::{Counter, Meter};
+use sextant_sdk::opentelemetry::trace::{Status, get_active_span};
 
-use crate::correlation::CorrelationId;
 use crate::fault::{Fault, FaultKind};
 use crate::order::{Charge, Outcome};
 
@@ -34,13 +32,9 @@ pub(crate) fn routes(meter: &Meter, fault: Option<Fault>) -> Router {
     Router::new().route("/payments", post(charge)).with_state(Arc::new(Payments { charges, fault }))
 }
 
-async fn charge(
-    State(payments): State<Arc<Payments>>,
-    Extension(correlation): Extension<CorrelationId>,
-    Json(charge): Json<Charge>,
-) -> Outcome {
+async fn charge(State(payments): State<Arc<Payments>>, Json(charge): Json<Charge>) -> Outcome {
     let refused = payments.fault.is_some_and(|fault| fault.strikes(FaultKind::PaymentsError, fastrand::f64()));
-    let outcome = ask_bank(&charge, &correlation, refused).await;
+    let outcome = ask_bank(&charge, refused).await;
     payments.charges.add(1, &[KeyValue::new("shop.outcome", outcome.as_str())]);
     outcome
 }
@@ -48,46 +42,50 @@ async fn charge(
 #[tracing::instrument(
     name = "charge card",
     skip_all,
-    fields(shop.amount_cents = charge.amount_cents, correlation.id = correlation.as_str())
+    fields(shop.amount_cents = charge.amount_cents)
 )]
-async fn ask_bank(charge: &Charge, correlation: &CorrelationId, refused: bool) -> Outcome {
-    let span = tracing::Span::current();
-    let id = correlation.as_str();
+async fn ask_bank(charge: &Charge, refused: bool) -> Outcome {
     let last_digits = charge.card.get(charge.card.len().saturating_sub(4)..).unwrap_or_default();
     tokio::time::sleep(Duration::from_millis(fastrand::u64(10..60))).await;
     if refused {
-        span.set_status(Status::error("the bank refused the connection"));
+        fails("the bank refused the connection");
         tracing::error!(
             name: "payment.failed",
-            { correlation.id = id, server.address = BANK, error.type = "connection_refused" },
+            { server.address = BANK, error.type = "connection_refused" },
             "cannot reach the bank: connection refused"
         );
         return Outcome::Unavailable;
     }
     match last_digits {
         DECLINED => {
-            span.set_status(Status::error("card declined"));
+            fails("card declined");
             tracing::warn!(
                 name: "payment.declined",
-                { correlation.id = id, shop.card.last_digits = last_digits },
+                { shop.card.last_digits = last_digits },
                 "card declined by the bank"
             );
             Outcome::CardDeclined
         }
         NO_ANSWER => {
             tokio::time::sleep(Duration::from_millis(400)).await;
-            span.set_status(Status::error("no answer from the bank"));
-            tracing::error!(name: "payment.unanswered", { correlation.id = id }, "no answer from the bank");
+            fails("no answer from the bank");
+            tracing::error!(name: "payment.unanswered", "no answer from the bank");
             Outcome::Unavailable
         }
         _ => {
-            span.add_event("card charged", vec![KeyValue::new("shop.card.last_digits", last_digits.to_owned())]);
+            let card = KeyValue::new("shop.card.last_digits", last_digits.to_owned());
+            get_active_span(|span| span.add_event("card charged", vec![card]));
             tracing::info!(
                 name: "payment.charged",
-                { correlation.id = id, shop.amount_cents = charge.amount_cents },
+                { shop.amount_cents = charge.amount_cents },
                 "card charged"
             );
             Outcome::Placed
         }
     }
+}
+
+/// The charge is an error in its trace.
+fn fails(why: &'static str) {
+    get_active_span(|span| span.set_status(Status::error(why)));
 }

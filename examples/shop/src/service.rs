@@ -6,19 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use sextant_sdk::http::ServerLayer;
+use sextant_sdk::{Protocol, metrics};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::config::{ServiceConfig, ServiceName};
-use crate::correlation::CorrelationIds;
-use crate::exemplars::{DurationHistogram, Exporter, export_until};
 use crate::gateway::{self, FirstOrder};
-use crate::inbound::Inbound;
-use crate::instruments::{DURATION_BOUNDS_S, ServerInstruments};
-use crate::limits::DRAIN_MAX;
+use crate::limits::{BATCH_DELAY, BODY_BYTES_MAX, DRAIN_MAX, EXPORT_TIMEOUT, FLUSH_MAX, METRIC_INTERVAL};
 use crate::loadgen::Customers;
+use crate::order_ids::OrderIds;
 use crate::outbound::Upstream;
-use crate::telemetry::Telemetry;
 use crate::{announce, orders, payments};
 
 /// Runs one service until `shutdown` resolves, then finishes the requests under way, flushes the telemetry and returns;
@@ -37,63 +36,74 @@ pub async fn run_service(
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| format!("{service} cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("cannot tell the bound address")?;
-    let telemetry = Telemetry::start(service, &config.otlp_endpoint)?;
+    let ids = Arc::new(OrderIds::for_this_run());
+    let telemetry = telemetry(&config, Arc::clone(&ids))?;
     tracing::info!(name: "service.started", { server.address = %address }, "service started");
     if let Some(fault) = config.fault.filter(|fault| fault.service() == service) {
         let fault = fault.to_string();
         tracing::warn!(name: "fault.started", { shop.fault = fault }, "requests fail on purpose from now on");
     }
-    let served = wire_and_serve(&config, listener, address, &telemetry, shutdown).await;
+    let served = wire_and_serve(&config, listener, address, ids, shutdown).await;
     tracing::info!(name: "service.stopped", "service stopped");
-    telemetry.shut_down().await;
+    // What the collector does not take by then is lost, which is no reason for a service to fail.
+    telemetry.shutdown().await;
     served.with_context(|| format!("{service} could not serve on {address}"))
+}
+
+/// Sets the SDK up. It works once per process, and the flag says where telemetry goes, whatever the environment says.
+fn telemetry(config: &ServiceConfig, ids: Arc<OrderIds>) -> anyhow::Result<sextant_sdk::Guard> {
+    let first = FirstOrder::new(config.fault.is_some());
+    let builder = sextant_sdk::builder(config.name.as_str())
+        .version(env!("CARGO_PKG_VERSION"))
+        .attribute("service.namespace", "shop")
+        .endpoint_always(Protocol::Grpc, &config.otlp_endpoint)
+        .only_target("shop")
+        .make_correlation_id(move || ids.next())
+        .timeout(EXPORT_TIMEOUT)
+        .batch_delay(BATCH_DELAY)
+        .metric_interval(METRIC_INTERVAL)
+        .shutdown_within(FLUSH_MAX)
+        .on_delivery(move |exemplars| first.delivered(exemplars));
+    builder.init().context("this process has telemetry already: start one service per process")
 }
 
 async fn wire_and_serve(
     config: &ServiceConfig,
     listener: TcpListener,
     address: SocketAddr,
-    telemetry: &Telemetry,
+    ids: Arc<OrderIds>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let meter = telemetry.meter();
-    let ids = Arc::new(CorrelationIds::for_this_run());
-    let inbound = Inbound { instruments: Arc::new(ServerInstruments::new(&meter)), ids: Arc::clone(&ids) };
+    let meter = metrics::meter("shop");
     let upstream = || Upstream::new(config.upstream.as_deref().unwrap_or_default());
     match config.name {
         ServiceName::Gateway => {
-            let durations = Arc::new(DurationHistogram::new(&DURATION_BOUNDS_S));
-            let endpoint = &config.otlp_endpoint;
-            let exporter =
-                Exporter::new(endpoint, &telemetry.resource, Arc::clone(&durations), gateway::ORDER_DURATION)?;
             let customers = Customers {
                 gateway: Upstream::new(&format!("http://{address}"))?,
                 per_second: config.orders_per_second,
                 ids,
             };
-            let router = inbound.around(gateway::routes(upstream()?, durations));
-            let first = FirstOrder::new(config.fault.is_some());
-            serve_gateway(listener, router, exporter, customers, first, shutdown).await?;
+            let router = observed(gateway::routes(upstream()?, &meter));
+            serve_gateway(listener, router, customers, shutdown).await?;
         }
-        ServiceName::Orders => serve(listener, inbound.around(orders::routes(upstream()?, &meter)), shutdown).await?,
-        ServiceName::Payments => {
-            serve(listener, inbound.around(payments::routes(&meter, config.fault)), shutdown).await?
-        }
+        ServiceName::Orders => serve(listener, observed(orders::routes(upstream()?, &meter)), shutdown).await?,
+        ServiceName::Payments => serve(listener, observed(payments::routes(&meter, config.fault)), shutdown).await?,
     }
     Ok(())
 }
 
-/// The gateway and its two companions. They end in the order of the data: customers, requests, exemplars.
+/// Observes the routes, and nothing of what strangers try beside them.
+fn observed(routes: Router) -> Router {
+    routes.route_layer(ServerLayer::new()).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// The gateway and its customers, who leave before it closes.
 async fn serve_gateway(
     listener: TcpListener,
     router: Router,
-    exporter: Exporter,
     customers: Customers,
-    mut first: FirstOrder,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let (all_served, served) = oneshot::channel::<()>();
-    let exports = tokio::spawn(export_until(ended(served), exporter, move |exemplars| first.delivered(exemplars)));
     let (closing, closed) = oneshot::channel::<()>();
     let mut customers = tokio::spawn(customers.place_orders(ended(closed)));
     let doors_shut = async move {
@@ -103,11 +113,7 @@ async fn serve_gateway(
             customers.abort();
         }
     };
-    let result = serve(listener, router, doors_shut).await;
-    drop(all_served);
-    // Bounded by the timeout of one export.
-    let _ = exports.await;
-    result
+    serve(listener, router, doors_shut).await
 }
 
 /// Serves until `shutdown` resolves, then lets the requests under way finish; after [`DRAIN_MAX`] they are cut off.

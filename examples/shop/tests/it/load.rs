@@ -15,7 +15,14 @@ async fn the_gateway_names_an_order_that_went_all_the_way() {
     let id = line.strip_prefix("correlation_id=").unwrap_or_else(|| panic!("unexpected line: {line}"));
     let has_id = |attributes: &[KeyValue]| attribute(attributes, "correlation.id") == Some(id);
 
-    assert!(receiver.received().exemplars().iter().any(|exemplar| has_id(&exemplar.filtered_attributes)), "{id}");
+    assert!(
+        receiver
+            .received()
+            .exemplars("shop.order.duration")
+            .iter()
+            .any(|exemplar| has_id(&exemplar.filtered_attributes)),
+        "{id}"
+    );
     let all = |services: BTreeSet<&str>| services == BTreeSet::from(["gateway", "orders", "payments"]);
     let complete = "spans and log records of the order from all three services";
     let received = receiver.wait_for(complete, |received| {

@@ -4,5 +4,6 @@ mod away;
 mod command;
 mod load;
 mod order;
+#[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
 mod shop;

@@ -1,9 +1,15 @@
-//! A collector that keeps everything in memory, flattened to what the tests ask for.
+//! A collector that keeps everything in memory, flattened to what tests ask for: gRPC and HTTP on one port, and it can be killed. The tests of the shop use it too.
+
+#![allow(dead_code, reason = "each of the two programs uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -18,9 +24,10 @@ use opentelemetry_proto::tonic::metrics::v1::{Exemplar, Metric, metric};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
+use prost::Message;
+use tokio::runtime::Runtime;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 /// What arrived, each item with the name of its service.
@@ -52,14 +59,19 @@ impl Received {
         self.spans.iter().map(|(service, span)| (service.as_str(), span.name.as_str())).collect()
     }
 
-    /// Every exemplar of the order durations.
-    pub fn exemplars(&self) -> Vec<&Exemplar> {
-        let orders = self.metrics.iter().filter(|(_, metric)| metric.name == "shop.order.duration");
-        let histograms = orders.filter_map(|(_, metric)| match &metric.data {
+    /// Every exemplar of a histogram.
+    pub fn exemplars(&self, metric: &str) -> Vec<&Exemplar> {
+        let named = self.metrics.iter().filter(|(_, found)| found.name == metric);
+        let histograms = named.filter_map(|(_, metric)| match &metric.data {
             Some(metric::Data::Histogram(histogram)) => Some(histogram),
             _ => None,
         });
         histograms.flat_map(|histogram| &histogram.data_points).flat_map(|point| &point.exemplars).collect()
+    }
+
+    /// The newest metric of a service with this name.
+    pub fn metric(&self, service: &str, name: &str) -> Option<&Metric> {
+        self.metrics.iter().rev().find(|(s, metric)| s == service && metric.name == name).map(|(_, metric)| metric)
     }
 }
 
@@ -72,25 +84,45 @@ pub fn attribute<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
     }
 }
 
-/// The receiver, listening until it is dropped.
+/// The receiver, listening until it is dropped, which ends its connections too.
 pub struct Receiver {
     pub endpoint: String,
+    pub address: SocketAddr,
     store: Store,
-    server: JoinHandle<()>,
+    /// Taken by the drop. Its own, so that nothing of it lives on.
+    runtime: Option<Runtime>,
 }
 
 impl Receiver {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Listens where another one did.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
         let store = Store::default();
-        let server = tonic::transport::Server::builder()
-            .add_service(TraceServiceServer::new(store.clone()))
-            .add_service(LogsServiceServer::new(store.clone()))
-            .add_service(MetricsServiceServer::new(store.clone()))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        let server = tokio::spawn(async move { server.await.expect("the receiver serves") });
-        Self { endpoint, store, server }
+        let grpc = Routes::new(TraceServiceServer::new(store.clone()).accept_compressed(Gzip))
+            .add_service(LogsServiceServer::new(store.clone()).accept_compressed(Gzip))
+            .add_service(MetricsServiceServer::new(store.clone()).accept_compressed(Gzip));
+        let http = axum::Router::new()
+            .route("/v1/traces", post(http_traces))
+            .route("/v1/logs", post(http_logs))
+            .route("/v1/metrics", post(http_metrics))
+            .with_state(store.clone());
+        let router = grpc.into_axum_router().merge(http);
+        let binding = runtime.spawn(async move {
+            // The port of one that was killed may be taken by its last connections for a moment.
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.set_reuseaddr(true).expect("an option");
+            socket.bind(address).expect("a free port");
+            socket.listen(1024).expect("it listens")
+        });
+        let listener = binding.await.expect("a listener");
+        let address = listener.local_addr().expect("bound");
+        runtime.spawn(async move { axum::serve(listener, router).await.expect("the receiver serves") });
+        Self { endpoint: format!("http://{address}"), address, store, runtime: Some(runtime) }
     }
 
     pub fn received(&self) -> Received {
@@ -99,10 +131,10 @@ impl Receiver {
 
     /// Waits until what has arrived satisfies `enough`.
     pub async fn wait_for(&self, what: &str, enough: impl Fn(&Received) -> bool) -> Received {
-        for _ in 0..300 {
-            let received = self.received();
-            if enough(&received) {
-                return received;
+        for _ in 0..1_200 {
+            // Asked where it is: a test may have tens of megabytes here.
+            if enough(&self.store.0.lock().expect("no test panics inside")) {
+                return self.received();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -112,7 +144,9 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -175,4 +209,19 @@ impl MetricsService for Store {
         }
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
+}
+
+async fn http_traces(State(store): State<Store>, body: Bytes) {
+    let request = ExportTraceServiceRequest::decode(body).expect("a request");
+    TraceService::export(&store, Request::new(request)).await.expect("kept");
+}
+
+async fn http_logs(State(store): State<Store>, body: Bytes) {
+    let request = ExportLogsServiceRequest::decode(body).expect("a request");
+    LogsService::export(&store, Request::new(request)).await.expect("kept");
+}
+
+async fn http_metrics(State(store): State<Store>, body: Bytes) {
+    let request = ExportMetricsServiceRequest::decode(body).expect("a request");
+    MetricsService::export(&store, Request::new(request)).await.expect("kept");
 }
