@@ -293,8 +293,8 @@ fn points_find_their_series_and_their_samples() {
         let wanted: HashSet<u64> = (0..count).filter_map(|_| random.choice(known.iter().copied())).collect();
         let expected = sorted(
             all.iter()
-                .cloned()
-                .filter(|(id, time, _)| wanted.contains(id) && range.contains(Timestamp::from_nanos(*time))),
+                .filter(|(id, time, _)| wanted.contains(id) && range.contains(Timestamp::from_nanos(*time)))
+                .cloned(),
         );
         for snapshot in [&head, &parts] {
             let pieces = snapshot.samples(&wanted, range, &projection).expect("samples are read");
