@@ -73,7 +73,7 @@ impl Part {
         ranges: &[Range<u32>],
         projection: &Projection,
     ) -> Result<RecordBatch, StoreError> {
-        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let footer = self.rows_footer()?;
         self.read_with(&footer, granule, ranges, projection)
     }
 
@@ -217,7 +217,7 @@ impl Part {
 
     /// The columns of texts, and whether each has a dictionary everywhere.
     pub(crate) fn text_columns(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let footer = self.rows_footer()?;
         let metadata = footer.metadata();
         let leaves = metadata.file_metadata().schema_descr().columns();
         let has_dictionary = |name: &str| {
@@ -233,7 +233,7 @@ impl Part {
 
     /// Compressed bytes of each column of its rows.
     pub(crate) fn column_bytes(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let footer = self.rows_footer()?;
         let schema = footer.parquet_schema();
         let groups = footer.metadata().row_groups().iter();
         let chunks = groups.flat_map(|group| group.columns().iter().enumerate());
@@ -247,7 +247,7 @@ impl Part {
     /// Bytes of all its rows as columns in memory, roughly: texts that have a dictionary are counted as the numbers that merges read.
     pub(crate) fn decoded_bytes(&self) -> Result<usize, StoreError> {
         const OF_OFFSETS_OR_NUMBERS: i64 = 4;
-        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let footer = self.rows_footer()?;
         let groups = footer.metadata().row_groups().iter();
         let bytes = groups.map(|group| {
             let fixed = group.num_rows() * group.num_columns() as i64 * OF_OFFSETS_OR_NUMBERS;
@@ -258,7 +258,7 @@ impl Part {
 
     /// What [`Part::read_coded`] needs: columns of texts that `wanted` names come as the dictionaries they are written with.
     pub(crate) fn coded_footer(&self, wanted: impl Fn(&str) -> bool) -> Result<Footer, StoreError> {
-        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let footer = self.rows_footer()?;
         let metadata = footer.metadata();
         let fields = footer.schema().fields().iter().map(|field| {
             let name = field.name().as_str();
@@ -408,7 +408,7 @@ impl Part {
 
     /// The columns of its rows, and of each how many values it has, where the file says so.
     pub(crate) fn columns(&self) -> Result<Vec<(FieldRef, Option<u64>)>, StoreError> {
-        let footer = self.footer(&self.open_file(ROWS_FILE)?)?;
+        let footer = self.rows_footer()?;
         let metadata = footer.metadata();
         let known = metadata.file_metadata().key_value_metadata();
         let known = known.and_then(|pairs| pairs.iter().find(|pair| pair.key == VALUES_KEY)?.value.as_deref());
