@@ -3,18 +3,36 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-/// Says which address was bound.
+/// Before the address that was bound.
+pub(crate) const LISTENING: &str = "listening on ";
+
+/// Before the gateway's address for the other services.
+pub(crate) const INTERNAL: &str = "internal on ";
+
+/// Before the version that is to take the place of this process, which ends now.
+pub(crate) const REDEPLOY: &str = "redeploy ";
+
+/// Before the id of an order that went through all services.
+pub(crate) const ORDER: &str = "correlation_id=";
+
 pub(crate) fn listening(address: SocketAddr) {
-    line(&format!("listening on {address}"));
+    line(LISTENING, &address.to_string());
 }
 
-/// Names an order that went through all three services.
+pub(crate) fn internal(address: SocketAddr) {
+    line(INTERNAL, &address.to_string());
+}
+
+pub(crate) fn redeploy(version: &str) {
+    line(REDEPLOY, version);
+}
+
 pub(crate) fn order_went_through(id: &str) {
-    line(&format!("correlation_id={id}"));
+    line(ORDER, id);
 }
 
 /// `println!` panics when the parent has gone away and closed the pipe. A service does not die of that.
-fn line(text: &str) {
+fn line(beginning: &str, rest: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{beginning}{rest}").and_then(|()| out.flush());
 }

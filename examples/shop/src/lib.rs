@@ -1,25 +1,31 @@
-//! The shop: small microservices that send real telemetry, for `sextant demo`, for tests and as an example to copy.
+//! The shop: microservices that stand on what modern back ends stand on, each with its signals and each breakable on purpose, for `sextant demo`, for tests and as an example to copy.
 //!
-//! Three services, one process each: gateway -> orders -> payments, over HTTP with W3C trace context and one
-//! correlation id per order, instrumented by `sextant-sdk`. It knows nothing of Sextant: it speaks OTLP to whatever endpoint it is given. The root
-//! package starts it as the hidden subcommand `shop-service`; `src/main.rs` is the same thing alone.
+//! Six services, a process per instance, instrumented by `sextant-sdk`; `README.md` shows how they call each other. The shop knows nothing of Sextant: it speaks OTLP to whatever
+//! endpoint it is given. The root package offers its commands as `sextant shop`; `src/main.rs` is the same thing alone.
 
 mod announce;
+mod catalog;
+pub mod cli;
 mod config;
-mod fault;
+mod context;
+mod data;
+mod faults;
 mod gateway;
 mod limits;
 mod loadgen;
+mod net;
+mod notifications;
 mod order;
 mod order_ids;
 mod orders;
-mod outbound;
 mod payments;
+mod queue;
 mod service;
-mod stock;
 mod stop;
+mod supervisor;
 
-pub use config::{ConfigError, ServiceConfig, ServiceName};
-pub use fault::{Fault, NoSuchFault};
+pub use config::{Components, ServiceConfig, ServiceName};
+pub use faults::{Fault, FaultKind, NoSuchFault};
 pub use service::run_service;
 pub use stop::stop_requested;
+pub use supervisor::{Plan, Shop};

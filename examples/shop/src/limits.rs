@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-/// Most orders a second the load generator places. Above it the demo stops being gentle: each order is about seven
-/// spans, eight log records and three requests.
-pub(crate) const ORDERS_PER_SECOND_MAX: f64 = 50.0;
+/// Most orders a second the customers place: several thousand a minute, each some twenty spans and as many log records.
+pub(crate) const ORDERS_PER_SECOND_MAX: f64 = 200.0;
 
-/// Most orders of the load generator under way at once. If the services hang, further orders are skipped, not queued.
-pub(crate) const ORDERS_IN_FLIGHT_MAX: usize = 32;
+/// Most orders of the customers under way at once. If the services hang, further ones are skipped, not queued.
+pub(crate) const ORDERS_IN_FLIGHT_MAX: usize = 128;
 
-/// Largest request body a service reads. An order is some 100 bytes.
-pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Largest request or answer a service reads. The list of products is the largest, a few KiB.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// A call to the next service, whole. Longer than the slowest warehouse and bank together.
-pub(crate) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long requests under way may take to finish once the service was asked to stop.
+/// How long requests under way may take to finish once the service was asked to stop, and tasks thereafter.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(3);
 
 /// How long the last flush may take. Together with [`DRAIN_MAX`] it bounds the time to exit.
@@ -30,3 +26,9 @@ pub(crate) const BATCH_DELAY: Duration = Duration::from_millis(500);
 
 /// Time between two exports of metrics, the SDK's and the exemplars'.
 pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A fault that nobody stops ends after a day: who forgot it shall not wonder for a week.
+pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// A leak on purpose is a leak that one can see, and no more: the machine is somebody's.
+pub(crate) const LEAK_BYTES_MAX: usize = 192 * 1024 * 1024;

@@ -1,30 +1,32 @@
-//! One service from start to clean end: bind, wire, serve, drain, flush.
+//! One service from start to clean end: bind, open what it stands on, register, serve, drain, flush.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
 use sextant_sdk::http::ServerLayer;
 use sextant_sdk::{Protocol, metrics};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::config::{ServiceConfig, ServiceName};
-use crate::gateway::{self, FirstOrder};
+use crate::context::{Context, Tasks};
+use crate::faults::Faults;
+use crate::faults::control::Control;
+use crate::gateway::FirstOrder;
 use crate::limits::{BATCH_DELAY, BODY_BYTES_MAX, DRAIN_MAX, EXPORT_TIMEOUT, FLUSH_MAX, METRIC_INTERVAL};
-use crate::loadgen::Customers;
+use crate::net::{Peers, Registration, Registry};
 use crate::order_ids::OrderIds;
-use crate::outbound::Upstream;
-use crate::{announce, orders, payments};
+use crate::{announce, catalog, faults, gateway, loadgen, net, notifications, orders, payments};
 
 /// Runs one service until `shutdown` resolves, then finishes the requests under way, flushes the telemetry and returns;
 /// that takes a few seconds at most, whether or not the collector is there.
 ///
-/// Says `listening on ADDRESS` on stdout when it accepts connections. The gateway says `correlation_id=ID` too, once,
-/// when an order has gone through all three services and its exemplar has reached the collector.
+/// Says `listening on ADDRESS` on stdout when it accepts connections; the gateway says `internal on ADDRESS` before, and once `correlation_id=ID`, when an order has gone through
+/// all services and its exemplar has reached the collector.
 ///
 /// Needs a multi-threaded tokio runtime, and the process to itself: it installs the `tracing` subscriber.
 pub async fn run_service(
@@ -33,112 +35,151 @@ pub async fn run_service(
 ) -> anyhow::Result<()> {
     config.check()?;
     let service = config.name;
-    let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.with_context(|| format!("{service} cannot listen on {}", config.listen))?;
-    let address = listener.local_addr().context("cannot tell the bound address")?;
-    let ids = Arc::new(OrderIds::for_this_run());
-    let telemetry = telemetry(&config, Arc::clone(&ids))?;
-    tracing::info!(name: "service.started", { server.address = %address }, "service started");
-    if let Some(fault) = config.fault.filter(|fault| fault.service() == service) {
-        let fault = fault.to_string();
-        tracing::warn!(name: "fault.started", { shop.fault = fault }, "requests fail on purpose from now on");
+    let telemetry = telemetry(&config)?;
+    tracing::info!(name: "service.started", { shop.instance = config.instance() }, "service started");
+    let served = serve_until(config, shutdown).await;
+    if let Err(error) = &served {
+        tracing::error!(name: "service.failed", { error = format!("{error:#}") }, "service failed");
     }
-    let served = wire_and_serve(&config, listener, address, ids, shutdown).await;
     tracing::info!(name: "service.stopped", "service stopped");
     // What the collector does not take by then is lost, which is no reason for a service to fail.
     telemetry.shutdown().await;
-    served.with_context(|| format!("{service} could not serve on {address}"))
+    served.with_context(|| format!("{service} could not serve"))
 }
 
 /// Sets the SDK up. It works once per process, and the flag says where telemetry goes, whatever the environment says.
-fn telemetry(config: &ServiceConfig, ids: Arc<OrderIds>) -> anyhow::Result<sextant_sdk::Guard> {
-    let first = FirstOrder::new(config.fault.is_some());
-    let builder = sextant_sdk::builder(config.name.as_str())
-        .version(env!("CARGO_PKG_VERSION"))
+fn telemetry(config: &ServiceConfig) -> anyhow::Result<sextant_sdk::Guard> {
+    let ids = OrderIds::for_this_run();
+    let mut builder = sextant_sdk::builder(config.name.as_str())
+        .version(&config.version)
         .attribute("service.namespace", "shop")
-        .endpoint_always(Protocol::Grpc, &config.otlp_endpoint)
+        .attribute("service.instance.id", config.instance())
+        .endpoint_always(Protocol::Grpc, &config.otlp)
         .only_target("shop")
         .make_correlation_id(move || ids.next())
         .timeout(EXPORT_TIMEOUT)
         .batch_delay(BATCH_DELAY)
         .metric_interval(METRIC_INTERVAL)
-        .shutdown_within(FLUSH_MAX)
-        .on_delivery(move |exemplars| first.delivered(exemplars));
+        .shutdown_within(FLUSH_MAX);
+    if config.name == ServiceName::Gateway {
+        let first = FirstOrder::default();
+        // One of the services of a host says how the host is.
+        builder = builder.host_metrics().on_delivery(move |exemplars| first.delivered(exemplars));
+    }
     builder.init().context("this process has telemetry already: start one service per process")
 }
 
-async fn wire_and_serve(
-    config: &ServiceConfig,
-    listener: TcpListener,
-    address: SocketAddr,
-    ids: Arc<OrderIds>,
+async fn serve_until(config: ServiceConfig, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let tasks = Tasks::new();
+    let faults = Arc::new(Faults::none());
+    let config = Arc::new(config);
+    let registry = Arc::new(Registry::new(Arc::new(Control::default()), &tasks));
+    let peers = match (config.name, &config.registry) {
+        (ServiceName::Gateway, _) => Peers::here(Arc::clone(&registry), config.balance, &tasks),
+        (_, url) => Peers::of(url.as_deref(), config.balance, &tasks)?,
+    };
+    let meter = metrics::meter("shop");
+    let context = Context { config, faults, meter, peers, tasks: tasks.clone() };
+    let served = match context.config.name {
+        ServiceName::Loadgen => loadgen::shop_until(&context, shutdown).await,
+        ServiceName::Gateway => serve_gateway(&context, registry, shutdown).await,
+        _ => serve_instance(&context, shutdown).await,
+    };
+    tasks.stop(DRAIN_MAX).await;
+    served
+}
+
+async fn serve_gateway(
+    context: &Context,
+    registry: Arc<Registry>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let meter = metrics::meter("shop");
-    let upstream = || Upstream::new(config.upstream.as_deref().unwrap_or_default());
-    match config.name {
-        ServiceName::Gateway => {
-            let customers = Customers {
-                gateway: Upstream::new(&format!("http://{address}"))?,
-                per_second: config.orders_per_second,
-                ids,
-            };
-            let router = observed(gateway::routes(upstream()?, &meter));
-            serve_gateway(listener, router, customers, shutdown).await?;
+    let internal = bind(context.config.internal).await?;
+    announce::internal(internal.local_addr()?);
+    let routes = net::registry::routes(registry);
+    context.tasks.spawn({
+        let tasks = context.tasks.clone();
+        async move {
+            let served = axum::serve(internal, routes).with_graceful_shutdown(async move { tasks.stopping().await });
+            if let Err(error) = served.await {
+                tracing::error!(name: "registry.closed", { error = %error }, "the registry cannot be reached any more");
+            }
         }
-        ServiceName::Orders => serve(listener, observed(orders::routes(upstream()?, &meter)), shutdown).await?,
-        ServiceName::Payments => serve(listener, observed(payments::routes(&meter, config.fault)), shutdown).await?,
-    }
-    Ok(())
-}
-
-/// Observes the routes, and nothing of what strangers try beside them.
-fn observed(routes: Router) -> Router {
-    routes.route_layer(ServerLayer::new()).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-}
-
-/// The gateway and its customers, who leave before it closes.
-async fn serve_gateway(
-    listener: TcpListener,
-    router: Router,
-    customers: Customers,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let (closing, closed) = oneshot::channel::<()>();
-    let mut customers = tokio::spawn(customers.place_orders(ended(closed)));
-    let doors_shut = async move {
-        shutdown.await;
-        drop(closing);
-        if tokio::time::timeout(DRAIN_MAX, &mut customers).await.is_err() {
-            customers.abort();
-        }
-    };
-    serve(listener, router, doors_shut).await
-}
-
-/// Serves until `shutdown` resolves, then lets the requests under way finish; after [`DRAIN_MAX`] they are cut off.
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    announce::listening(listener.local_addr()?);
-    let (draining, drain) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        shutdown.await;
-        drop(draining);
     });
-    let too_long = async {
-        ended(drain).await;
-        tokio::time::sleep(DRAIN_MAX).await;
+    let router = observed(gateway::open(context).await?);
+    let listener = bind(context.config.listen).await?;
+    announce::listening(listener.local_addr()?);
+    gateway::serve(context, listener, router, draining(shutdown)).await
+}
+
+async fn serve_instance(context: &Context, shutdown: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    let routes = match context.config.name {
+        ServiceName::Catalog => catalog::open(context).await?,
+        ServiceName::Orders => orders::open(context).await?,
+        ServiceName::Payments => payments::open(context).await?,
+        ServiceName::Notifications => notifications::open(context).await?,
+        ServiceName::Gateway | ServiceName::Loadgen => Router::new(),
     };
+    let listener = bind(context.config.listen).await?;
+    let address = listener.local_addr()?;
+    announce::listening(address);
+    // From here on others may come.
+    let registration = Registration::begin(context, address);
+    let redeployed = faults::process::begin(context);
+    let shutdown = async move {
+        tokio::select! {
+            () = shutdown => {}
+            () = redeployed => {}
+        }
+        registration.leave().await;
+    };
+    Ok(serve(listener, observed(routes), draining(shutdown)).await?)
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Observes the routes, and nothing of what strangers try beside them; whether the service lives is nobody's trace.
+fn observed(routes: Router) -> Router {
+    let alive = Router::new().route("/healthz", get(async || "ok"));
+    routes.route_layer(ServerLayer::new()).merge(alive).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// When to stop, in two steps.
+pub(crate) struct Draining<F> {
+    /// Nothing new is accepted from here on.
+    pub(crate) begins: F,
+    /// What is under way is cut off.
+    pub(crate) ends: oneshot::Receiver<()>,
+}
+
+/// From `shutdown` on requests under way have [`DRAIN_MAX`].
+fn draining(
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Draining<impl Future<Output = ()> + Send + 'static> {
+    let (end, ends) = oneshot::channel::<()>();
+    let begins = async move {
+        shutdown.await;
+        tokio::spawn(async move {
+            tokio::time::sleep(DRAIN_MAX).await;
+            drop(end);
+        });
+    };
+    Draining { begins, ends }
+}
+
+/// Serves until it is drained.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    draining: Draining<impl Future<Output = ()> + Send + 'static>,
+) -> io::Result<()> {
+    // Callers' addresses are there for whoever wants them.
+    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(draining.begins);
     tokio::select! {
         result = server => result,
-        () = too_long => Ok(()),
+        _ = draining.ends => Ok(()),
     }
-}
-
-/// Resolves when the other end of a channel, which carries nothing, is dropped.
-async fn ended(end: oneshot::Receiver<()>) {
-    let _ = end.await;
 }
