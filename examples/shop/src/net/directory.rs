@@ -29,7 +29,7 @@ pub(crate) enum Source {
     /// This process keeps the registry.
     Here(Arc<Registry>),
     /// The registry is at this URL.
-    At(Http, String),
+    At(Arc<Http>, String),
     /// There is none.
     Nowhere,
 }
