@@ -1,10 +1,19 @@
 //! The shop's commands, for its own binary and for `sextant shop`.
 
+mod ask;
+mod fault;
+mod run;
+
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
 use crate::config::ServiceConfig;
 
-/// The reference microservices.
+/// Where the gateway listens for the services and for faults, unless it is told otherwise.
+pub const INTERNAL: &str = "127.0.0.1:7071";
+
+/// The reference microservices: run them, break them.
 #[derive(Debug, Parser)]
 #[command(name = "shop", version)]
 pub struct Shop {
@@ -14,16 +23,32 @@ pub struct Shop {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs one service; `shop run` does it for each.
+    /// Runs the whole shop until Ctrl-C.
+    Run(run::RunArgs),
+    /// Breaks it on purpose, or stops that.
+    Fault(fault::FaultArgs),
+    /// Says what is broken on purpose, and what can be.
+    Faults(fault::FaultsArgs),
+    /// Runs one service; `run` does it for each.
     Service(Box<ServiceConfig>),
 }
 
-/// Runs a command. `_program` are the arguments that lead from the running executable to this command line.
-pub async fn run(shop: Shop, _program: &[&str]) -> anyhow::Result<()> {
+/// Runs a command. `program` are the arguments that lead from the running executable to this command line.
+pub async fn run(shop: Shop, program: &[&str]) -> anyhow::Result<()> {
     match shop.command {
+        Command::Run(args) => run::run(args, program).await,
+        Command::Fault(args) => fault::start_or_stop(args).await,
+        Command::Faults(args) => fault::list(args).await,
         Command::Service(config) => {
-            let stop = crate::stop_requested(&config);
+            let stop = crate::stop_requested(config.stop_with_stdin);
             crate::run_service(*config, stop).await
         }
     }
 }
+
+/// The arguments after which `NAME --flags` run a service.
+pub fn service_arguments(program: &[&str]) -> Vec<OsString> {
+    program.iter().chain(&["service"]).map(OsString::from).collect()
+}
+
+pub use fault::{start_fault, stop_fault};

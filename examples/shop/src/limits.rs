@@ -32,3 +32,18 @@ pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A leak on purpose is a leak that one can see, and no more: the machine is somebody's.
 pub(crate) const LEAK_BYTES_MAX: usize = 192 * 1024 * 1024;
+
+/// From the start of a process until it listens. Longer than a database takes to be made on a busy machine.
+pub(crate) const START_MAX: Duration = Duration::from_secs(30);
+
+/// A process that does not drain and flush within this time is ended.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Between the end of a process and the one that takes its place: long enough to be seen as absent.
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// A process that lived shorter could not even serve.
+pub(crate) const TOO_SHORT_A_LIFE: Duration = Duration::from_secs(3);
+
+/// So many short lives in a row, and starting it again will not help.
+pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
