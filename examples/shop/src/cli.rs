@@ -17,25 +17,27 @@ pub const INTERNAL: &str = "127.0.0.1:7071";
 #[derive(Debug, Parser)]
 #[command(name = "shop", version)]
 pub struct Shop {
+    /// What to do.
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
+/// Every command.
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Runs the whole shop until Ctrl-C.
+pub enum Command {
+    /// Run the whole shop until Ctrl-C.
     Run(run::RunArgs),
-    /// Breaks it on purpose, or stops that.
+    /// Break it on purpose, or stop that.
     Fault(fault::FaultArgs),
-    /// Says what is broken on purpose, and what can be.
+    /// Show what is broken on purpose, and what can be.
     Faults(fault::FaultsArgs),
-    /// Runs one service; `run` does it for each.
+    /// Run one service; `run` does it for each.
     Service(Box<ServiceConfig>),
 }
 
 /// Runs a command. `program` are the arguments that lead from the running executable to this command line.
-pub async fn run(shop: Shop, program: &[&str]) -> anyhow::Result<()> {
-    match shop.command {
+pub async fn run(command: Command, program: &[&str]) -> anyhow::Result<()> {
+    match command {
         Command::Run(args) => run::run(args, program).await,
         Command::Fault(args) => fault::start_or_stop(args).await,
         Command::Faults(args) => fault::list(args).await,

@@ -47,3 +47,6 @@ pub(crate) const TOO_SHORT_A_LIFE: Duration = Duration::from_secs(3);
 
 /// So many short lives in a row, and starting it again will not help.
 pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
+
+/// A customer who has waited so long goes away. Longer than all timeouts inside together.
+pub(crate) const CUSTOMER_PATIENCE: Duration = Duration::from_secs(10);

@@ -10,8 +10,9 @@ use super::ask::ask;
 use crate::faults::control::{Start, Started};
 use crate::{Fault, FaultKind};
 
+/// What shall break.
 #[derive(Args, Debug)]
-pub(super) struct FaultArgs {
+pub struct FaultArgs {
     /// What shall break: payments-error, slow-database, ...; `shop faults` lists them.
     name: String,
     /// How much of it: 30%, 800ms, ... [default: enough to be noticed]
@@ -29,8 +30,9 @@ pub(super) struct FaultArgs {
     shop: ShopArgs,
 }
 
+/// Whom to ask.
 #[derive(Args, Debug)]
-pub(super) struct FaultsArgs {
+pub struct FaultsArgs {
     #[command(flatten)]
     shop: ShopArgs,
 }

@@ -9,8 +9,9 @@ use clap::Args;
 use crate::config::Components;
 use crate::supervisor::{Plan, Shop};
 
+/// What the shop is told.
 #[derive(Args, Debug)]
-pub(super) struct RunArgs {
+pub struct RunArgs {
     /// The front door.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
