@@ -50,3 +50,20 @@ pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
 
 /// A customer who has waited so long goes away. Longer than all timeouts inside together.
 pub(crate) const CUSTOMER_PATIENCE: Duration = Duration::from_secs(10);
+/// Connections of one process to one database: an embedded one has one writer anyway, and a server's hundred are shared by ten processes with three pools each.
+pub(crate) const CONNECTIONS_MAX: u32 = 6;
+
+/// How long a question waits for a connection. Shorter than callers' patience, so that they hear the reason.
+pub(crate) const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// A connection that nobody has used for so long is closed.
+pub(crate) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+
+/// How long one writer waits for another; transactions take milliseconds, or seconds where the machine is busy.
+pub(crate) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// One question to a database, more than the slowest that a fault makes (12.5 s).
+pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(15);
+
+/// A question that takes longer is a line in the log.
+pub(crate) const SLOW_QUESTION: Duration = Duration::from_millis(250);

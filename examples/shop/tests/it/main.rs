@@ -1,9 +1,4 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
-mod away;
-mod command;
-mod load;
-mod order;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
-mod shop;

@@ -1,0 +1,421 @@
+//! A database, embedded (SQLite, a file of the data directory) or a server (PostgreSQL, a schema of its own), asked with the same SQL and observed alike.
+//!
+//! What both understand: `$1` for values, `ON CONFLICT`, `RETURNING`; columns TEXT, BIGINT (also for truth and for times, as milliseconds since 1970), DOUBLE PRECISION and BYTEA. Sums are
+//! to be cast (`CAST(SUM(x) AS BIGINT)`), because PostgreSQL makes wider numbers of them. A transaction begins with the writer's lock in SQLite: one that reads first and writes then never
+//! fails half-way; whoever waits for the lock longer than [`LOCK_WAIT_MAX`] is told so.
+//!
+//! ```ignore
+//! let price: Option<(i64,)> = database.ask("SELECT", "products", "SELECT price FROM products WHERE id = $1").bind(id).optional().await?;
+//! let mut transaction = database.begin("stock").await?;
+//! transaction.ask("UPDATE", "stock", "UPDATE stock SET level = level - $1 WHERE product = $2").bind(1_i64).bind(id).execute().await?;
+//! transaction.commit().await?;
+//! ```
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sextant_sdk::db::Query;
+use sextant_sdk::metrics::{PoolStats, observe_pool};
+use sextant_sdk::opentelemetry::metrics::Meter;
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Encode, FromRow, Type};
+use tokio::time::Instant;
+
+use super::{DatabaseError, Shard};
+use crate::config::Components;
+use crate::context::Context;
+use crate::faults::{FaultKind, Faults};
+use crate::limits::{
+    CONNECTION_WAIT_MAX, CONNECTIONS_MAX, IDLE_CONNECTION_MAX, LOCK_WAIT_MAX, QUESTION_MAX, SLOW_QUESTION,
+};
+
+/// The databases of the shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Catalog,
+    /// Follows the catalog; for reads only, but for the copying of an embedded one.
+    CatalogReplica,
+    /// One shard of the orders.
+    Orders(Shard),
+    /// The embedded queue.
+    Queue,
+}
+
+impl Name {
+    /// Its `db.namespace`, file and pool.
+    pub(crate) fn namespace(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::CatalogReplica => "catalog_replica",
+            Self::Orders(shard) => shard.namespace(),
+            Self::Queue => "queue",
+        }
+    }
+
+    /// A replica has the schema of what it follows.
+    fn schema(self) -> &'static str {
+        match self {
+            Self::CatalogReplica => Self::Catalog.namespace(),
+            name => name.namespace(),
+        }
+    }
+}
+
+/// A pool of connections to one database. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: AnyPool,
+    name: Name,
+    /// `db.system.name`.
+    system: &'static str,
+    waiting: AtomicUsize,
+    faults: Arc<Faults>,
+}
+
+type Sql = sqlx::query::Query<'static, Any, AnyArguments>;
+type Asked<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>;
+
+impl Database {
+    /// The database as the service's settings say where it is. A server is not spoken to before the first question.
+    pub(crate) async fn open(context: &Context, name: Name) -> Result<Self, DatabaseError> {
+        Self::connect(&context.config.components, name, &context.faults, &context.meter).await
+    }
+
+    pub(crate) async fn connect(
+        components: &Components,
+        name: Name,
+        faults: &Arc<Faults>,
+        meter: &Meter,
+    ) -> Result<Self, DatabaseError> {
+        let server = match name {
+            // An embedded queue is embedded whatever the databases are: a broker is its alternative.
+            Name::Queue => None,
+            Name::CatalogReplica => components.postgres_replica.as_ref(),
+            Name::Catalog | Name::Orders(_) => components.postgres.as_ref(),
+        };
+        if server.is_some() && !cfg!(feature = "postgres") {
+            return Err(DatabaseError::NoPostgres);
+        }
+        let (system, url) = match server {
+            Some(url) => ("postgresql", of_server(url, name)),
+            None => ("sqlite", of_file(&components.data_dir, name)?),
+        };
+        let failed = |source| DatabaseError::Open { namespace: name.namespace(), source };
+        sqlx::any::install_default_drivers();
+        let options: AnyConnectOptions = url.parse().map_err(failed)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(CONNECTION_WAIT_MAX)
+            .idle_timeout(IDLE_CONNECTION_MAX)
+            // A question finds out as well, and sqlx opens another connection.
+            .test_before_acquire(system == "postgresql")
+            .after_connect(move |connection, _| Box::pin(prepare(system, connection)))
+            // It is all observed here.
+            .connect_lazy_with(options.disable_statement_logging());
+        if system == "sqlite" {
+            write_ahead(&pool).await.map_err(failed)?;
+        }
+        let inner = Arc::new(Inner { pool, name, system, waiting: AtomicUsize::new(0), faults: Arc::clone(faults) });
+        observe_pool(meter, name.namespace(), &inner);
+        Ok(Self(inner))
+    }
+
+    /// Its `db.namespace`.
+    pub(crate) fn namespace(&self) -> &'static str {
+        self.0.name.namespace()
+    }
+
+    /// Whether it is a file of this machine.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.0.system == "sqlite"
+    }
+
+    /// Runs the statements that make its tables and first rows, each of which does nothing where it has been done. Processes that start at once do it one after the other.
+    pub(crate) async fn create(&self, statements: &[&'static str]) -> Result<(), DatabaseError> {
+        let mut transaction = self.begin("schema").await?;
+        if !self.is_embedded() {
+            // IF NOT EXISTS alone does not keep two from making the same at once. The number is the shop's.
+            transaction.ask("SELECT", "schema", "SELECT pg_advisory_xact_lock(7071)").execute().await?;
+            let schema = match self.0.name {
+                Name::Catalog | Name::CatalogReplica => "CREATE SCHEMA IF NOT EXISTS catalog",
+                Name::Orders(shard) if shard.number() == 0 => "CREATE SCHEMA IF NOT EXISTS orders_0",
+                Name::Orders(_) => "CREATE SCHEMA IF NOT EXISTS orders_1",
+                Name::Queue => "CREATE SCHEMA IF NOT EXISTS queue",
+            };
+            transaction.ask("CREATE", "schema", schema).execute().await?;
+        }
+        for statement in statements {
+            transaction.ask("CREATE", "schema", statement).execute().await?;
+        }
+        transaction.commit().await
+    }
+
+    /// A question: its operation and collection name its span and are attributes of its duration.
+    pub(crate) fn ask(&self, operation: &'static str, collection: &'static str, text: &'static str) -> Question<'_> {
+        Question {
+            about: About { database: self, operation, collection, text },
+            within: None,
+            query: sqlx::query(text),
+        }
+    }
+
+    /// Begins a transaction, which is rolled back unless it is committed. `collection` is what it is mostly about.
+    pub(crate) async fn begin(&self, collection: &'static str) -> Result<Transaction, DatabaseError> {
+        let text = if self.is_embedded() { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let about = About { database: self, operation: "BEGIN", collection, text };
+        let begin = async {
+            // Before the lock: a slow database makes each slow, and does not make everybody wait for everybody.
+            self.0.faults.dawdle(FaultKind::SlowDatabase).await;
+            self.waiting(self.0.pool.begin_with(text)).await
+        };
+        let inner = about.observe(begin).await?;
+        Ok(Transaction { database: self.clone(), inner, collection })
+    }
+
+    async fn waiting<T>(&self, acquire: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        let _waiting = Waiting::begin(&self.0.waiting);
+        acquire.await
+    }
+
+    /// Closes the connections, once they are given back.
+    pub(crate) async fn close(&self) {
+        self.0.pool.close().await;
+    }
+}
+
+impl PoolStats for Inner {
+    fn used(&self) -> usize {
+        (self.pool.size() as usize).saturating_sub(self.pool.num_idle())
+    }
+
+    fn idle(&self) -> usize {
+        self.pool.num_idle()
+    }
+
+    fn max(&self) -> usize {
+        CONNECTIONS_MAX as usize
+    }
+
+    fn pending(&self) -> usize {
+        // A transaction that waits for the writer's lock has its connection.
+        if self.used() < self.max() { 0 } else { self.waiting.load(Ordering::Relaxed) }
+    }
+}
+
+/// Counted until it is dropped, also by somebody who has lost patience.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Several questions that all happen, or none of them.
+pub(crate) struct Transaction {
+    database: Database,
+    inner: sqlx::Transaction<'static, Any>,
+    collection: &'static str,
+}
+
+impl Transaction {
+    /// A question inside the transaction.
+    pub(crate) fn ask(
+        &mut self,
+        operation: &'static str,
+        collection: &'static str,
+        text: &'static str,
+    ) -> Question<'_> {
+        let about = About { database: &self.database, operation, collection, text };
+        Question { about, within: Some(&mut self.inner), query: sqlx::query(text) }
+    }
+
+    /// Once this returns, what was done is there for everybody, and stays.
+    pub(crate) async fn commit(self) -> Result<(), DatabaseError> {
+        let Self { database, inner, collection } = self;
+        About { database: &database, operation: "COMMIT", collection, text: "COMMIT" }.observe(inner.commit()).await
+    }
+
+    /// Undoes what was done now; a drop does it some time later.
+    pub(crate) async fn roll_back(self) -> Result<(), DatabaseError> {
+        let Self { database, inner, collection } = self;
+        let about = About { database: &database, operation: "ROLLBACK", collection, text: "ROLLBACK" };
+        about.observe(inner.rollback()).await
+    }
+}
+
+/// One question, with its values.
+#[must_use = "a question is asked by execute, one, optional or all"]
+pub(crate) struct Question<'a> {
+    about: About<'a>,
+    within: Option<&'a mut sqlx::Transaction<'static, Any>>,
+    query: Sql,
+}
+
+impl Question<'_> {
+    /// The next value: an integer, a float, a text, bytes, or an option of these.
+    pub(crate) fn bind<'v>(mut self, value: impl Encode<'v, Any> + Type<Any>) -> Self {
+        self.query = self.query.bind(value);
+        self
+    }
+
+    /// How many rows it changed.
+    pub(crate) async fn execute(self) -> Result<u64, DatabaseError> {
+        let done = self.run(|query, connection| Box::pin(query.execute(connection))).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The row, as a tuple.
+    pub(crate) async fn one<R: for<'r> FromRow<'r, AnyRow>>(self) -> Result<R, DatabaseError> {
+        let about = self.about;
+        let row = self.run(|query, connection| Box::pin(query.fetch_one(connection))).await?;
+        R::from_row(&row).map_err(|error| about.failed(error))
+    }
+
+    /// The first row, as a tuple, if there is one.
+    pub(crate) async fn optional<R: for<'r> FromRow<'r, AnyRow>>(self) -> Result<Option<R>, DatabaseError> {
+        let about = self.about;
+        let row = self.run(|query, connection| Box::pin(query.fetch_optional(connection))).await?;
+        row.map(|row| R::from_row(&row)).transpose().map_err(|error| about.failed(error))
+    }
+
+    /// All rows, as tuples: the question bounds them.
+    pub(crate) async fn all<R: for<'r> FromRow<'r, AnyRow>>(self) -> Result<Vec<R>, DatabaseError> {
+        let about = self.about;
+        let rows = self.run(|query, connection| Box::pin(query.fetch_all(connection))).await?;
+        rows.iter().map(R::from_row).collect::<sqlx::Result<_>>().map_err(|error| about.failed(error))
+    }
+
+    async fn run<T>(self, ask: for<'c> fn(Sql, &'c mut AnyConnection) -> Asked<'c, T>) -> Result<T, DatabaseError> {
+        let Self { about, within, query } = self;
+        let database = about.database;
+        let question = async {
+            match within {
+                Some(transaction) => ask(query, transaction).await,
+                None => {
+                    let mut connection = database.waiting(database.0.pool.acquire()).await?;
+                    // With the connection in hand: a slow database makes a pool run dry.
+                    database.0.faults.dawdle(FaultKind::SlowDatabase).await;
+                    ask(query, &mut connection).await
+                }
+            }
+        };
+        about.observe(question).await
+    }
+}
+
+/// What a question is about.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    database: &'a Database,
+    operation: &'static str,
+    collection: &'static str,
+    text: &'static str,
+}
+
+impl About<'_> {
+    /// A span, a duration, a bound on it, and a line in the log if it took long.
+    async fn observe<T>(self, question: impl Future<Output = sqlx::Result<T>>) -> Result<T, DatabaseError> {
+        let namespace = self.database.namespace();
+        let bounded = async {
+            let begun = Instant::now();
+            let answer = match tokio::time::timeout(QUESTION_MAX, question).await {
+                Ok(answer) => answer.map_err(|error| self.failed(error)),
+                Err(_) => {
+                    Err(DatabaseError::Unanswered { namespace, operation: self.operation, collection: self.collection })
+                }
+            };
+            let seconds = begun.elapsed().as_secs_f64();
+            if seconds > SLOW_QUESTION.as_secs_f64() {
+                tracing::warn!(
+                    name: "db.slow",
+                    {
+                        db.namespace = namespace, db.collection.name = self.collection,
+                        db.operation.name = self.operation, shop.seconds = seconds
+                    },
+                    "the database took long: {} {} in {namespace} {seconds:.3} s", self.operation, self.collection
+                );
+            }
+            answer
+        };
+        let query = Query::new(self.database.0.system, self.operation).on(self.collection).namespace(namespace);
+        query.text(self.text).run(bounded).await
+    }
+
+    fn failed(self, source: sqlx::Error) -> DatabaseError {
+        let Self { database, operation, collection, .. } = self;
+        let namespace = database.namespace();
+        match source {
+            sqlx::Error::PoolTimedOut => DatabaseError::NoConnection { namespace, operation, collection },
+            source => DatabaseError::Ask { namespace, operation, collection, source },
+        }
+    }
+}
+
+/// Milliseconds since 1970, as databases keep them.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A server's URL, with what the shop wants of a session: its schema, and bounds that the server keeps.
+fn of_server(url: &str, name: Name) -> String {
+    let and = if url.contains('?') { '&' } else { '?' };
+    let (schema, lock, question) = (name.schema(), LOCK_WAIT_MAX.as_millis(), QUESTION_MAX.as_millis());
+    format!(
+        "{url}{and}options[search_path]={schema}&options[lock_timeout]={lock}&options[statement_timeout]={question}"
+    )
+}
+
+fn of_file(directory: &Path, name: Name) -> Result<String, DatabaseError> {
+    let failed = |source| DatabaseError::Directory { directory: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let path = std::path::absolute(directory).map_err(failed)?.join(format!("{}.sqlite", name.namespace()));
+    let mut url = "sqlite://".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => url.push(char::from(*byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(url + "?mode=rwc")
+}
+
+/// What a new connection is told.
+async fn prepare(system: &str, connection: &mut AnyConnection) -> sqlx::Result<()> {
+    if system == "sqlite" {
+        // Waits for the writer's lock instead of failing; in write-ahead mode a crash of the process loses nothing that was committed with NORMAL.
+        let wait = format!("PRAGMA busy_timeout = {}", LOCK_WAIT_MAX.as_millis());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(wait)).execute(&mut *connection).await?;
+        sqlx::raw_sql("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON").execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Readers do not wait for the writer, from here on and for all processes. Whoever changes this meets others that do, for whom SQLite does not wait here.
+async fn write_ahead(pool: &AnyPool) -> sqlx::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(pool).await {
+            Ok(_) => return Ok(()),
+            Err(sqlx::Error::Database(_)) if begun.elapsed() < LOCK_WAIT_MAX => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
