@@ -67,3 +67,15 @@ pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(15);
 
 /// A question that takes longer is a line in the log.
 pub(crate) const SLOW_QUESTION: Duration = Duration::from_millis(250);
+
+/// An idempotency key, as long as anybody needs.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// A request that has claimed its key and has not ended within this time is one of a process that crashed.
+pub(crate) const CLAIM_MAX: Duration = Duration::from_secs(30);
+
+/// One try at the bank, which mostly takes less than a tenth of a second.
+pub(crate) const BANK_TRY_MAX: Duration = Duration::from_millis(500);
+
+/// Decisions of the bank that are remembered, the latest: whoever asks again does so within minutes.
+pub(crate) const SETTLED_PAYMENTS_MAX: u64 = 20_000;

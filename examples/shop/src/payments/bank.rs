@@ -16,12 +16,15 @@ use tokio::net::TcpListener;
 use crate::context::Tasks;
 use crate::faults::{FaultKind, Faults};
 
+/// Where it would be.
+pub(super) const HOST: &str = "bank.example";
+
 /// Cards that end so are declined.
 pub(crate) const DECLINED: &str = "0002";
 /// For cards that end so the bank does not answer in time.
 pub(crate) const NO_ANSWER: &str = "0119";
 /// For cards that end so the bank fails the first time, and works the second.
-pub(crate) const FLAKY: &str = "0341";
+const FLAKY: &str = "0341";
 
 /// Longer than anybody waits.
 const NEVER: Duration = Duration::from_secs(5);
