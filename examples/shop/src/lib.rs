@@ -23,6 +23,7 @@ mod queue;
 mod service;
 mod stop;
 mod supervisor;
+mod watchdog;
 
 pub use config::{Components, ServiceConfig, ServiceName};
 pub use faults::{Fault, FaultKind, NoSuchFault};

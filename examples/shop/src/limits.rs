@@ -79,3 +79,15 @@ pub(crate) const BANK_TRY_MAX: Duration = Duration::from_millis(500);
 
 /// Decisions of the bank that are remembered, the latest: whoever asks again does so within minutes.
 pub(crate) const SETTLED_PAYMENTS_MAX: u64 = 20_000;
+
+/// A process looks at itself so often.
+pub(crate) const WATCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// Cores of one process that are worth a line: a service of the shop needs a tenth of one.
+pub(crate) const BUSY_CORES: f64 = 0.8;
+
+/// Growth within a period that is worth a line; a start takes less.
+pub(crate) const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
+
+/// A task that waited so long for a thread is worth a line.
+pub(crate) const LATE: Duration = Duration::from_millis(500);

@@ -1,4 +1,10 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
+mod away;
+mod command;
+mod faults;
+mod load;
+mod order;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
+mod shop;
