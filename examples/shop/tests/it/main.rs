@@ -5,6 +5,8 @@ mod command;
 mod faults;
 mod load;
 mod order;
+#[cfg(feature = "real")]
+mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
 mod shop;
