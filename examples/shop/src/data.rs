@@ -2,6 +2,8 @@
 
 mod database;
 mod error;
+#[cfg(test)]
+pub(crate) mod places;
 mod shards;
 
 pub(crate) use database::{Database, Name, Question, Transaction, now_ms};

@@ -419,3 +419,6 @@ async fn write_ahead(pool: &AnyPool) -> sqlx::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
