@@ -123,9 +123,9 @@ async fn a_pool_that_is_used_up_says_so() {
     let database = things(&place).await;
     let mut held = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
-        held.push(database.0.pool.acquire().await.expect("a connection"));
+        held.push(database.inner.pool.acquire().await.expect("a connection"));
     }
-    assert_eq!((database.0.used(), database.0.idle(), database.0.pending()), (6, 0, 0));
+    assert_eq!((database.inner.used(), database.inner.idle(), database.inner.pending()), (6, 0, 0));
     tokio::time::pause();
     let error = database.ask("SELECT", "things", COUNT).one::<(i64, Option<i64>)>().await.expect_err("none is left");
     assert!(error.is_unreachable());
@@ -144,6 +144,9 @@ async fn a_slow_database_is_slow() {
     count(&database).await;
     database.begin("things").await.expect("begun").roll_back().await.expect("rolled back");
     assert!(begun.elapsed() > Duration::from_millis(60), "twice 30 to 50 ms: {:?}", begun.elapsed());
+    place.faults.set(["slow-database:10000ms".parse::<Fault>().expect("a fault")]);
+    count(&database.quietly()).await;
+    assert!(begun.elapsed() < Duration::from_secs(7), "housekeeping is not slow");
 }
 
 #[cfg(not(feature = "postgres"))]
