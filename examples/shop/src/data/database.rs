@@ -160,7 +160,7 @@ impl Database {
     /// A question: its operation and collection name its span and are attributes of its duration.
     pub(crate) fn ask(&self, operation: &'static str, collection: &'static str, text: &'static str) -> Question<'_> {
         Question {
-            about: About { database: self, operation, collection, text },
+            about: About { database: self, operation, collection, text, quiet: false },
             within: None,
             query: sqlx::query(text),
         }
@@ -169,7 +169,7 @@ impl Database {
     /// Begins a transaction, which is rolled back unless it is committed. `collection` is what it is mostly about.
     pub(crate) async fn begin(&self, collection: &'static str) -> Result<Transaction, DatabaseError> {
         let text = if self.is_embedded() { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        let about = About { database: self, operation: "BEGIN", collection, text };
+        let about = About { database: self, operation: "BEGIN", collection, text, quiet: false };
         let begin = async {
             // Before the lock: a slow database makes each slow, and does not make everybody wait for everybody.
             self.0.faults.dawdle(FaultKind::SlowDatabase).await;
@@ -240,20 +240,21 @@ impl Transaction {
         collection: &'static str,
         text: &'static str,
     ) -> Question<'_> {
-        let about = About { database: &self.database, operation, collection, text };
+        let about = About { database: &self.database, operation, collection, text, quiet: false };
         Question { about, within: Some(&mut self.inner), query: sqlx::query(text) }
     }
 
     /// Once this returns, what was done is there for everybody, and stays.
     pub(crate) async fn commit(self) -> Result<(), DatabaseError> {
         let Self { database, inner, collection } = self;
-        About { database: &database, operation: "COMMIT", collection, text: "COMMIT" }.observe(inner.commit()).await
+        let about = About { database: &database, operation: "COMMIT", collection, text: "COMMIT", quiet: false };
+        about.observe(inner.commit()).await
     }
 
     /// Undoes what was done now; a drop does it some time later.
     pub(crate) async fn roll_back(self) -> Result<(), DatabaseError> {
         let Self { database, inner, collection } = self;
-        let about = About { database: &database, operation: "ROLLBACK", collection, text: "ROLLBACK" };
+        let about = About { database: &database, operation: "ROLLBACK", collection, text: "ROLLBACK", quiet: false };
         about.observe(inner.rollback()).await
     }
 }
@@ -270,6 +271,12 @@ impl Question<'_> {
     /// The next value: an integer, a float, a text, bytes, or an option of these.
     pub(crate) fn bind<'v>(mut self, value: impl Encode<'v, Any> + Type<Any>) -> Self {
         self.query = self.query.bind(value);
+        self
+    }
+
+    /// Without a span and a duration: one of those that are asked again and again because nothing may have happened.
+    pub(crate) fn quietly(mut self) -> Self {
+        self.about.quiet = true;
         self
     }
 
@@ -325,6 +332,7 @@ struct About<'a> {
     operation: &'static str,
     collection: &'static str,
     text: &'static str,
+    quiet: bool,
 }
 
 impl About<'_> {
@@ -352,6 +360,9 @@ impl About<'_> {
             }
             answer
         };
+        if self.quiet {
+            return bounded.await;
+        }
         let query = Query::new(self.database.0.system, self.operation).on(self.collection).namespace(namespace);
         query.text(self.text).run(bounded).await
     }
