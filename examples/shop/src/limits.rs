@@ -27,6 +27,54 @@ pub(crate) const BATCH_DELAY: Duration = Duration::from_millis(500);
 /// Time between two exports of metrics, the SDK's and the exemplars'.
 pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long a consumer has for the messages that it leases at once: [`MESSAGE_BATCH`] times [`MESSAGE_TIMEOUT`], and as much again.
+pub(crate) const LEASE: Duration = Duration::from_secs(24);
+
+/// Messages a worker leases at once: asking costs about as much as working on one.
+pub(crate) const MESSAGE_BATCH: usize = 4;
+
+/// How long the work on one message may take. Within [`DRAIN_MAX`] with time to spare, so that a stopping service finishes it.
+pub(crate) const MESSAGE_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// How long an id is remembered, so that a message that is published twice is there once: a relay that has crashed is back long before.
+pub(crate) const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(120);
+
+/// How often a worker looks into the embedded queue while that is empty: one cheap read, and soon enough for people.
+pub(crate) const QUEUE_POLL: Duration = Duration::from_millis(50);
+
+/// How long a worker waits for a message before it looks whether it is to stop; well within [`DRAIN_MAX`].
+pub(crate) const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Workers of a consumer group in one process, and the messages that have to wait for each before there is another.
+pub(crate) const WORKERS_MAX: usize = 8;
+pub(crate) const READY_PER_WORKER: u64 = 20;
+
+/// A worker too many is kept so long after the last time that it was needed.
+pub(crate) const WORKER_IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// How often a queue is asked what is in it: for its workers, and for metrics, which leave half as often.
+pub(crate) const QUEUE_LOOK: Duration = Duration::from_secs(1);
+
+/// Attempts at a message before it is dead: with [`RETRY_FIRST`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Dead letters that are listed at once.
+pub(crate) const DEAD_LETTERS_LISTED: usize = 100;
+
+/// A stalled queue says so again after this time.
+pub(crate) const STALLED_AGAIN: Duration = Duration::from_secs(30);
+
+/// A line about something that is away or full comes again after this time at the earliest.
+pub(crate) const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a broker may take to be reached.
+pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Messages that a broker hands out before it wants to hear of some: those of many workers, and those that wait for their next attempt.
+pub(crate) const BROKER_UNACKNOWLEDGED_MAX: i64 = 10_000;
+
 /// A fault that nobody stops ends after a day: who forgot it shall not wonder for a week.
 pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
