@@ -55,10 +55,10 @@ pub(crate) const WORKER_IDLE_MAX: Duration = Duration::from_secs(5);
 /// How often a queue is asked what is in it: for its workers, and for metrics, which leave half as often.
 pub(crate) const QUEUE_LOOK: Duration = Duration::from_secs(1);
 
-/// Attempts at a message before it is dead: with [`RETRY_FIRST`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
+/// Attempts at a message before it is dead: with [`REDELIVERY_FIRST`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
 pub(crate) const ATTEMPTS_MAX: u32 = 5;
-pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
-pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(crate) const REDELIVERY_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const REDELIVERY_MAX: Duration = Duration::from_secs(30);
 
 /// Dead letters that are listed at once.
 pub(crate) const DEAD_LETTERS_LISTED: usize = 100;

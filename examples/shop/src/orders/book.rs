@@ -36,7 +36,7 @@ pub(super) enum Claim {
 }
 
 /// A placed order, as it is shown.
-#[derive(Debug, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Placed {
     id: String,
     customer: String,
@@ -110,7 +110,16 @@ impl Book {
     pub(super) async fn find(&self, customer: &str, order: &str) -> Result<Option<Placed>, DatabaseError> {
         let find = "SELECT id, customer, item, quantity, amount_cents, placed_ms FROM orders
             WHERE id = $1 AND customer = $2";
-        self.0.ask("SELECT", "orders", find).bind(order).bind(customer).optional().await
+        let found = self.0.ask("SELECT", "orders", find).bind(order).bind(customer);
+        let found = found.optional::<(String, String, String, i64, i64, i64)>().await?;
+        Ok(found.map(|(id, customer, item, quantity, amount_cents, placed_ms)| Placed {
+            id,
+            customer,
+            item,
+            quantity,
+            amount_cents,
+            placed_ms,
+        }))
     }
 }
 
