@@ -1,5 +1,6 @@
 //! One shard's orders and idempotency keys.
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::data::{Database, DatabaseError, Transaction, now_ms};
@@ -49,6 +50,7 @@ pub(super) struct Placed {
 impl Book {
     pub(super) async fn open(database: Database) -> Result<Self, DatabaseError> {
         database.create(&TABLES).await?;
+        database.create(&outbox::TABLES).await?;
         Ok(Self(database))
     }
 
@@ -81,7 +83,8 @@ impl Book {
     }
 
     /// Keeps a placed order, the message about it, and the answer to whoever asks again: all or nothing.
-    pub(super) async fn place(&self, key: &str, placed: &OrderPlaced) -> Result<(), DatabaseError> {
+    pub(super) async fn place(&self, key: &str, placed: &OrderPlaced) -> anyhow::Result<()> {
+        let message = serde_json::to_vec(placed).context("cannot write the message")?;
         let mut transaction = self.0.begin("orders").await?;
         let insert = "INSERT INTO orders (id, customer, item, quantity, amount_cents, placed_ms)
             VALUES ($1, $2, $3, $4, $5, $6)";
@@ -89,9 +92,9 @@ impl Book {
         let insert = transaction.ask("INSERT", "orders", insert);
         let insert = insert.bind(&placed.order).bind(&placed.customer).bind(&placed.item);
         insert.bind(i64::from(placed.quantity)).bind(amount).bind(now_ms()).execute().await?;
-        outbox::insert(&mut transaction, &placed.order, placed).await?;
+        outbox::insert(&mut transaction, &placed.order, message).await?;
         answer(&mut transaction, key, Outcome::Placed).await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     /// Keeps the answer to whoever asks again.

@@ -84,7 +84,7 @@ impl Placing {
                     quantity: order.quantity,
                     amount_cents: reserved.amount_cents,
                 };
-                self.book(&order.customer).place(key, &placed).await.map(|()| Outcome::Placed).map_err(Into::into)
+                self.book(&order.customer).place(key, &placed).await.map(|()| Outcome::Placed)
             }
             other => other,
         };
