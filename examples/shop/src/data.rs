@@ -2,8 +2,12 @@
 
 mod database;
 mod error;
+#[cfg(test)]
+pub(crate) mod places;
+mod replica;
 mod shards;
 
 pub(crate) use database::{Database, Name, Question, Transaction, now_ms};
 pub(crate) use error::DatabaseError;
+pub(crate) use replica::{Followed, Freshness, Replicated, triggers};
 pub(crate) use shards::Shard;

@@ -20,6 +20,9 @@ mod order_ids;
 mod orders;
 mod payments;
 mod queue;
+#[cfg(all(test, any(feature = "real", feature = "nats")))]
+#[path = "../tests/it/real.rs"]
+mod real;
 mod service;
 mod stop;
 mod supervisor;

@@ -98,3 +98,17 @@ pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(15);
 
 /// A question that takes longer is a line in the log.
 pub(crate) const SLOW_QUESTION: Duration = Duration::from_millis(250);
+
+/// Between two heartbeats of the primary, and two looks at what the replica has of them.
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const REPLICA_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A replica that lags more is not asked: an answer may be so old and no older.
+pub(crate) const REPLICA_LAG_MAX: Duration = Duration::from_secs(2);
+
+/// Heartbeats that are remembered while the replica does not show them: some minutes, from the oldest on.
+pub(crate) const HEARTBEATS_MAX: usize = 600;
+
+/// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
+pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
+pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
