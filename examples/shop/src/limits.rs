@@ -112,3 +112,73 @@ pub(crate) const HEARTBEATS_MAX: usize = 600;
 /// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
 pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
+/// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
+pub(crate) const INSTANCES_MAX: usize = 64;
+
+/// An instance that has not been heard of for so long, five heartbeats, is gone.
+pub(crate) const INSTANCE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Names and versions of instances stand in metrics, cookies and on terminals.
+pub(crate) const INSTANCE_NAME_BYTES_MAX: usize = 64;
+
+/// How many times as much as another one an instance may take.
+pub(crate) const WEIGHT_MAX: u32 = 1_000;
+
+/// By then everybody's heartbeat has reached a registry that was started anew.
+pub(crate) const REGISTRY_SETTLED: Duration = Duration::from_secs(3);
+
+/// How long a heartbeat or a look at the registry may take: the next one is due.
+pub(crate) const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
+
+/// Between an instance's farewell and its end. By then every caller has looked at the registry again, which it does each second.
+pub(crate) const FAREWELL_PAUSE: Duration = Duration::from_millis(1_200);
+
+/// How long an instance may take to say that it is healthy, which costs it nothing.
+pub(crate) const HEALTH_CHECK_MAX: Duration = Duration::from_secs(1);
+
+/// Health checks in a row that make an instance unhealthy: a single one may be bad luck.
+pub(crate) const BAD_CHECKS: u32 = 2;
+
+/// Health checks in a row that make it healthy again.
+pub(crate) const GOOD_CHECKS: u32 = 2;
+
+/// How long a connection may take to come about. Everybody is near.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_millis(500);
+
+/// Connections to one instance that wait to be used again.
+pub(crate) const IDLE_CONNECTIONS_MAX: usize = 32;
+
+/// How long one try of a call from service to service may take, and the call with all its tries. A database whose every question takes half a second is slow, and not yet away.
+pub(crate) const TRY_MAX: Duration = Duration::from_secs(4);
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(6);
+
+/// The same of the gateway, which waits for those who wait for others.
+pub(crate) const GATEWAY_TRY_MAX: Duration = Duration::from_secs(8);
+pub(crate) const GATEWAY_CALL_MAX: Duration = Duration::from_secs(10);
+
+/// How often a request is tried again. With more, those who wait have long gone.
+pub(crate) const RETRIES_MAX: u32 = 2;
+
+/// The share of a caller's requests that may be tried again, so that retries never double what a struggling callee gets.
+pub(crate) const RETRIES_SHARE: f64 = 0.2;
+
+/// Retries that are allowed beside that share within ten seconds: a caller with little to do may try again, too.
+pub(crate) const RETRIES_FREE: u64 = 10;
+
+/// The longest pause before the first retry; it doubles with each.
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause before any.
+pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Calls within ten seconds before a breaker judges: of fewer, half may fail by chance.
+pub(crate) const BREAKER_CALLS_MIN: u64 = 10;
+
+/// The share of them that opens it.
+pub(crate) const BREAKER_FAILED_MAX: f64 = 0.5;
+
+/// How long it stays open before it lets a few through.
+pub(crate) const BREAKER_OPEN: Duration = Duration::from_secs(5);
+
+/// How many those are: they have to succeed before all others follow.
+pub(crate) const BREAKER_PROBES: u32 = 3;
