@@ -55,10 +55,10 @@ pub(crate) const WORKER_IDLE_MAX: Duration = Duration::from_secs(5);
 /// How often a queue is asked what is in it: for its workers, and for metrics, which leave half as often.
 pub(crate) const QUEUE_LOOK: Duration = Duration::from_secs(1);
 
-/// Attempts at a message before it is dead: with [`RETRY_FIRST`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
+/// Attempts at a message before it is dead: with [`ATTEMPT_PAUSE`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
 pub(crate) const ATTEMPTS_MAX: u32 = 5;
-pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
-pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const ATTEMPT_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Dead letters that are listed at once.
 pub(crate) const DEAD_LETTERS_LISTED: usize = 100;
@@ -68,6 +68,21 @@ pub(crate) const STALLED_AGAIN: Duration = Duration::from_secs(30);
 
 /// A line about something that is away or full comes again after this time at the earliest.
 pub(crate) const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Messages that the relay of an outbox reads at once.
+pub(crate) const OUTBOX_BATCH: usize = 64;
+
+/// How often the relay looks for more: soon enough for a customer who waits for a letter, and one cheap read.
+pub(crate) const OUTBOX_POLL: Duration = Duration::from_millis(50);
+
+/// How often a relay counts what waits, and one that has not its turn asks for it.
+pub(crate) const OUTBOX_LOOK: Duration = Duration::from_secs(1);
+
+/// How long one relay publishes without saying that it is there yet. Another one's wait when it crashes, and longer than a slow question takes.
+pub(crate) const OUTBOX_TURN: Duration = Duration::from_secs(6);
+
+/// What was published is kept so long, for whoever wants to know.
+pub(crate) const OUTBOX_KEPT: Duration = Duration::from_secs(600);
 
 /// How long a broker may take to be reached.
 pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
