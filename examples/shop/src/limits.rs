@@ -84,6 +84,15 @@ pub(crate) const OUTBOX_TURN: Duration = Duration::from_secs(6);
 /// What was published is kept so long, for whoever wants to know.
 pub(crate) const OUTBOX_KEPT: Duration = Duration::from_secs(600);
 
+/// The letters volume: far more letters than anybody reads, and nothing on somebody's disk.
+pub(crate) const LETTERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Above this share of it the oldest letters go.
+pub(crate) const LETTERS_CLEAN_ABOVE_PERCENT: u64 = 80;
+
+/// How often the volume is looked after: less than a MiB of letters comes in between.
+pub(crate) const LETTERS_LOOK: Duration = Duration::from_millis(250);
+
 /// How long a broker may take to be reached.
 pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
 
