@@ -55,10 +55,10 @@ pub(crate) const WORKER_IDLE_MAX: Duration = Duration::from_secs(5);
 /// How often a queue is asked what is in it: for its workers, and for metrics, which leave half as often.
 pub(crate) const QUEUE_LOOK: Duration = Duration::from_secs(1);
 
-/// Attempts at a message before it is dead: with [`REDELIVERY_FIRST`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
+/// Attempts at a message before it is dead: with [`ATTEMPT_PAUSE`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
 pub(crate) const ATTEMPTS_MAX: u32 = 5;
-pub(crate) const REDELIVERY_FIRST: Duration = Duration::from_millis(250);
-pub(crate) const REDELIVERY_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const ATTEMPT_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Dead letters that are listed at once.
 pub(crate) const DEAD_LETTERS_LISTED: usize = 100;
@@ -68,6 +68,30 @@ pub(crate) const STALLED_AGAIN: Duration = Duration::from_secs(30);
 
 /// A line about something that is away or full comes again after this time at the earliest.
 pub(crate) const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Messages that the relay of an outbox reads at once.
+pub(crate) const OUTBOX_BATCH: usize = 64;
+
+/// How often the relay looks for more: soon enough for a customer who waits for a letter, and one cheap read.
+pub(crate) const OUTBOX_POLL: Duration = Duration::from_millis(50);
+
+/// How often a relay counts what waits, and one that has not its turn asks for it.
+pub(crate) const OUTBOX_LOOK: Duration = Duration::from_secs(1);
+
+/// How long one relay publishes without saying that it is there yet. Another one's wait when it crashes, and longer than a slow question takes.
+pub(crate) const OUTBOX_TURN: Duration = Duration::from_secs(6);
+
+/// What was published is kept so long, for whoever wants to know.
+pub(crate) const OUTBOX_KEPT: Duration = Duration::from_secs(600);
+
+/// The letters volume: far more letters than anybody reads, and nothing on somebody's disk.
+pub(crate) const LETTERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Above this share of it the oldest letters go.
+pub(crate) const LETTERS_CLEAN_ABOVE_PERCENT: u64 = 80;
+
+/// How often the volume is looked after: less than a MiB of letters comes in between.
+pub(crate) const LETTERS_LOOK: Duration = Duration::from_millis(250);
 
 /// How long a broker may take to be reached.
 pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -139,6 +163,19 @@ pub(crate) const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
 
 /// A task that waited so long for a thread is worth a line.
 pub(crate) const LATE: Duration = Duration::from_millis(500);
+/// Between two heartbeats of the primary, and two looks at what the replica has of them.
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const REPLICA_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A replica that lags more is not asked: an answer may be so old and no older.
+pub(crate) const REPLICA_LAG_MAX: Duration = Duration::from_secs(2);
+
+/// Heartbeats that are remembered while the replica does not show them: some minutes, from the oldest on.
+pub(crate) const HEARTBEATS_MAX: usize = 600;
+
+/// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
+pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
+pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
 /// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
 pub(crate) const INSTANCES_MAX: usize = 64;
 

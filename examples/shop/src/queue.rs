@@ -7,6 +7,7 @@ pub(crate) mod consumers;
 mod embedded;
 #[cfg(feature = "nats")]
 mod nats;
+pub(crate) mod outbox;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -158,4 +159,16 @@ pub(crate) async fn send(queue: &dyn Queue, message: Message) -> Result<bool, Qu
     let Message { id, headers, payload } = message;
     let channel = Channel::new(queue.system(), queue.name());
     channel.send(headers, async |headers| queue.publish(&Message { id, headers, payload }).await).await
+}
+
+/// An error with its causes.
+pub(crate) fn full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

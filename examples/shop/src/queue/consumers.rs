@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use self::retry::{Next, next};
 use self::scale::Scale;
 use self::signals::Signals;
-use super::{Delivery, Message, Queue, QueueError};
+use super::{Delivery, Message, Queue, QueueError, full};
 use crate::context::{Context, Tasks};
 use crate::faults::{FaultKind, Faults};
 use crate::limits::{MESSAGE_BATCH, MESSAGE_TIMEOUT, QUEUE_LOOK, QUEUE_PATIENCE, WORKER_IDLE_MAX};
@@ -208,18 +208,6 @@ fn unreachable(work: &Work, error: &QueueError) {
             "the queue gives no answer"
         );
     }
-}
-
-/// An error with its causes.
-fn full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl fmt::Debug for Work {

@@ -38,8 +38,8 @@ const DONE: i64 = 2;
 #[derive(Debug)]
 pub(super) struct Embedded {
     database: Database,
-    /// For what is asked again and again because nothing may have happened.
-    quiet: Database,
+    /// The same, without spans and durations.
+    quietly: Database,
     name: &'static str,
     settings: Settings,
 }
@@ -50,7 +50,7 @@ impl Embedded {
             |source: DatabaseError| QueueError::Failed { operation: "open", queue: name, source: source.into() };
         let database = Database::open(context, Name::Queue).await.map_err(failed)?;
         database.create(&SCHEMA).await.map_err(failed)?;
-        Ok(Self { quiet: database.quietly(), database, name, settings })
+        Ok(Self { quietly: database.quietly(), database, name, settings })
     }
 
     fn failed(&self, operation: &'static str) -> impl FnOnce(DatabaseError) -> QueueError {
@@ -61,7 +61,7 @@ impl Embedded {
     /// Whether there is anything to lease: a read, which disturbs no writer.
     async fn has_ready(&self) -> Result<bool, QueueError> {
         let ready = "SELECT 1 FROM messages WHERE queue = $1 AND state = $2 AND visible_ms <= $3 LIMIT 1";
-        let ready = self.quiet.ask("SELECT", "messages", ready);
+        let ready = self.quietly.ask("SELECT", "messages", ready);
         let ready: Option<(i64,)> =
             ready.bind(self.name).bind(LIVE).bind(now_ms()).optional().await.map_err(self.failed("look into"))?;
         Ok(ready.is_some())
@@ -75,7 +75,7 @@ impl Embedded {
                 SELECT number FROM messages WHERE queue = $3 AND state = $4 AND visible_ms <= $5
                 ORDER BY number LIMIT $6
             ) RETURNING number, id, headers, payload, attempts";
-        let update = self.quiet.ask("UPDATE", "messages", update);
+        let update = self.quietly.ask("UPDATE", "messages", update);
         let update = update.bind(lease).bind(now.saturating_add(millis(self.settings.lease)));
         let update = update.bind(self.name).bind(LIVE).bind(now).bind(count(most));
         let mut rows: Vec<(i64, String, String, Vec<u8>, i64)> =
@@ -118,7 +118,7 @@ impl Embedded {
     async fn forget(&self) -> Result<(), QueueError> {
         let delete = "DELETE FROM messages WHERE queue = $1 AND state = $2 AND published_ms < $3";
         let before = now_ms().saturating_sub(millis(self.settings.remembered));
-        let delete = self.quiet.ask("DELETE", "messages", delete);
+        let delete = self.quietly.ask("DELETE", "messages", delete);
         delete.bind(self.name).bind(DONE).bind(before).execute().await.map_err(self.failed("clean"))?;
         Ok(())
     }
@@ -212,7 +212,7 @@ impl Queue for Embedded {
                 MIN(published_ms) FILTER (WHERE state = 0)
             FROM messages WHERE queue = $2 AND state IN (0, 1)";
         let now = now_ms();
-        let select = self.quiet.ask("SELECT", "messages", select).bind(now).bind(self.name);
+        let select = self.quietly.ask("SELECT", "messages", select).bind(now).bind(self.name);
         let (ready, in_flight, dead, oldest): (i64, i64, i64, Option<i64>) =
             select.one().await.map_err(self.failed("count messages of"))?;
         let age = now.saturating_sub(oldest.unwrap_or(now));

@@ -1,4 +1,4 @@
-//! What a queue promises, asked of each that there is: in a temporary directory, and with the feature `nats` of a server of the test's own.
+//! What a queue promises, asked of each that there is: in a temporary directory, and with the feature `nats` of a broker of the test's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use crate::config::{Components, ServiceConfig, ServiceName};
 use crate::context::{Context, Tasks};
 use crate::faults::Faults;
 use crate::net::{Algorithm, Peers};
+#[cfg(feature = "nats")]
+use crate::real::Nats;
 
 /// Longer than anything here takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,14 +23,14 @@ const LEASE: Duration = Duration::from_secs(2);
 pub(crate) struct Place {
     pub(crate) context: Context,
     #[cfg(feature = "nats")]
-    _server: Option<server::Server>,
+    _server: Option<Nats>,
     _directory: TempDir,
 }
 
 /// Each kind of place, with its name.
-pub(crate) fn places() -> Vec<(&'static str, Place)> {
+pub(crate) async fn places() -> Vec<(&'static str, Place)> {
     #[cfg(feature = "nats")]
-    return vec![("embedded", Place::embedded()), ("nats", Place::broker())];
+    return vec![("embedded", Place::embedded()), ("nats", Place::broker().await)];
     #[cfg(not(feature = "nats"))]
     vec![("embedded", Place::embedded())]
 }
@@ -46,11 +48,11 @@ impl Place {
     }
 
     #[cfg(feature = "nats")]
-    fn broker() -> Self {
+    async fn broker() -> Self {
         let directory = TempDir::new().expect("a directory");
-        let server = server::Server::start(directory.path());
+        let server = Nats::start().await;
         let data_dir = directory.path().to_owned();
-        let context = context(Components { data_dir, nats: Some(server.url.clone()), ..Components::default() });
+        let context = context(Components { data_dir, nats: Some(server.url()), ..Components::default() });
         Self { context, _server: Some(server), _directory: directory }
     }
 
@@ -97,7 +99,7 @@ fn ids(deliveries: &[Delivery]) -> Vec<&str> {
 
 #[tokio::test]
 async fn messages_come_in_order_with_what_they_carry_and_are_gone_when_done() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         assert_eq!(queue.stats().await.expect("stats"), Default::default(), "{kind}");
         for id in ["a", "b", "c"] {
@@ -122,7 +124,7 @@ async fn messages_come_in_order_with_what_they_carry_and_are_gone_when_done() {
 
 #[tokio::test]
 async fn a_message_with_a_known_id_is_there_once_also_when_it_is_done() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         assert!(queue.publish(&message("a")).await.expect("published"), "{kind}");
         assert!(!queue.publish(&message("a")).await.expect("published"), "{kind}");
@@ -134,7 +136,7 @@ async fn a_message_with_a_known_id_is_there_once_also_when_it_is_done() {
 
 #[tokio::test]
 async fn what_is_not_acknowledged_comes_again_to_another_process() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         queue.publish(&message("a")).await.expect("published");
         let lost = one(&*queue).await;
@@ -153,7 +155,7 @@ async fn what_is_not_acknowledged_comes_again_to_another_process() {
 
 #[tokio::test]
 async fn a_retry_waits_and_counts() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         queue.publish(&message("a")).await.expect("published");
         queue.retry(&one(&*queue).await, Duration::from_millis(700)).await.expect("to be retried");
@@ -172,7 +174,7 @@ async fn a_retry_waits_and_counts() {
 
 #[tokio::test]
 async fn dead_letters_say_why_and_can_be_driven_again_and_die_again() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         for id in ["a", "b"] {
             queue.publish(&message(id)).await.expect("published");
@@ -215,46 +217,4 @@ async fn a_broker_that_is_away_is_said() {
     let components = Components { nats: Some("nats://127.0.0.1:1".to_owned()), ..Components::default() };
     let error = super::open(&context(components), "test").await.expect_err("nobody is there");
     assert_eq!(error.to_string(), "cannot open the queue `test`");
-}
-
-#[cfg(feature = "nats")]
-mod server {
-    //! A NATS server of a test.
-
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
-    use std::path::Path;
-    use std::process::{Child, Command, Stdio};
-    use std::time::{Duration, Instant};
-
-    /// Ended when it is dropped.
-    pub(super) struct Server {
-        pub(super) url: String,
-        child: Child,
-    }
-
-    impl Server {
-        pub(super) fn start(directory: &Path) -> Self {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let address = free.local_addr().expect("bound");
-            drop(free);
-            let mut command = Command::new("nats-server");
-            command.args(["-js", "-a", "127.0.0.1", "-p", &address.port().to_string(), "-sd"]).arg(directory);
-            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            let server = Self { url: format!("nats://{address}"), child: child.expect("nats-server is installed") };
-            let until = Instant::now() + super::PATIENCE;
-            while TcpStream::connect(address).is_err() {
-                assert!(Instant::now() < until, "nats-server does not listen");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            server
-        }
-    }
-
-    impl Drop for Server {
-        fn drop(&mut self) {
-            // It is this test's own; that it has ended already is as good.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
 }

@@ -5,7 +5,7 @@ mod command;
 mod faults;
 mod load;
 mod order;
-#[cfg(feature = "real")]
+#[cfg(any(feature = "real", feature = "nats"))]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Failure;
-use crate::limits::{ATTEMPTS_MAX, REDELIVERY_FIRST, REDELIVERY_MAX};
+use crate::limits::{ATTEMPT_PAUSE, ATTEMPT_PAUSE_MAX, ATTEMPTS_MAX};
 
 /// What is next for a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +23,8 @@ pub(super) fn next(failure: &Failure, attempt: u32, random: f64) -> Next {
 
 /// Doubled each time. Half of it is random, so that messages which failed together do not come again together.
 fn pause(attempt: u32, random: f64) -> Duration {
-    let doubled = REDELIVERY_FIRST.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
-    doubled.min(REDELIVERY_MAX).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    let doubled = ATTEMPT_PAUSE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+    doubled.min(ATTEMPT_PAUSE_MAX).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
 }
 
 #[cfg(test)]
@@ -45,6 +45,6 @@ mod tests {
             assert_eq!(next(&passing, attempt, random), expected, "{attempt} {random}");
         }
         assert_eq!(next(&Failure::Poison("no JSON".to_owned()), 1, 0.0), Next::DeadLetter);
-        assert_eq!(pause(u32::MAX, 1.0), REDELIVERY_MAX, "no overflow");
+        assert_eq!(pause(u32::MAX, 1.0), ATTEMPT_PAUSE_MAX, "no overflow");
     }
 }

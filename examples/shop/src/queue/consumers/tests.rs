@@ -88,7 +88,7 @@ async fn publish(queue: &dyn Queue, ids: impl IntoIterator<Item = impl AsRef<str
 
 #[tokio::test]
 async fn what_fails_is_tried_again_and_what_cannot_be_is_a_dead_letter() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         let worked = Worked::new(1_000);
         consumers(&queue).begin(&place.context, worked.clone());
@@ -128,7 +128,7 @@ async fn work_that_hangs_is_cut_off_and_tried_again() {
 
 #[tokio::test]
 async fn workers_come_with_the_work_and_go_without_it() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         publish(&*queue, (0..250).map(|number| format!("m{number}"))).await;
         let worked = Worked::new(0);
@@ -152,7 +152,7 @@ async fn workers_come_with_the_work_and_go_without_it() {
 
 #[tokio::test]
 async fn a_stall_stops_consumption_until_it_is_over() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         place.context.faults.set([Fault::new(FaultKind::QueueStall)]);
         let worked = Worked::new(1_000);
@@ -169,7 +169,7 @@ async fn a_stall_stops_consumption_until_it_is_over() {
 
 #[tokio::test]
 async fn what_is_worked_on_when_the_service_stops_is_finished_and_the_rest_is_given_back() {
-    for (kind, place) in places() {
+    for (kind, place) in places().await {
         let queue = place.queue().await;
         publish(&*queue, ["a", "b", "c"]).await;
         let worked = Worked::new(0);
