@@ -20,7 +20,7 @@ mod order_ids;
 mod orders;
 mod payments;
 mod queue;
-#[cfg(all(test, feature = "real"))]
+#[cfg(all(test, any(feature = "real", feature = "nats")))]
 #[path = "../tests/it/real.rs"]
 mod real;
 mod service;

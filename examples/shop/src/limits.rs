@@ -27,6 +27,69 @@ pub(crate) const BATCH_DELAY: Duration = Duration::from_millis(500);
 /// Time between two exports of metrics, the SDK's and the exemplars'.
 pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long a consumer has for the messages that it leases at once: [`MESSAGE_BATCH`] times [`MESSAGE_TIMEOUT`], and as much again.
+pub(crate) const LEASE: Duration = Duration::from_secs(24);
+
+/// Messages a worker leases at once: asking costs about as much as working on one.
+pub(crate) const MESSAGE_BATCH: usize = 4;
+
+/// How long the work on one message may take. Within [`DRAIN_MAX`] with time to spare, so that a stopping service finishes it.
+pub(crate) const MESSAGE_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// How long an id is remembered, so that a message that is published twice is there once: a relay that has crashed is back long before.
+pub(crate) const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(120);
+
+/// How often a worker looks into the embedded queue while that is empty: one cheap read, and soon enough for people.
+pub(crate) const QUEUE_POLL: Duration = Duration::from_millis(50);
+
+/// How long a worker waits for a message before it looks whether it is to stop; well within [`DRAIN_MAX`].
+pub(crate) const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Workers of a consumer group in one process, and the messages that have to wait for each before there is another.
+pub(crate) const WORKERS_MAX: usize = 8;
+pub(crate) const READY_PER_WORKER: u64 = 20;
+
+/// A worker too many is kept so long after the last time that it was needed.
+pub(crate) const WORKER_IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// How often a queue is asked what is in it: for its workers, and for metrics, which leave half as often.
+pub(crate) const QUEUE_LOOK: Duration = Duration::from_secs(1);
+
+/// Attempts at a message before it is dead: with [`ATTEMPT_PAUSE`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
+pub(crate) const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const ATTEMPT_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Dead letters that are listed at once.
+pub(crate) const DEAD_LETTERS_LISTED: usize = 100;
+
+/// A stalled queue says so again after this time.
+pub(crate) const STALLED_AGAIN: Duration = Duration::from_secs(30);
+
+/// A line about something that is away or full comes again after this time at the earliest.
+pub(crate) const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Messages that the relay of an outbox reads at once.
+pub(crate) const OUTBOX_BATCH: usize = 64;
+
+/// How often the relay looks for more: soon enough for a customer who waits for a letter, and one cheap read.
+pub(crate) const OUTBOX_POLL: Duration = Duration::from_millis(50);
+
+/// How often a relay counts what waits, and one that has not its turn asks for it.
+pub(crate) const OUTBOX_LOOK: Duration = Duration::from_secs(1);
+
+/// How long one relay publishes without saying that it is there yet. Another one's wait when it crashes, and longer than a slow question takes.
+pub(crate) const OUTBOX_TURN: Duration = Duration::from_secs(6);
+
+/// What was published is kept so long, for whoever wants to know.
+pub(crate) const OUTBOX_KEPT: Duration = Duration::from_secs(600);
+
+/// How long a broker may take to be reached.
+pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Messages that a broker hands out before it wants to hear of some: those of many workers, and those that wait for their next attempt.
+pub(crate) const BROKER_UNACKNOWLEDGED_MAX: i64 = 10_000;
+
 /// A fault that nobody stops ends after a day: who forgot it shall not wonder for a week.
 pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
@@ -88,3 +151,73 @@ pub(crate) const UNWRITTEN_MAX: usize = 2_000;
 
 /// The fault that empties caches does it so often that nobody finds anything there.
 pub(crate) const CACHE_FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+/// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
+pub(crate) const INSTANCES_MAX: usize = 64;
+
+/// An instance that has not been heard of for so long, five heartbeats, is gone.
+pub(crate) const INSTANCE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Names and versions of instances stand in metrics, cookies and on terminals.
+pub(crate) const INSTANCE_NAME_BYTES_MAX: usize = 64;
+
+/// How many times as much as another one an instance may take.
+pub(crate) const WEIGHT_MAX: u32 = 1_000;
+
+/// By then everybody's heartbeat has reached a registry that was started anew.
+pub(crate) const REGISTRY_SETTLED: Duration = Duration::from_secs(3);
+
+/// How long a heartbeat or a look at the registry may take: the next one is due.
+pub(crate) const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
+
+/// Between an instance's farewell and its end. By then every caller has looked at the registry again, which it does each second.
+pub(crate) const FAREWELL_PAUSE: Duration = Duration::from_millis(1_200);
+
+/// How long an instance may take to say that it is healthy, which costs it nothing.
+pub(crate) const HEALTH_CHECK_MAX: Duration = Duration::from_secs(1);
+
+/// Health checks in a row that make an instance unhealthy: a single one may be bad luck.
+pub(crate) const BAD_CHECKS: u32 = 2;
+
+/// Health checks in a row that make it healthy again.
+pub(crate) const GOOD_CHECKS: u32 = 2;
+
+/// How long a connection may take to come about. Everybody is near.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_millis(500);
+
+/// Connections to one instance that wait to be used again.
+pub(crate) const IDLE_CONNECTIONS_MAX: usize = 32;
+
+/// How long one try of a call from service to service may take, and the call with all its tries. A database whose every question takes half a second is slow, and not yet away.
+pub(crate) const TRY_MAX: Duration = Duration::from_secs(4);
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(6);
+
+/// The same of the gateway, which waits for those who wait for others.
+pub(crate) const GATEWAY_TRY_MAX: Duration = Duration::from_secs(8);
+pub(crate) const GATEWAY_CALL_MAX: Duration = Duration::from_secs(10);
+
+/// How often a request is tried again. With more, those who wait have long gone.
+pub(crate) const RETRIES_MAX: u32 = 2;
+
+/// The share of a caller's requests that may be tried again, so that retries never double what a struggling callee gets.
+pub(crate) const RETRIES_SHARE: f64 = 0.2;
+
+/// Retries that are allowed beside that share within ten seconds: a caller with little to do may try again, too.
+pub(crate) const RETRIES_FREE: u64 = 10;
+
+/// The longest pause before the first retry; it doubles with each.
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause before any.
+pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Calls within ten seconds before a breaker judges: of fewer, half may fail by chance.
+pub(crate) const BREAKER_CALLS_MIN: u64 = 10;
+
+/// The share of them that opens it.
+pub(crate) const BREAKER_FAILED_MAX: f64 = 0.5;
+
+/// How long it stays open before it lets a few through.
+pub(crate) const BREAKER_OPEN: Duration = Duration::from_secs(5);
+
+/// How many those are: they have to succeed before all others follow.
+pub(crate) const BREAKER_PROBES: u32 = 3;

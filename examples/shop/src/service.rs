@@ -18,7 +18,7 @@ use crate::faults::Faults;
 use crate::faults::control::Control;
 use crate::gateway::FirstOrder;
 use crate::limits::{BATCH_DELAY, BODY_BYTES_MAX, DRAIN_MAX, EXPORT_TIMEOUT, FLUSH_MAX, METRIC_INTERVAL};
-use crate::net::{Peers, Registration, Registry};
+use crate::net::{Peers, Registration, Registry, UnderWay};
 use crate::order_ids::OrderIds;
 use crate::{announce, catalog, faults, gateway, loadgen, net, notifications, orders, payments};
 
@@ -73,7 +73,7 @@ async fn serve_until(config: ServiceConfig, shutdown: impl Future<Output = ()> +
     let tasks = Tasks::new();
     let faults = Arc::new(Faults::none());
     let config = Arc::new(config);
-    let registry = Arc::new(Registry::new(Arc::new(Control::default()), &tasks));
+    let registry = Arc::new(Registry::new(Arc::new(Control::default())));
     let peers = match (config.name, &config.registry) {
         (ServiceName::Gateway, _) => Peers::here(Arc::clone(&registry), config.balance, &tasks),
         (_, url) => Peers::of(url.as_deref(), config.balance, &tasks)?,
@@ -96,6 +96,7 @@ async fn serve_gateway(
 ) -> anyhow::Result<()> {
     let internal = bind(context.config.internal).await?;
     announce::internal(internal.local_addr()?);
+    registry.watch(&context.meter, &context.tasks);
     let routes = net::registry::routes(registry);
     context.tasks.spawn({
         let tasks = context.tasks.clone();
@@ -124,7 +125,9 @@ async fn serve_instance(context: &Context, shutdown: impl Future<Output = ()> + 
     let address = listener.local_addr()?;
     announce::listening(address);
     // From here on others may come.
-    let registration = Registration::begin(context, address);
+    let under_way = UnderWay::default();
+    let routes = under_way.counted(routes);
+    let registration = Registration::begin(context, address, under_way);
     let redeployed = faults::process::begin(context);
     let shutdown = async move {
         tokio::select! {

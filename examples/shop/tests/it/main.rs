@@ -1,6 +1,6 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
-#[cfg(feature = "real")]
+#[cfg(any(feature = "real", feature = "nats"))]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
