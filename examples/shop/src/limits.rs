@@ -176,6 +176,30 @@ pub(crate) const HEARTBEATS_MAX: usize = 600;
 /// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
 pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
+
+/// What a cache asks of a server takes less, or is a miss: the database would have answered by then.
+pub(crate) const CACHE_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// A cache's server that did not answer is not asked again for so long.
+pub(crate) const CACHE_AWAY: Duration = Duration::from_secs(1);
+
+/// One process loads what others that share a cache wait for, and looks whether it is there; then they load it too.
+pub(crate) const LOAD_LOCK: Duration = Duration::from_secs(2);
+pub(crate) const LOAD_LOOK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Between two times that expired entries are thrown out and counted.
+pub(crate) const CACHE_TIDY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keys of which a cache remembers that they were written; more are only remembered while it matters, some seconds.
+pub(crate) const WRITES_REMEMBERED_MAX: usize = 1_024;
+
+/// A write-behind cache writes so often, so many at once (one transaction), and accepts so many before: some hundred KiB.
+pub(crate) const WRITE_BEHIND_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const WRITE_BATCH_MAX: usize = 100;
+pub(crate) const UNWRITTEN_MAX: usize = 2_000;
+
+/// The fault that empties caches does it so often that nobody finds anything there.
+pub(crate) const CACHE_FLUSH_INTERVAL: Duration = Duration::from_millis(250);
 /// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
 pub(crate) const INSTANCES_MAX: usize = 64;
 
