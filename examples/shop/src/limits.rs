@@ -122,6 +122,7 @@ pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
 
 /// A customer who has waited so long goes away. Longer than all timeouts inside together.
 pub(crate) const CUSTOMER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Connections of one process to one database: an embedded one has one writer anyway, and a server's hundred are shared by ten processes with three pools each.
 pub(crate) const CONNECTIONS_MAX: u32 = 6;
 
@@ -163,6 +164,7 @@ pub(crate) const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
 
 /// A task that waited so long for a thread is worth a line.
 pub(crate) const LATE: Duration = Duration::from_millis(500);
+
 /// Between two heartbeats of the primary, and two looks at what the replica has of them.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const REPLICA_LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -200,6 +202,7 @@ pub(crate) const UNWRITTEN_MAX: usize = 2_000;
 
 /// The fault that empties caches does it so often that nobody finds anything there.
 pub(crate) const CACHE_FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
 pub(crate) const INSTANCES_MAX: usize = 64;
 
@@ -270,19 +273,6 @@ pub(crate) const BREAKER_OPEN: Duration = Duration::from_secs(5);
 
 /// How many those are: they have to succeed before all others follow.
 pub(crate) const BREAKER_PROBES: u32 = 3;
-/// Between two heartbeats of the primary, and two looks at what the replica has of them.
-pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-pub(crate) const REPLICA_LOOK_INTERVAL: Duration = Duration::from_millis(250);
-
-/// A replica that lags more is not asked: an answer may be so old and no older.
-pub(crate) const REPLICA_LAG_MAX: Duration = Duration::from_secs(2);
-
-/// Heartbeats that are remembered while the replica does not show them: some minutes, from the oldest on.
-pub(crate) const HEARTBEATS_MAX: usize = 600;
-
-/// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
-pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
-pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
 
 /// Clients whose rates the gateway keeps. Who has been quiet longest is forgotten first, and has a full bucket again.
 pub(crate) const CLIENTS_MAX: usize = 4_096;
