@@ -27,11 +27,181 @@ pub(crate) const BATCH_DELAY: Duration = Duration::from_millis(500);
 /// Time between two exports of metrics, the SDK's and the exemplars'.
 pub(crate) const METRIC_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long a consumer has for the messages that it leases at once: [`MESSAGE_BATCH`] times [`MESSAGE_TIMEOUT`], and as much again.
+pub(crate) const LEASE: Duration = Duration::from_secs(24);
+
+/// Messages a worker leases at once: asking costs about as much as working on one.
+pub(crate) const MESSAGE_BATCH: usize = 4;
+
+/// How long the work on one message may take. Within [`DRAIN_MAX`] with time to spare, so that a stopping service finishes it.
+pub(crate) const MESSAGE_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// How long an id is remembered, so that a message that is published twice is there once: a relay that has crashed is back long before.
+pub(crate) const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(120);
+
+/// How often a worker looks into the embedded queue while that is empty: one cheap read, and soon enough for people.
+pub(crate) const QUEUE_POLL: Duration = Duration::from_millis(50);
+
+/// How long a worker waits for a message before it looks whether it is to stop; well within [`DRAIN_MAX`].
+pub(crate) const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Workers of a consumer group in one process, and the messages that have to wait for each before there is another.
+pub(crate) const WORKERS_MAX: usize = 8;
+pub(crate) const READY_PER_WORKER: u64 = 20;
+
+/// A worker too many is kept so long after the last time that it was needed.
+pub(crate) const WORKER_IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// How often a queue is asked what is in it: for its workers, and for metrics, which leave half as often.
+pub(crate) const QUEUE_LOOK: Duration = Duration::from_secs(1);
+
+/// Attempts at a message before it is dead: with [`ATTEMPT_PAUSE`] doubled each time they span some seconds, and a mail server that is busy is not for longer.
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
+pub(crate) const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const ATTEMPT_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Dead letters that are listed at once.
+pub(crate) const DEAD_LETTERS_LISTED: usize = 100;
+
+/// A stalled queue says so again after this time.
+pub(crate) const STALLED_AGAIN: Duration = Duration::from_secs(30);
+
+/// A line about something that is away or full comes again after this time at the earliest.
+pub(crate) const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Messages that the relay of an outbox reads at once.
+pub(crate) const OUTBOX_BATCH: usize = 64;
+
+/// How often the relay looks for more: soon enough for a customer who waits for a letter, and one cheap read.
+pub(crate) const OUTBOX_POLL: Duration = Duration::from_millis(50);
+
+/// How often a relay counts what waits, and one that has not its turn asks for it.
+pub(crate) const OUTBOX_LOOK: Duration = Duration::from_secs(1);
+
+/// How long one relay publishes without saying that it is there yet. Another one's wait when it crashes, and longer than a slow question takes.
+pub(crate) const OUTBOX_TURN: Duration = Duration::from_secs(6);
+
+/// What was published is kept so long, for whoever wants to know.
+pub(crate) const OUTBOX_KEPT: Duration = Duration::from_secs(600);
+
+/// The letters volume: far more letters than anybody reads, and nothing on somebody's disk.
+pub(crate) const LETTERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Above this share of it the oldest letters go.
+pub(crate) const LETTERS_CLEAN_ABOVE_PERCENT: u64 = 80;
+
+/// How often the volume is looked after: less than a MiB of letters comes in between.
+pub(crate) const LETTERS_LOOK: Duration = Duration::from_millis(250);
+
+/// How long a broker may take to be reached.
+pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Messages that a broker hands out before it wants to hear of some: those of many workers, and those that wait for their next attempt.
+pub(crate) const BROKER_UNACKNOWLEDGED_MAX: i64 = 10_000;
+
 /// A fault that nobody stops ends after a day: who forgot it shall not wonder for a week.
 pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A leak on purpose is a leak that one can see, and no more: the machine is somebody's.
 pub(crate) const LEAK_BYTES_MAX: usize = 192 * 1024 * 1024;
+
+/// From the start of a process until it listens. Longer than a database takes to be made on a busy machine.
+pub(crate) const START_MAX: Duration = Duration::from_secs(30);
+
+/// A process that does not drain and flush within this time is ended.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Between the end of a process and the one that takes its place: long enough to be seen as absent.
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// A process that lived shorter could not even serve.
+pub(crate) const TOO_SHORT_A_LIFE: Duration = Duration::from_secs(3);
+
+/// So many short lives in a row, and starting it again will not help.
+pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
+
+/// A customer who has waited so long goes away. Longer than all timeouts inside together.
+pub(crate) const CUSTOMER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections of one process to one database: an embedded one has one writer anyway, and a server's hundred are shared by ten processes with three pools each.
+pub(crate) const CONNECTIONS_MAX: u32 = 6;
+
+/// How long a question waits for a connection. Shorter than callers' patience, so that they hear the reason.
+pub(crate) const CONNECTION_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// A connection that nobody has used for so long is closed.
+pub(crate) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+
+/// How long one writer waits for another; transactions take milliseconds, or seconds where the machine is busy.
+pub(crate) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// One question to a database, more than the slowest that a fault makes (12.5 s).
+pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(15);
+
+/// A question that takes longer is a line in the log.
+pub(crate) const SLOW_QUESTION: Duration = Duration::from_millis(250);
+
+/// An idempotency key, as long as anybody needs.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// A request that has claimed its key and has not ended within this time is one of a process that crashed.
+pub(crate) const CLAIM_MAX: Duration = Duration::from_secs(30);
+
+/// One try at the bank, which mostly takes less than a tenth of a second.
+pub(crate) const BANK_TRY_MAX: Duration = Duration::from_millis(500);
+
+/// Decisions of the bank that are remembered, the latest: whoever asks again does so within minutes.
+pub(crate) const SETTLED_PAYMENTS_MAX: u64 = 20_000;
+
+/// A process looks at itself so often.
+pub(crate) const WATCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// Cores of one process that are worth a line: a service of the shop needs a tenth of one.
+pub(crate) const BUSY_CORES: f64 = 0.8;
+
+/// Growth within a period that is worth a line; a start takes less.
+pub(crate) const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
+
+/// A task that waited so long for a thread is worth a line.
+pub(crate) const LATE: Duration = Duration::from_millis(500);
+
+/// Between two heartbeats of the primary, and two looks at what the replica has of them.
+pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const REPLICA_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A replica that lags more is not asked: an answer may be so old and no older.
+pub(crate) const REPLICA_LAG_MAX: Duration = Duration::from_secs(2);
+
+/// Heartbeats that are remembered while the replica does not show them: some minutes, from the oldest on.
+pub(crate) const HEARTBEATS_MAX: usize = 600;
+
+/// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
+pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
+pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
+
+/// What a cache asks of a server takes less, or is a miss: the database would have answered by then.
+pub(crate) const CACHE_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// A cache's server that did not answer is not asked again for so long.
+pub(crate) const CACHE_AWAY: Duration = Duration::from_secs(1);
+
+/// One process loads what others that share a cache wait for, and looks whether it is there; then they load it too.
+pub(crate) const LOAD_LOCK: Duration = Duration::from_secs(2);
+pub(crate) const LOAD_LOOK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Between two times that expired entries are thrown out and counted.
+pub(crate) const CACHE_TIDY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keys of which a cache remembers that they were written; more are only remembered while it matters, some seconds.
+pub(crate) const WRITES_REMEMBERED_MAX: usize = 1_024;
+
+/// A write-behind cache writes so often, so many at once (one transaction), and accepts so many before: some hundred KiB.
+pub(crate) const WRITE_BEHIND_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const WRITE_BATCH_MAX: usize = 100;
+pub(crate) const UNWRITTEN_MAX: usize = 2_000;
+
+/// The fault that empties caches does it so often that nobody finds anything there.
+pub(crate) const CACHE_FLUSH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
 pub(crate) const INSTANCES_MAX: usize = 64;
