@@ -20,9 +20,13 @@ mod order_ids;
 mod orders;
 mod payments;
 mod queue;
+#[cfg(all(test, any(feature = "real", feature = "nats")))]
+#[path = "../tests/it/real.rs"]
+mod real;
 mod service;
 mod stop;
 mod supervisor;
+mod watchdog;
 
 pub use config::{Components, ServiceConfig, ServiceName};
 pub use faults::{Fault, FaultKind, NoSuchFault};

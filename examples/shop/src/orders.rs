@@ -39,7 +39,7 @@ pub(crate) async fn open(context: &Context) -> anyhow::Result<Router> {
         let database = Database::open(context, Name::Orders(shard)).await?;
         let book =
             Book::open(database.clone()).await.with_context(|| format!("cannot open the orders of {shard:?}"))?;
-        outbox::relay(context, database, Arc::clone(&queue)).await?;
+        outbox::relay(context, &database, &queue);
         books.push(book);
     }
     let placing = Placing {

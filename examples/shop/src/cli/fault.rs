@@ -40,7 +40,7 @@ pub struct FaultsArgs {
 #[derive(Args, Debug)]
 struct ShopArgs {
     /// Where the shop is asked: the gateway's internal address.
-    #[arg(long = "shop", value_name = "URL", default_value = super::INTERNAL)]
+    #[arg(long = "shop", value_name = "URL", env = "SHOP_INTERNAL", default_value = super::INTERNAL)]
     url: String,
 }
 

@@ -11,18 +11,17 @@
 //! transaction.commit().await?;
 //! ```
 
-use std::future::Future;
+mod question;
+
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sextant_sdk::db::Query;
 use sextant_sdk::metrics::{PoolStats, observe_pool};
 use sextant_sdk::opentelemetry::metrics::Meter;
-use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Encode, FromRow, Type};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions};
 use tokio::time::Instant;
 
 use super::{DatabaseError, Shard};
@@ -32,6 +31,8 @@ use crate::faults::{FaultKind, Faults};
 use crate::limits::{
     CONNECTION_WAIT_MAX, CONNECTIONS_MAX, IDLE_CONNECTION_MAX, LOCK_WAIT_MAX, QUESTION_MAX, SLOW_QUESTION,
 };
+use question::About;
+pub(crate) use question::{Question, Transaction};
 
 /// The databases of the shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,11 @@ impl Name {
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Database(Arc<Inner>);
+pub(crate) struct Database {
+    inner: Arc<Inner>,
+    /// Whether its questions are housekeeping.
+    quiet: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -78,9 +83,6 @@ struct Inner {
     waiting: AtomicUsize,
     faults: Arc<Faults>,
 }
-
-type Sql = sqlx::query::Query<'static, Any, AnyArguments>;
-type Asked<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>;
 
 impl Database {
     /// The database as the service's settings say where it is. A server is not spoken to before the first question.
@@ -124,17 +126,22 @@ impl Database {
         }
         let inner = Arc::new(Inner { pool, name, system, waiting: AtomicUsize::new(0), faults: Arc::clone(faults) });
         observe_pool(meter, name.namespace(), &inner);
-        Ok(Self(inner))
+        Ok(Self { inner, quiet: false })
     }
 
     /// Its `db.namespace`.
     pub(crate) fn namespace(&self) -> &'static str {
-        self.0.name.namespace()
+        self.inner.name.namespace()
     }
 
     /// Whether it is a file of this machine.
     pub(crate) fn is_embedded(&self) -> bool {
-        self.0.system == "sqlite"
+        self.inner.system == "sqlite"
+    }
+
+    /// The same database for housekeeping, like a look each second whether there is something to do: such questions are no spans, are not measured and are not made slow.
+    pub(crate) fn quietly(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), quiet: true }
     }
 
     /// Runs the statements that make its tables and first rows, each of which does nothing where it has been done. Processes that start at once do it one after the other.
@@ -143,7 +150,7 @@ impl Database {
         if !self.is_embedded() {
             // IF NOT EXISTS alone does not keep two from making the same at once. The number is the shop's.
             transaction.ask("SELECT", "schema", "SELECT pg_advisory_xact_lock(7071)").execute().await?;
-            let schema = match self.0.name {
+            let schema = match self.inner.name {
                 Name::Catalog | Name::CatalogReplica => "CREATE SCHEMA IF NOT EXISTS catalog",
                 Name::Orders(shard) if shard.number() == 0 => "CREATE SCHEMA IF NOT EXISTS orders_0",
                 Name::Orders(_) => "CREATE SCHEMA IF NOT EXISTS orders_1",
@@ -159,11 +166,7 @@ impl Database {
 
     /// A question: its operation and collection name its span and are attributes of its duration.
     pub(crate) fn ask(&self, operation: &'static str, collection: &'static str, text: &'static str) -> Question<'_> {
-        Question {
-            about: About { database: self, operation, collection, text },
-            within: None,
-            query: sqlx::query(text),
-        }
+        Question::new(About { database: self, operation, collection, text }, None)
     }
 
     /// Begins a transaction, which is rolled back unless it is committed. `collection` is what it is mostly about.
@@ -172,21 +175,27 @@ impl Database {
         let about = About { database: self, operation: "BEGIN", collection, text };
         let begin = async {
             // Before the lock: a slow database makes each slow, and does not make everybody wait for everybody.
-            self.0.faults.dawdle(FaultKind::SlowDatabase).await;
-            self.waiting(self.0.pool.begin_with(text)).await
+            self.dawdle().await;
+            self.waiting(self.inner.pool.begin_with(text)).await
         };
-        let inner = about.observe(begin).await?;
-        Ok(Transaction { database: self.clone(), inner, collection })
+        let begun = about.observe(begin).await?;
+        Ok(Transaction::new(self.clone(), begun, collection))
+    }
+
+    async fn dawdle(&self) {
+        if !self.quiet {
+            self.inner.faults.dawdle(FaultKind::SlowDatabase).await;
+        }
     }
 
     async fn waiting<T>(&self, acquire: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        let _waiting = Waiting::begin(&self.0.waiting);
+        let _waiting = Waiting::begin(&self.inner.waiting);
         acquire.await
     }
 
     /// Closes the connections, once they are given back.
     pub(crate) async fn close(&self) {
-        self.0.pool.close().await;
+        self.inner.pool.close().await;
     }
 }
 
@@ -222,147 +231,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Several questions that all happen, or none of them.
-pub(crate) struct Transaction {
-    database: Database,
-    inner: sqlx::Transaction<'static, Any>,
-    collection: &'static str,
-}
-
-impl Transaction {
-    /// A question inside the transaction.
-    pub(crate) fn ask(
-        &mut self,
-        operation: &'static str,
-        collection: &'static str,
-        text: &'static str,
-    ) -> Question<'_> {
-        let about = About { database: &self.database, operation, collection, text };
-        Question { about, within: Some(&mut self.inner), query: sqlx::query(text) }
-    }
-
-    /// Once this returns, what was done is there for everybody, and stays.
-    pub(crate) async fn commit(self) -> Result<(), DatabaseError> {
-        let Self { database, inner, collection } = self;
-        About { database: &database, operation: "COMMIT", collection, text: "COMMIT" }.observe(inner.commit()).await
-    }
-
-    /// Undoes what was done now; a drop does it some time later.
-    pub(crate) async fn roll_back(self) -> Result<(), DatabaseError> {
-        let Self { database, inner, collection } = self;
-        let about = About { database: &database, operation: "ROLLBACK", collection, text: "ROLLBACK" };
-        about.observe(inner.rollback()).await
-    }
-}
-
-/// One question, with its values.
-#[must_use = "a question is asked by execute, one, optional or all"]
-pub(crate) struct Question<'a> {
-    about: About<'a>,
-    within: Option<&'a mut sqlx::Transaction<'static, Any>>,
-    query: Sql,
-}
-
-impl Question<'_> {
-    /// The next value: an integer, a float, a text, bytes, or an option of these.
-    pub(crate) fn bind<'v>(mut self, value: impl Encode<'v, Any> + Type<Any>) -> Self {
-        self.query = self.query.bind(value);
-        self
-    }
-
-    /// How many rows it changed.
-    pub(crate) async fn execute(self) -> Result<u64, DatabaseError> {
-        let done = self.run(|query, connection| Box::pin(query.execute(connection))).await?;
-        Ok(done.rows_affected())
-    }
-
-    /// The row, as a tuple.
-    pub(crate) async fn one<R: for<'r> FromRow<'r, AnyRow>>(self) -> Result<R, DatabaseError> {
-        let about = self.about;
-        let row = self.run(|query, connection| Box::pin(query.fetch_one(connection))).await?;
-        R::from_row(&row).map_err(|error| about.failed(error))
-    }
-
-    /// The first row, as a tuple, if there is one.
-    pub(crate) async fn optional<R: for<'r> FromRow<'r, AnyRow>>(self) -> Result<Option<R>, DatabaseError> {
-        let about = self.about;
-        let row = self.run(|query, connection| Box::pin(query.fetch_optional(connection))).await?;
-        row.map(|row| R::from_row(&row)).transpose().map_err(|error| about.failed(error))
-    }
-
-    /// All rows, as tuples: the question bounds them.
-    pub(crate) async fn all<R: for<'r> FromRow<'r, AnyRow>>(self) -> Result<Vec<R>, DatabaseError> {
-        let about = self.about;
-        let rows = self.run(|query, connection| Box::pin(query.fetch_all(connection))).await?;
-        rows.iter().map(R::from_row).collect::<sqlx::Result<_>>().map_err(|error| about.failed(error))
-    }
-
-    async fn run<T>(self, ask: for<'c> fn(Sql, &'c mut AnyConnection) -> Asked<'c, T>) -> Result<T, DatabaseError> {
-        let Self { about, within, query } = self;
-        let database = about.database;
-        let question = async {
-            match within {
-                Some(transaction) => ask(query, transaction).await,
-                None => {
-                    let mut connection = database.waiting(database.0.pool.acquire()).await?;
-                    // With the connection in hand: a slow database makes a pool run dry.
-                    database.0.faults.dawdle(FaultKind::SlowDatabase).await;
-                    ask(query, &mut connection).await
-                }
-            }
-        };
-        about.observe(question).await
-    }
-}
-
-/// What a question is about.
-#[derive(Clone, Copy)]
-struct About<'a> {
-    database: &'a Database,
-    operation: &'static str,
-    collection: &'static str,
-    text: &'static str,
-}
-
-impl About<'_> {
-    /// A span, a duration, a bound on it, and a line in the log if it took long.
-    async fn observe<T>(self, question: impl Future<Output = sqlx::Result<T>>) -> Result<T, DatabaseError> {
-        let namespace = self.database.namespace();
-        let bounded = async {
-            let begun = Instant::now();
-            let answer = match tokio::time::timeout(QUESTION_MAX, question).await {
-                Ok(answer) => answer.map_err(|error| self.failed(error)),
-                Err(_) => {
-                    Err(DatabaseError::Unanswered { namespace, operation: self.operation, collection: self.collection })
-                }
-            };
-            let seconds = begun.elapsed().as_secs_f64();
-            if seconds > SLOW_QUESTION.as_secs_f64() {
-                tracing::warn!(
-                    name: "db.slow",
-                    {
-                        db.namespace = namespace, db.collection.name = self.collection,
-                        db.operation.name = self.operation, shop.seconds = seconds
-                    },
-                    "the database took long: {} {} in {namespace} {seconds:.3} s", self.operation, self.collection
-                );
-            }
-            answer
-        };
-        let query = Query::new(self.database.0.system, self.operation).on(self.collection).namespace(namespace);
-        query.text(self.text).run(bounded).await
-    }
-
-    fn failed(self, source: sqlx::Error) -> DatabaseError {
-        let Self { database, operation, collection, .. } = self;
-        let namespace = database.namespace();
-        match source {
-            sqlx::Error::PoolTimedOut => DatabaseError::NoConnection { namespace, operation, collection },
-            source => DatabaseError::Ask { namespace, operation, collection, source },
-        }
     }
 }
 
@@ -419,3 +287,6 @@ async fn write_ahead(pool: &AnyPool) -> sqlx::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

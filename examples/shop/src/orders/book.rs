@@ -1,5 +1,6 @@
 //! One shard's orders and idempotency keys.
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::data::{Database, DatabaseError, Transaction, now_ms};
@@ -36,7 +37,7 @@ pub(super) enum Claim {
 }
 
 /// A placed order, as it is shown.
-#[derive(Debug, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Placed {
     id: String,
     customer: String,
@@ -49,6 +50,7 @@ pub(super) struct Placed {
 impl Book {
     pub(super) async fn open(database: Database) -> Result<Self, DatabaseError> {
         database.create(&TABLES).await?;
+        database.create(&outbox::TABLES).await?;
         Ok(Self(database))
     }
 
@@ -81,7 +83,8 @@ impl Book {
     }
 
     /// Keeps a placed order, the message about it, and the answer to whoever asks again: all or nothing.
-    pub(super) async fn place(&self, key: &str, placed: &OrderPlaced) -> Result<(), DatabaseError> {
+    pub(super) async fn place(&self, key: &str, placed: &OrderPlaced) -> anyhow::Result<()> {
+        let message = serde_json::to_vec(placed).context("cannot write the message")?;
         let mut transaction = self.0.begin("orders").await?;
         let insert = "INSERT INTO orders (id, customer, item, quantity, amount_cents, placed_ms)
             VALUES ($1, $2, $3, $4, $5, $6)";
@@ -89,9 +92,9 @@ impl Book {
         let insert = transaction.ask("INSERT", "orders", insert);
         let insert = insert.bind(&placed.order).bind(&placed.customer).bind(&placed.item);
         insert.bind(i64::from(placed.quantity)).bind(amount).bind(now_ms()).execute().await?;
-        outbox::insert(&mut transaction, &placed.order, placed).await?;
+        outbox::insert(&mut transaction, &placed.order, message).await?;
         answer(&mut transaction, key, Outcome::Placed).await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     /// Keeps the answer to whoever asks again.
@@ -110,7 +113,16 @@ impl Book {
     pub(super) async fn find(&self, customer: &str, order: &str) -> Result<Option<Placed>, DatabaseError> {
         let find = "SELECT id, customer, item, quantity, amount_cents, placed_ms FROM orders
             WHERE id = $1 AND customer = $2";
-        self.0.ask("SELECT", "orders", find).bind(order).bind(customer).optional().await
+        let found = self.0.ask("SELECT", "orders", find).bind(order).bind(customer);
+        let found = found.optional::<(String, String, String, i64, i64, i64)>().await?;
+        Ok(found.map(|(id, customer, item, quantity, amount_cents, placed_ms)| Placed {
+            id,
+            customer,
+            item,
+            quantity,
+            amount_cents,
+            placed_ms,
+        }))
     }
 }
 

@@ -84,7 +84,7 @@ impl Placing {
                     quantity: order.quantity,
                     amount_cents: reserved.amount_cents,
                 };
-                self.book(&order.customer).place(key, &placed).await.map(|()| Outcome::Placed).map_err(Into::into)
+                self.book(&order.customer).place(key, &placed).await.map(|()| Outcome::Placed)
             }
             other => other,
         };
@@ -109,11 +109,11 @@ impl Placing {
         }
     }
 
-    /// What is held for the order, if it is there.
+    /// What is held for the order, if it is there. The catalog knows the order when it comes again, and so do payments.
     async fn reserve(&self, id: &str, order: &Order) -> anyhow::Result<Option<Reserved>> {
         let path = format!("/products/{}/reservations", path_segment(&order.item)?);
         let reserve = Reserve { order: id.to_owned(), quantity: order.quantity };
-        let answer = self.catalog.call(Method::POST, "/products/{id}/reservations", &path, &reserve).await?;
+        let answer = self.catalog.call_repeatable(Method::POST, "/products/{id}/reservations", &path, &reserve).await?;
         match answer.status {
             StatusCode::CREATED | StatusCode::OK => {
                 answer.json().map(Some).context("the catalog's answer makes no sense")
@@ -124,7 +124,7 @@ impl Placing {
     }
 
     async fn charge(&self, charge: &Charge) -> anyhow::Result<Outcome> {
-        let answer = self.payments.call(Method::POST, "/payments", "/payments", charge).await?;
+        let answer = self.payments.call_repeatable(Method::POST, "/payments", "/payments", charge).await?;
         answer.json().with_context(|| format!("payments answered {}, and no outcome", answer.status))
     }
 

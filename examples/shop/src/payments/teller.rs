@@ -57,7 +57,7 @@ impl Teller {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             bank,
-            breaker: context.peers.breaker("bank", "bank"),
+            breaker: context.peers.breaker("bank"),
             retries: context.peers.retries("bank"),
         }
     }

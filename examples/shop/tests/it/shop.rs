@@ -1,122 +1,115 @@
-//! Services as child processes, and a customer.
+//! The whole shop as processes, and a customer.
 
-use std::process::Stdio;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use shop::{Fault, ServiceConfig, ServiceName};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use serde_json::{Value, json};
+use shop::{Components, Plan, Shop};
+use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const GOOD_CARD: &str = "424242424242";
+pub const DECLINED_CARD: &str = "424242420002";
 
 /// The binary, with an environment that holds nothing of the machine's.
-pub fn shop_service() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shop-service"));
+pub fn shop_command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
     command.env_clear().kill_on_drop(true);
     command
 }
 
-/// One running service; killed when dropped.
-pub struct Service {
-    pub url: String,
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+/// The shop, open.
+pub struct Open {
+    pub shop: Shop,
+    pub door: String,
+    pub internal: String,
+    // Holds the databases until the end.
+    _files: TempDir,
 }
 
-impl Service {
-    pub async fn start(mut config: ServiceConfig) -> Self {
-        config.stop_with_stdin = true;
-        let mut child = shop_service()
-            .args(config.to_args())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable").expect("a line");
-        let address = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("unexpected line: {line}"));
-        Self { url: format!("http://{address}"), child, lines }
+impl Open {
+    /// With components that are embedded, and customers who order so many times a second.
+    pub async fn embedded(otlp: &str, rate: f64) -> Self {
+        Self::on(Components::default(), otlp, rate).await
     }
 
-    /// The next line on stdout.
-    pub async fn line(&mut self) -> String {
-        timeout(PATIENCE, self.lines.next_line()).await.expect("in time").expect("readable").expect("a line")
-    }
-
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.child.id().expect("it has not been waited for")
-    }
-
-    /// Asks it to stop and waits until it has.
-    pub async fn stop(mut self) {
-        drop(self.child.stdin.take());
-        self.ended().await;
-    }
-
-    /// Waits for its clean end.
-    pub async fn ended(mut self) {
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("drains in time").expect("ends");
-        assert!(status.success(), "{status}");
-    }
-}
-
-/// The three services, wired together.
-pub struct Shop {
-    pub gateway: Service,
-    pub orders: Service,
-    pub payments: Service,
-}
-
-impl Shop {
-    pub async fn open(otlp_endpoint: &str, orders_per_second: f64) -> Self {
-        Self::open_with(otlp_endpoint, orders_per_second, None).await
-    }
-
-    pub async fn open_with(otlp_endpoint: &str, orders_per_second: f64, fault: Option<Fault>) -> Self {
-        let config = |name, upstream: Option<&Service>| ServiceConfig {
-            otlp_endpoint: otlp_endpoint.to_owned(),
-            upstream: upstream.map(|service| service.url.clone()),
-            fault,
-            ..ServiceConfig::new(name)
+    /// With these components; what is embedded of them has a directory of its own.
+    pub async fn on(components: Components, otlp: &str, rate: f64) -> Self {
+        let files = tempfile::tempdir().expect("a directory");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let plan = Plan {
+            program: (PathBuf::from(env!("CARGO_BIN_EXE_shop")), vec!["service".into()]),
+            variables: vec![("OTEL_SDK_DISABLED".to_owned(), "false".to_owned())],
+            otlp: otlp.to_owned(),
+            listen: any,
+            internal: any,
+            rate,
+            components: Components { data_dir: files.path().to_owned(), ..components },
+            adjust: |_| {},
         };
-        let payments = Service::start(config(ServiceName::Payments, None)).await;
-        let orders = Service::start(config(ServiceName::Orders, Some(&payments))).await;
-        let gateway = ServiceConfig { orders_per_second, ..config(ServiceName::Gateway, Some(&orders)) };
-        Self { gateway: Service::start(gateway).await, orders, payments }
+        let shop = Shop::open(&plan).await.expect("the shop opens");
+        let open =
+            Self { door: format!("http://{}", shop.gateway), internal: shop.internal.to_string(), shop, _files: files };
+        open.settled().await;
+        open
     }
 
-    /// Callers first, so that no order finds its callee gone.
+    /// Waits until the gateway knows every instance, so that the first order finds all of them.
+    async fn settled(&self) {
+        let known = async {
+            loop {
+                let (_, all) = ask(Method::GET, &format!("http://{}/registry", self.internal), None, &[]).await;
+                if all.to_string().matches("127.0.0.1:").count() >= 8 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(PATIENCE, known).await.expect("all instances register");
+        // Callers ask the registry every second.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    }
+
+    /// Places an order as a customer; `headers` are the customer's.
+    pub async fn place(&self, customer: &str, item: &str, card: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+        let order = json!({"customer": customer, "item": item, "quantity": 2, "card": card});
+        ask(Method::POST, &format!("{}/orders", self.door), Some(order), headers).await
+    }
+
+    pub async fn fault(&self, fault: &str) {
+        let fault = fault.parse().expect("a fault");
+        shop::cli::start_fault(&self.internal, fault, None).await.expect("the gateway takes it");
+        // It reaches the instances with their next heartbeat.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+    }
+
     pub async fn close(self) {
-        self.gateway.stop().await;
-        self.orders.stop().await;
-        self.payments.stop().await;
+        self.shop.close().await;
     }
 }
 
-/// Places an order as a customer; `headers` are the customer's.
-pub async fn place(url: &str, item: &str, card: &str, headers: &[(&str, &str)]) -> (StatusCode, serde_json::Value) {
-    let order = serde_json::json!({"item": item, "quantity": 2, "amount_cents": 3980, "card": card});
-    post(&format!("{url}/orders"), order, headers).await
-}
-
-/// Posts anything. An answer that is not JSON reads as null.
-pub async fn post(url: &str, body: serde_json::Value, headers: &[(&str, &str)]) -> (StatusCode, serde_json::Value) {
-    let mut request = Request::post(url).header("content-type", "application/json");
+/// Asks anything. An answer that is not JSON reads as a text.
+pub async fn ask(method: Method, url: &str, body: Option<Value>, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+    let mut request = Request::builder().method(method).uri(url).header("content-type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(Bytes::from(body.to_string()))).expect("a request");
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let request = request.body(Full::new(Bytes::from(body))).expect("a request");
     let client = Client::builder(TokioExecutor::new()).build_http();
     let response = timeout(PATIENCE, client.request(request)).await.expect("in time").expect("an answer");
     let status = response.status();
     let body = response.into_body().collect().await.expect("a body").to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
+    (status, serde_json::from_slice(&body).unwrap_or_else(|_| text()))
 }
