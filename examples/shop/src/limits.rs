@@ -206,3 +206,28 @@ pub(crate) const BREAKER_OPEN: Duration = Duration::from_secs(5);
 
 /// How many those are: they have to succeed before all others follow.
 pub(crate) const BREAKER_PROBES: u32 = 3;
+
+/// Clients whose rates the gateway keeps. Who has been quiet longest is forgotten first, and has a full bucket again.
+pub(crate) const CLIENTS_MAX: usize = 4_096;
+
+/// At most one line in so long says that a client was limited: it is limited because it asks often.
+pub(crate) const LIMITED_SAID: Duration = Duration::from_secs(10);
+
+/// Longest path and query the gateway hands on. Products and orders have short ids.
+pub(crate) const PATH_BYTES_MAX: usize = 1_024;
+
+/// Longest text that a customer chooses: an idempotency key, a name, the id of a product.
+pub(crate) const CUSTOMER_TEXT_BYTES_MAX: usize = 128;
+
+/// Most of an item in an order.
+pub(crate) const QUANTITY_MAX: u32 = 1_000;
+
+/// How long a session's instance is remembered by its client.
+pub(crate) const SESSION_MAX: Duration = Duration::from_secs(1_800);
+
+/// Longest cookie with sessions that is looked at.
+pub(crate) const SESSION_BYTES_MAX: usize = 256;
+
+/// How long a client may take to agree on TLS, and how many may be about it at once.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+pub(crate) const HANDSHAKES_MAX: usize = 128;

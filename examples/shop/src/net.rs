@@ -17,9 +17,9 @@ mod signals;
 mod window;
 
 pub use balance::Algorithm;
-pub(crate) use breaker::{Breaker, Permit};
+pub(crate) use breaker::Breaker;
 pub(crate) use load::UnderWay;
 pub(crate) use peer::{Answer, CallError, Outgoing, Peer, Peers};
 pub(crate) use registration::Registration;
 pub(crate) use registry::Registry;
-pub(crate) use retry::{Retries, Tries};
+pub(crate) use retry::Retries;

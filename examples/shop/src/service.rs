@@ -1,12 +1,15 @@
 //! One service from start to clean end: bind, open what it stands on, register, serve, drain, flush.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::Connected;
 use axum::routing::get;
+use axum::serve::{IncomingStream, Listener};
 use sextant_sdk::http::ServerLayer;
 use sextant_sdk::{Protocol, metrics};
 use tokio::net::TcpListener;
@@ -139,14 +142,16 @@ async fn serve_instance(context: &Context, shutdown: impl Future<Output = ()> + 
     Ok(serve(listener, observed(routes), draining(shutdown)).await?)
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Observes the routes, and nothing of what strangers try beside them; whether the service lives is nobody's trace.
 fn observed(routes: Router) -> Router {
     let alive = Router::new().route("/healthz", get(async || "ok"));
-    routes.route_layer(ServerLayer::new()).merge(alive).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    // Notifications has no route but this.
+    let routes = if routes.has_routes() { routes.route_layer(ServerLayer::new()) } else { routes };
+    routes.merge(alive).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// When to stop, in two steps.
@@ -173,13 +178,17 @@ fn draining(
 }
 
 /// Serves until it is drained.
-pub(crate) async fn serve(
-    listener: TcpListener,
+pub(crate) async fn serve<L>(
+    listener: L,
     router: Router,
     draining: Draining<impl Future<Output = ()> + Send + 'static>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    SocketAddr: for<'a> Connected<IncomingStream<'a, L>>,
+{
     // Callers' addresses are there for whoever wants them.
-    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(draining.begins);
     tokio::select! {
         result = server => result,

@@ -56,11 +56,15 @@ impl Directory {
             this.take(registry.list(service), false);
         }
         let (following, pausing) = (Arc::clone(&this), tasks.clone());
+        let mut news = match &this.source {
+            Source::Here(registry) => Some(registry.changes()),
+            Source::At(..) | Source::Nowhere => None,
+        };
         tasks.spawn(async move {
             while !pausing.is_stopping() {
                 following.look().await;
                 tokio::select! {
-                    () = following.changed() => {}
+                    () = told(&mut news) => {}
                     () = pausing.pause(PAUSE) => {}
                 }
             }
@@ -95,17 +99,6 @@ impl Directory {
         }
     }
 
-    /// Resolves when there is news, where that is told.
-    async fn changed(&self) {
-        match &self.source {
-            Source::Here(registry) => {
-                // The registry lives as long as this.
-                let _ = registry.changes().changed().await;
-            }
-            Source::At(..) | Source::Nowhere => std::future::pending().await,
-        }
-    }
-
     /// Those who stay keep their measurements and breakers. A `partial` list adds to what is known, and takes nothing away.
     fn take(&self, mut listed: Vec<Listed>, partial: bool) {
         listed.sort_by(|a, b| a.instance.cmp(&b.instance));
@@ -130,6 +123,17 @@ impl Directory {
             backends.sort_by(|a, b| a.instance().cmp(b.instance()));
         }
         self.known.send_replace(Some(backends.into()));
+    }
+}
+
+/// Resolves when there is news, where that is told.
+async fn told(news: &mut Option<watch::Receiver<()>>) {
+    let gone = match news {
+        Some(news) => news.changed().await.is_err(),
+        None => true,
+    };
+    if gone {
+        std::future::pending().await
     }
 }
 

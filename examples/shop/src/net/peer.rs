@@ -277,12 +277,6 @@ impl Peer {
             tried.push(backend);
         }
     }
-
-    /// Whether a request could go to this instance now.
-    pub(crate) fn takes(&self, instance: &str) -> bool {
-        let backends = self.0.directory.backends_now();
-        eligible(&backends).any(|backend| backend.instance() == instance)
-    }
 }
 
 /// Those that take requests: the healthy ones, or all if none is healthy, unless their breakers are open.
