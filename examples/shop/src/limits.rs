@@ -298,6 +298,7 @@ pub(crate) const SESSION_BYTES_MAX: usize = 256;
 /// How long a client may take to agree on TLS, and how many may be about it at once.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const HANDSHAKES_MAX: usize = 128;
+
 /// Entries of one of the catalog's caches: it has five products, and another shop that begins with this one has room.
 pub(crate) const CACHED_MAX: usize = 1_000;
 
@@ -305,7 +306,6 @@ pub(crate) const CACHED_MAX: usize = 1_000;
 pub(crate) const PRODUCT_ID_BYTES_MAX: usize = 64;
 pub(crate) const ORDER_ID_BYTES_MAX: usize = 128;
 pub(crate) const PRICE_CENTS_MAX: i64 = 100_000_000;
-pub(crate) const QUANTITY_MAX: u32 = 1_000;
 pub(crate) const CUSTOMER_NAME_CHARS_MAX: usize = 64;
 pub(crate) const REVIEW_CHARS_MAX: usize = 500;
 
