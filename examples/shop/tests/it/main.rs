@@ -1,12 +1,16 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
 mod away;
+mod balance;
 mod command;
+mod fakes;
 mod faults;
+mod gateway;
 mod load;
 mod order;
-#[cfg(any(feature = "real", feature = "nats"))]
+#[cfg(feature = "real")]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
+mod registry;
 mod shop;

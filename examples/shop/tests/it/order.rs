@@ -113,7 +113,8 @@ async fn the_same_request_twice_is_one_order_and_another_with_its_key_is_none() 
     let key = ("idempotency-key", "key-1");
     let first = ("x-correlation-id", "order-a");
     let placed = (StatusCode::CREATED, json!({"outcome": "placed"}));
-    let at_once = [0; 6].map(|_| open.place("ada", "kettle", GOOD_CARD, &[first, key]));
+    let headers = [first, key];
+    let at_once = [0; 6].map(|_| open.place("ada", "kettle", GOOD_CARD, &headers));
     let mut outcomes = BTreeMap::<String, usize>::new();
     for (_, body) in futures(at_once).await {
         *outcomes.entry(body["outcome"].to_string()).or_default() += 1;
