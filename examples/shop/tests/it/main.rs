@@ -1,5 +1,8 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
+mod notifications;
+mod office;
+mod queue;
 #[cfg(any(feature = "real", feature = "nats"))]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
