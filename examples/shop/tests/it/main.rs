@@ -7,8 +7,12 @@ mod fakes;
 mod faults;
 mod gateway;
 mod load;
-mod order;
 #[cfg(feature = "real")]
+mod notifications;
+mod office;
+mod order;
+mod queue;
+#[cfg(any(feature = "real", feature = "nats"))]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
