@@ -7,7 +7,6 @@ mod fakes;
 mod faults;
 mod gateway;
 mod load;
-#[cfg(feature = "real")]
 mod notifications;
 mod office;
 mod order;
