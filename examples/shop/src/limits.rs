@@ -298,3 +298,22 @@ pub(crate) const SESSION_BYTES_MAX: usize = 256;
 /// How long a client may take to agree on TLS, and how many may be about it at once.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const HANDSHAKES_MAX: usize = 128;
+
+/// Entries of one of the catalog's caches: it has five products, and another shop that begins with this one has room.
+pub(crate) const CACHED_MAX: usize = 1_000;
+
+/// A key of the caches comes from strangers, like all these.
+pub(crate) const PRODUCT_ID_BYTES_MAX: usize = 64;
+pub(crate) const ORDER_ID_BYTES_MAX: usize = 128;
+pub(crate) const PRICE_CENTS_MAX: i64 = 100_000_000;
+pub(crate) const CUSTOMER_NAME_CHARS_MAX: usize = 64;
+pub(crate) const REVIEW_CHARS_MAX: usize = 500;
+
+/// Reviews of a product that are answered, with [`REVIEW_CHARS_MAX`] well within what a service reads, and that are kept.
+pub(crate) const REVIEWS_SHOWN: i64 = 20;
+pub(crate) const REVIEWS_KEPT: i64 = 200;
+
+/// A reservation is remembered for its order's repetitions, which do not come after a day; so many are forgotten at once.
+pub(crate) const RESERVATION_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const RESERVATIONS_PRUNED: i64 = 5_000;
+pub(crate) const TIDY_INTERVAL: Duration = Duration::from_secs(60);

@@ -7,8 +7,11 @@ mod fakes;
 mod faults;
 mod gateway;
 mod load;
+mod notifications;
+mod office;
 mod order;
-#[cfg(feature = "real")]
+mod queue;
+#[cfg(any(feature = "real", feature = "nats"))]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;

@@ -215,7 +215,7 @@ async fn a_load_that_a_write_overtakes_is_not_kept() {
         let (shelf, cache) = (Shelf::with("kettle", 1), cache_of(&place));
         let (reads, writes) = (ReadThrough::new(&cache, &shelf), WriteThrough::new(&cache, &shelf));
         let (read, written) = tokio::join!(reads.get("kettle"), async {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            until("it is being loaded", async || shelf.loads().0 == 1).await;
             writes.put("kettle", &2).await
         });
         assert_eq!((read.expect("loaded"), written.expect("written")), (Some(1), true), "it was 1 when it was asked");
