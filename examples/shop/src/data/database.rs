@@ -146,7 +146,7 @@ impl Database {
 
     /// Runs the statements that make its tables and first rows, each of which does nothing where it has been done. Processes that start at once do it one after the other.
     pub(crate) async fn create(&self, statements: &[&'static str]) -> Result<(), DatabaseError> {
-        let mut transaction = self.begin("schema").await?;
+        let mut transaction = self.quietly().begin("schema").await?;
         if !self.is_embedded() {
             // IF NOT EXISTS alone does not keep two from making the same at once. The number is the shop's.
             transaction.ask("SELECT", "schema", "SELECT pg_advisory_xact_lock(7071)").execute().await?;
