@@ -28,9 +28,7 @@ use super::{DatabaseError, Shard};
 use crate::config::Components;
 use crate::context::Context;
 use crate::faults::{FaultKind, Faults};
-use crate::limits::{
-    CONNECTION_WAIT_MAX, CONNECTIONS_MAX, IDLE_CONNECTION_MAX, LOCK_WAIT_MAX, QUESTION_MAX, SLOW_QUESTION,
-};
+use crate::limits::{CONNECTION_WAIT_MAX, CONNECTIONS_MAX, IDLE_CONNECTION_MAX, LOCK_WAIT_MAX, QUESTION_MAX};
 use question::About;
 pub(crate) use question::{Question, Transaction};
 
