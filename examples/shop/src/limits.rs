@@ -84,6 +84,15 @@ pub(crate) const OUTBOX_TURN: Duration = Duration::from_secs(6);
 /// What was published is kept so long, for whoever wants to know.
 pub(crate) const OUTBOX_KEPT: Duration = Duration::from_secs(600);
 
+/// The letters volume: far more letters than anybody reads, and nothing on somebody's disk.
+pub(crate) const LETTERS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Above this share of it the oldest letters go.
+pub(crate) const LETTERS_CLEAN_ABOVE_PERCENT: u64 = 80;
+
+/// How often the volume is looked after: less than a MiB of letters comes in between.
+pub(crate) const LETTERS_LOOK: Duration = Duration::from_millis(250);
+
 /// How long a broker may take to be reached.
 pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
 
@@ -95,6 +104,24 @@ pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A leak on purpose is a leak that one can see, and no more: the machine is somebody's.
 pub(crate) const LEAK_BYTES_MAX: usize = 192 * 1024 * 1024;
+
+/// From the start of a process until it listens. Longer than a database takes to be made on a busy machine.
+pub(crate) const START_MAX: Duration = Duration::from_secs(30);
+
+/// A process that does not drain and flush within this time is ended.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Between the end of a process and the one that takes its place: long enough to be seen as absent.
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// A process that lived shorter could not even serve.
+pub(crate) const TOO_SHORT_A_LIFE: Duration = Duration::from_secs(3);
+
+/// So many short lives in a row, and starting it again will not help.
+pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
+
+/// A customer who has waited so long goes away. Longer than all timeouts inside together.
+pub(crate) const CUSTOMER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections of one process to one database: an embedded one has one writer anyway, and a server's hundred are shared by ten processes with three pools each.
 pub(crate) const CONNECTIONS_MAX: u32 = 6;
@@ -113,6 +140,30 @@ pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(15);
 
 /// A question that takes longer is a line in the log.
 pub(crate) const SLOW_QUESTION: Duration = Duration::from_millis(250);
+
+/// An idempotency key, as long as anybody needs.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// A request that has claimed its key and has not ended within this time is one of a process that crashed.
+pub(crate) const CLAIM_MAX: Duration = Duration::from_secs(30);
+
+/// One try at the bank, which mostly takes less than a tenth of a second.
+pub(crate) const BANK_TRY_MAX: Duration = Duration::from_millis(500);
+
+/// Decisions of the bank that are remembered, the latest: whoever asks again does so within minutes.
+pub(crate) const SETTLED_PAYMENTS_MAX: u64 = 20_000;
+
+/// A process looks at itself so often.
+pub(crate) const WATCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// Cores of one process that are worth a line: a service of the shop needs a tenth of one.
+pub(crate) const BUSY_CORES: f64 = 0.8;
+
+/// Growth within a period that is worth a line; a start takes less.
+pub(crate) const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
+
+/// A task that waited so long for a thread is worth a line.
+pub(crate) const LATE: Duration = Duration::from_millis(500);
 
 /// Between two heartbeats of the primary, and two looks at what the replica has of them.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -151,6 +202,7 @@ pub(crate) const UNWRITTEN_MAX: usize = 2_000;
 
 /// The fault that empties caches does it so often that nobody finds anything there.
 pub(crate) const CACHE_FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
 pub(crate) const INSTANCES_MAX: usize = 64;
 
@@ -222,6 +274,31 @@ pub(crate) const BREAKER_OPEN: Duration = Duration::from_secs(5);
 /// How many those are: they have to succeed before all others follow.
 pub(crate) const BREAKER_PROBES: u32 = 3;
 
+/// Clients whose rates the gateway keeps. Who has been quiet longest is forgotten first, and has a full bucket again.
+pub(crate) const CLIENTS_MAX: usize = 4_096;
+
+/// At most one line in so long says that a client was limited: it is limited because it asks often.
+pub(crate) const LIMITED_SAID: Duration = Duration::from_secs(10);
+
+/// Longest path and query the gateway hands on. Products and orders have short ids.
+pub(crate) const PATH_BYTES_MAX: usize = 1_024;
+
+/// Longest text that a customer chooses: an idempotency key, a name, the id of a product.
+pub(crate) const CUSTOMER_TEXT_BYTES_MAX: usize = 128;
+
+/// Most of an item in an order.
+pub(crate) const QUANTITY_MAX: u32 = 1_000;
+
+/// How long a session's instance is remembered by its client.
+pub(crate) const SESSION_MAX: Duration = Duration::from_secs(1_800);
+
+/// Longest cookie with sessions that is looked at.
+pub(crate) const SESSION_BYTES_MAX: usize = 256;
+
+/// How long a client may take to agree on TLS, and how many may be about it at once.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+pub(crate) const HANDSHAKES_MAX: usize = 128;
+
 /// Entries of one of the catalog's caches: it has five products, and another shop that begins with this one has room.
 pub(crate) const CACHED_MAX: usize = 1_000;
 
@@ -229,7 +306,6 @@ pub(crate) const CACHED_MAX: usize = 1_000;
 pub(crate) const PRODUCT_ID_BYTES_MAX: usize = 64;
 pub(crate) const ORDER_ID_BYTES_MAX: usize = 128;
 pub(crate) const PRICE_CENTS_MAX: i64 = 100_000_000;
-pub(crate) const QUANTITY_MAX: u32 = 1_000;
 pub(crate) const CUSTOMER_NAME_CHARS_MAX: usize = 64;
 pub(crate) const REVIEW_CHARS_MAX: usize = 500;
 

@@ -162,7 +162,7 @@ pub(crate) async fn send(queue: &dyn Queue, message: Message) -> Result<bool, Qu
 }
 
 /// An error with its causes.
-fn full(error: &dyn std::error::Error) -> String {
+pub(crate) fn full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

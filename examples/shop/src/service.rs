@@ -1,12 +1,15 @@
 //! One service from start to clean end: bind, open what it stands on, register, serve, drain, flush.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::Connected;
 use axum::routing::get;
+use axum::serve::{IncomingStream, Listener};
 use sextant_sdk::http::ServerLayer;
 use sextant_sdk::{Protocol, metrics};
 use tokio::net::TcpListener;
@@ -20,7 +23,7 @@ use crate::gateway::FirstOrder;
 use crate::limits::{BATCH_DELAY, BODY_BYTES_MAX, DRAIN_MAX, EXPORT_TIMEOUT, FLUSH_MAX, METRIC_INTERVAL};
 use crate::net::{Peers, Registration, Registry, UnderWay};
 use crate::order_ids::OrderIds;
-use crate::{announce, catalog, faults, gateway, loadgen, net, notifications, orders, payments};
+use crate::{announce, catalog, faults, gateway, loadgen, net, notifications, orders, payments, watchdog};
 
 /// Runs one service until `shutdown` resolves, then finishes the requests under way, flushes the telemetry and returns;
 /// that takes a few seconds at most, whether or not the collector is there.
@@ -129,6 +132,7 @@ async fn serve_instance(context: &Context, shutdown: impl Future<Output = ()> + 
     let routes = under_way.counted(routes);
     let registration = Registration::begin(context, address, under_way);
     let redeployed = faults::process::begin(context);
+    watchdog::begin(context);
     let shutdown = async move {
         tokio::select! {
             () = shutdown => {}
@@ -139,14 +143,16 @@ async fn serve_instance(context: &Context, shutdown: impl Future<Output = ()> + 
     Ok(serve(listener, observed(routes), draining(shutdown)).await?)
 }
 
-async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Observes the routes, and nothing of what strangers try beside them; whether the service lives is nobody's trace.
 fn observed(routes: Router) -> Router {
     let alive = Router::new().route("/healthz", get(async || "ok"));
-    routes.route_layer(ServerLayer::new()).merge(alive).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    // Notifications has no route but this.
+    let routes = if routes.has_routes() { routes.route_layer(ServerLayer::new()) } else { routes };
+    routes.merge(alive).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// When to stop, in two steps.
@@ -173,13 +179,17 @@ fn draining(
 }
 
 /// Serves until it is drained.
-pub(crate) async fn serve(
-    listener: TcpListener,
+pub(crate) async fn serve<L>(
+    listener: L,
     router: Router,
     draining: Draining<impl Future<Output = ()> + Send + 'static>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    SocketAddr: for<'a> Connected<IncomingStream<'a, L>>,
+{
     // Callers' addresses are there for whoever wants them.
-    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(draining.begins);
     tokio::select! {
         result = server => result,

@@ -191,7 +191,8 @@ impl Database {
         acquire.await
     }
 
-    /// Closes the connections, once they are given back.
+    /// Closes the connections, as if the server had gone away.
+    #[cfg(test)]
     pub(crate) async fn close(&self) {
         self.inner.pool.close().await;
     }
