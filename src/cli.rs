@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{bench, correlate, inspect, metrics, rows, rules, serve, services, status, trace, tui};
 #[cfg(feature = "demo")]
-use crate::command::{demo, shop_service};
+use crate::command::{demo, shop};
 
 /// Logs, traces and metrics in one place: OpenTelemetry in, answers out.
 #[derive(Debug, Parser)]
@@ -23,13 +23,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the server: receive telemetry, keep it, answer queries.
     Serve(serve::ServeArgs),
-    /// Run the server together with three small services that produce telemetry.
+    /// Run the server together with a shop of microservices that produce telemetry.
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
-    /// One of the demo's services, run as a process of its own.
+    /// Break the demo's services on purpose, or run them without a server.
     #[cfg(feature = "demo")]
-    #[command(hide = true)]
-    ShopService(shop_service::ShopServiceArgs),
+    Shop(shop::ShopArgs),
     /// Find log records.
     Logs(rows::RowsArgs),
     /// Find spans.

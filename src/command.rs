@@ -11,7 +11,7 @@ pub mod rules;
 pub mod serve;
 pub mod services;
 #[cfg(feature = "demo")]
-pub mod shop_service;
+pub mod shop;
 pub mod status;
 pub mod trace;
 pub mod tui;
@@ -37,7 +37,7 @@ pub fn run(cli: Cli) -> Outcome {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "demo")]
-        Command::ShopService(args) => shop_service::run(args),
+        Command::Shop(args) => shop::run(args),
         Command::Logs(args) => wait(rows::run::<LogRow>(args)),
         Command::Spans(args) => wait(rows::run::<SpanRow>(args)),
         Command::Points(args) => wait(rows::run::<PointRow>(args)),

@@ -47,7 +47,7 @@ async fn a_fault_becomes_a_webhook_whose_sample_leads_to_the_failing_span() {
     let failed = found.spans.iter().find(|span| span.name == "charge card" && span.status == "error");
     let failed = failed.unwrap_or_else(|| panic!("no failing span in {found:?}"));
     assert_eq!((failed.service.as_deref(), failed.trace_id.as_str()), (Some("payments"), trace.as_str()));
-    assert_eq!(failed.status_message, "the bank refused the connection");
+    assert!(["refused", "breaker_open"].contains(&failed.status_message.as_str()), "{failed:?}");
     assert!(found.logs.iter().any(|log| log.event_name == "payment.failed"), "its log record is there too");
 
     // People who watch the demo's terminal see it as well.

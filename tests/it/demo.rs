@@ -11,7 +11,9 @@ use tokio::time::timeout;
 
 use crate::harness::{BINARY, Place, until};
 
-const SERVICES: [&str; 3] = ["gateway", "orders", "payments"];
+const SERVICES: [&str; 5] = ["gateway", "catalog", "orders", "payments", "notifications"];
+// Instances of these, and the customers.
+const PROCESSES: usize = 10;
 
 // The promise: everything is there within a minute after the build.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +26,8 @@ pub struct Demo {
 impl Demo {
     pub fn start(place: &Place, arguments: &[&str]) -> Self {
         let mut command = hermetic(BINARY.as_ref(), place.path());
-        command.args(["demo", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        let any = "127.0.0.1:0";
+        command.args(["demo", "--otlp-grpc", any, "--otlp-http", any, "--http", any, "--shop", any]);
         command.args(arguments);
         // Where the demo's own directory is made, so that it can be seen that it is removed.
         command.env("TMPDIR", place.path());
@@ -39,6 +42,22 @@ impl Demo {
             while let Some(line) = self.lines.next_line().await.expect("readable") {
                 if let Some(rest) = line.strip_prefix(beginning) {
                     return rest.to_owned();
+                }
+            }
+            panic!("the demo ended without saying {beginning:?}")
+        };
+        timeout(PATIENCE, wait).await.expect("said within a minute")
+    }
+
+    // Everything up to the line that begins so.
+    pub async fn said_until(&mut self, beginning: &str) -> String {
+        let wait = async {
+            let mut said = String::new();
+            while let Some(line) = self.lines.next_line().await.expect("readable") {
+                said.push_str(&line);
+                said.push('\n');
+                if line.starts_with(beginning) {
+                    return said;
                 }
             }
             panic!("the demo ended without saying {beginning:?}")
@@ -89,7 +108,7 @@ async fn a_demo_with_a_token_shows_it_and_tells_nobody() {
     let id = demo.said("correlation_id=").await;
     for service in children_of(demo.child.id().expect("running")) {
         let arguments = std::fs::read_to_string(format!("/proc/{service}/cmdline")).expect("running");
-        assert!(arguments.contains("shop-service") && !arguments.contains(TOKEN), "{arguments}");
+        assert!(arguments.contains("shop\0service") && !arguments.contains(TOKEN), "{arguments}");
     }
     let told = demo.said("  ").await;
     assert!(told.ends_with(&format!("--url {url} --token-file token")), "{told}");
@@ -132,7 +151,7 @@ async fn no_service_outlives_a_demo_that_was_killed() {
     let _ = demo.said("correlation_id=").await;
     let parent = demo.child.id().expect("running");
     let services = children_of(parent);
-    assert_eq!(services.len(), SERVICES.len(), "{services:?}");
+    assert_eq!(services.len(), PROCESSES, "{services:?}");
     demo.child.kill().await.expect("killed");
     until("end of the services", PATIENCE, async || services.iter().all(|id| !is_running(*id)).then_some(())).await;
     assert!(data_dir.join("manifest.json").exists(), "the named directory is kept");

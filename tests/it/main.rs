@@ -29,5 +29,6 @@ mod rust_sdk;
 mod scrape;
 mod sdk;
 mod serve;
+mod tour;
 mod watch;
 mod wire;

@@ -1,5 +1,6 @@
 //! What outlives a request: databases with shards and a replica, and caches before them. Embedded, or the real servers by their URLs.
 
+pub(crate) mod cache;
 mod database;
 mod error;
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod real;
 mod service;
 mod stop;
 mod supervisor;
+mod watchdog;
 
 pub use config::{Components, ServiceConfig, ServiceName};
 pub use faults::{Fault, FaultKind, NoSuchFault};

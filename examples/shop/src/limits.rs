@@ -105,6 +105,24 @@ pub(crate) const FAULT_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// A leak on purpose is a leak that one can see, and no more: the machine is somebody's.
 pub(crate) const LEAK_BYTES_MAX: usize = 192 * 1024 * 1024;
 
+/// From the start of a process until it listens. Longer than a database takes to be made on a busy machine.
+pub(crate) const START_MAX: Duration = Duration::from_secs(30);
+
+/// A process that does not drain and flush within this time is ended.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Between the end of a process and the one that takes its place: long enough to be seen as absent.
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// A process that lived shorter could not even serve.
+pub(crate) const TOO_SHORT_A_LIFE: Duration = Duration::from_secs(3);
+
+/// So many short lives in a row, and starting it again will not help.
+pub(crate) const TOO_SHORT_LIVES_MAX: u32 = 5;
+
+/// A customer who has waited so long goes away. Longer than all timeouts inside together.
+pub(crate) const CUSTOMER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Connections of one process to one database: an embedded one has one writer anyway, and a server's hundred are shared by ten processes with three pools each.
 pub(crate) const CONNECTIONS_MAX: u32 = 6;
 
@@ -123,6 +141,30 @@ pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(15);
 /// A question that takes longer is a line in the log.
 pub(crate) const SLOW_QUESTION: Duration = Duration::from_millis(250);
 
+/// An idempotency key, as long as anybody needs.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// A request that has claimed its key and has not ended within this time is one of a process that crashed.
+pub(crate) const CLAIM_MAX: Duration = Duration::from_secs(30);
+
+/// One try at the bank, which mostly takes less than a tenth of a second.
+pub(crate) const BANK_TRY_MAX: Duration = Duration::from_millis(500);
+
+/// Decisions of the bank that are remembered, the latest: whoever asks again does so within minutes.
+pub(crate) const SETTLED_PAYMENTS_MAX: u64 = 20_000;
+
+/// A process looks at itself so often.
+pub(crate) const WATCH_PERIOD: Duration = Duration::from_secs(5);
+
+/// Cores of one process that are worth a line: a service of the shop needs a tenth of one.
+pub(crate) const BUSY_CORES: f64 = 0.8;
+
+/// Growth within a period that is worth a line; a start takes less.
+pub(crate) const GROWTH_BYTES: u64 = 24 * 1024 * 1024;
+
+/// A task that waited so long for a thread is worth a line.
+pub(crate) const LATE: Duration = Duration::from_millis(500);
+
 /// Between two heartbeats of the primary, and two looks at what the replica has of them.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const REPLICA_LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -136,6 +178,31 @@ pub(crate) const HEARTBEATS_MAX: usize = 600;
 /// An embedded replica gets changes so often, and so many at once: a transaction of some milliseconds.
 pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
+
+/// What a cache asks of a server takes less, or is a miss: the database would have answered by then.
+pub(crate) const CACHE_WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// A cache's server that did not answer is not asked again for so long.
+pub(crate) const CACHE_AWAY: Duration = Duration::from_secs(1);
+
+/// One process loads what others that share a cache wait for, and looks whether it is there; then they load it too.
+pub(crate) const LOAD_LOCK: Duration = Duration::from_secs(2);
+pub(crate) const LOAD_LOOK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Between two times that expired entries are thrown out and counted.
+pub(crate) const CACHE_TIDY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keys of which a cache remembers that they were written; more are only remembered while it matters, some seconds.
+pub(crate) const WRITES_REMEMBERED_MAX: usize = 1_024;
+
+/// A write-behind cache writes so often, so many at once (one transaction), and accepts so many before: some hundred KiB.
+pub(crate) const WRITE_BEHIND_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const WRITE_BATCH_MAX: usize = 100;
+pub(crate) const UNWRITTEN_MAX: usize = 2_000;
+
+/// The fault that empties caches does it so often that nobody finds anything there.
+pub(crate) const CACHE_FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Instances that the registry knows at most: the shop has nine, and whoever can reach the internal door shall not fill its memory.
 pub(crate) const INSTANCES_MAX: usize = 64;
 
@@ -231,3 +298,22 @@ pub(crate) const SESSION_BYTES_MAX: usize = 256;
 /// How long a client may take to agree on TLS, and how many may be about it at once.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 pub(crate) const HANDSHAKES_MAX: usize = 128;
+
+/// Entries of one of the catalog's caches: it has five products, and another shop that begins with this one has room.
+pub(crate) const CACHED_MAX: usize = 1_000;
+
+/// A key of the caches comes from strangers, like all these.
+pub(crate) const PRODUCT_ID_BYTES_MAX: usize = 64;
+pub(crate) const ORDER_ID_BYTES_MAX: usize = 128;
+pub(crate) const PRICE_CENTS_MAX: i64 = 100_000_000;
+pub(crate) const CUSTOMER_NAME_CHARS_MAX: usize = 64;
+pub(crate) const REVIEW_CHARS_MAX: usize = 500;
+
+/// Reviews of a product that are answered, with [`REVIEW_CHARS_MAX`] well within what a service reads, and that are kept.
+pub(crate) const REVIEWS_SHOWN: i64 = 20;
+pub(crate) const REVIEWS_KEPT: i64 = 200;
+
+/// A reservation is remembered for its order's repetitions, which do not come after a day; so many are forgotten at once.
+pub(crate) const RESERVATION_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const RESERVATIONS_PRUNED: i64 = 5_000;
+pub(crate) const TIDY_INTERVAL: Duration = Duration::from_secs(60);

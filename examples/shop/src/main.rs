@@ -7,7 +7,7 @@ use shop::cli::Shop;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match shop::cli::run(Shop::parse(), &[]).await {
+    match shop::cli::run(Shop::parse().command, &[]).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

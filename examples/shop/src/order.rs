@@ -87,6 +87,11 @@ impl Outcome {
         }
     }
 
+    /// The outcome of [`Outcome::as_str`].
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
+    }
+
     const fn status(self) -> StatusCode {
         match self {
             Self::Placed => StatusCode::CREATED,

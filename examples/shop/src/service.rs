@@ -23,7 +23,7 @@ use crate::gateway::FirstOrder;
 use crate::limits::{BATCH_DELAY, BODY_BYTES_MAX, DRAIN_MAX, EXPORT_TIMEOUT, FLUSH_MAX, METRIC_INTERVAL};
 use crate::net::{Peers, Registration, Registry, UnderWay};
 use crate::order_ids::OrderIds;
-use crate::{announce, catalog, faults, gateway, loadgen, net, notifications, orders, payments};
+use crate::{announce, catalog, faults, gateway, loadgen, net, notifications, orders, payments, watchdog};
 
 /// Runs one service until `shutdown` resolves, then finishes the requests under way, flushes the telemetry and returns;
 /// that takes a few seconds at most, whether or not the collector is there.
@@ -132,6 +132,7 @@ async fn serve_instance(context: &Context, shutdown: impl Future<Output = ()> + 
     let routes = under_way.counted(routes);
     let registration = Registration::begin(context, address, under_way);
     let redeployed = faults::process::begin(context);
+    watchdog::begin(context);
     let shutdown = async move {
         tokio::select! {
             () = shutdown => {}

@@ -3,12 +3,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::ServiceConfig;
-
-/// Resolves when the process is asked to stop: on SIGINT or SIGTERM, and with [`ServiceConfig::stop_with_stdin`] when
-/// stdin ends.
-pub fn stop_requested(config: &ServiceConfig) -> impl Future<Output = ()> + Send + 'static {
-    let stdin = config.stop_with_stdin;
+/// Resolves when the process is asked to stop: on SIGINT or SIGTERM, and if told so when stdin ends.
+pub fn stop_requested(stdin: bool) -> impl Future<Output = ()> + Send + 'static {
     async move {
         tokio::select! {
             () = signalled(SignalKind::interrupt()) => {}

@@ -60,6 +60,8 @@ pub struct Setup {
     before: Vec<String>,
     variables: Vec<(&'static str, String)>,
     disk_faults: Vec<String>,
+    // Of its doors, as they stand in `DOORS`.
+    ports: [u16; 3],
 }
 
 impl Setup {
@@ -72,7 +74,13 @@ impl Setup {
             before: Vec::new(),
             variables: Vec::new(),
             disk_faults: Vec::new(),
+            ports: [0; 3],
         }
+    }
+
+    /// Lets the server listen on these ports, so that one that is started again is where it was.
+    pub fn with_ports(self, ports: [u16; 3]) -> Self {
+        Self { ports, ..self }
     }
 
     /// Lets the server store its own metrics so often.
@@ -130,7 +138,7 @@ impl Setup {
         std::fs::read_to_string(self.directory.join("stderr.log")).unwrap_or_default()
     }
 
-    /// Starts the server with any free ports and waits until it is ready.
+    /// Starts the server and waits until it is ready.
     pub async fn start(&self) -> anyhow::Result<Server> {
         let mut server = self.launch().await?;
         if let Err(error) = server.ready().await {
@@ -150,15 +158,15 @@ impl Setup {
         command
     }
 
-    /// Starts the server with any free ports and waits until its doors are announced.
+    /// Starts the server and waits until its doors are announced.
     pub async fn launch(&self) -> anyhow::Result<Server> {
         let mut command = self.command();
         command.arg("serve").arg("--data-dir").arg(self.data_dir());
         for (name, value) in &self.variables {
             command.env(name, value);
         }
-        for door in DOORS {
-            command.arg(format!("--{}", door.replace('_', "-"))).arg("127.0.0.1:0");
+        for (door, port) in DOORS.iter().zip(self.ports) {
+            command.arg(format!("--{}", door.replace('_', "-"))).arg(format!("127.0.0.1:{port}"));
         }
         for fault in &self.disk_faults {
             command.arg("--disk-fault").arg(fault);

@@ -60,6 +60,11 @@ impl Times {
         self.0.push(took);
     }
 
+    /// Those of another client.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.0.len()

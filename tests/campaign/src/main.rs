@@ -9,7 +9,7 @@ use campaign::figures::Figures;
 use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
 use campaign::simulated::{self, Simulated};
-use campaign::{a01, binary, r01, r02, r07, r10, r11, r12, r13, r14, r16, r17, r18, r19, r22, r26};
+use campaign::{a01, binary, f01, r01, r02, r07, r10, r11, r12, r13, r14, r16, r17, r18, r19, r22, r26, s01};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -34,7 +34,8 @@ struct Arguments {
     /// R17: seconds that the receivers misbehave.
     #[arg(long, default_value_t = 300)]
     outage_s: u64,
-    /// R11: seconds of each attack. R14: seconds of overload. R22: seconds of load. R26: seconds of each flood.
+    /// R11: seconds of each attack. R14: seconds of overload. R22: seconds of load. R26: seconds of each flood. F01: seconds of the healthy shop. S01: seconds
+    /// without a collector.
     #[arg(long)]
     seconds: Option<u64>,
     /// R11: quiet turns and attacks.
@@ -103,6 +104,10 @@ enum Name {
     R26,
     /// kill -9 at random moments around the transitions of alerts and their notifications.
     A01,
+    /// Each fault of the demo's shop, its alert and its cause.
+    F01,
+    /// The collector of a service under load is killed, and comes back minutes later.
+    S01,
 }
 
 impl Name {
@@ -127,6 +132,7 @@ enum Outcome {
     Trials(Report),
     Figures(Figures),
     Simulated(Simulated),
+    Faults(f01::Table),
 }
 
 impl Outcome {
@@ -135,6 +141,7 @@ impl Outcome {
             Outcome::Trials(report) => report.failures == 0,
             Outcome::Figures(figures) => figures.wrong.is_empty(),
             Outcome::Simulated(simulated) => simulated.failures.is_empty(),
+            Outcome::Faults(table) => table.held(),
         }
     }
 
@@ -143,6 +150,7 @@ impl Outcome {
             Outcome::Trials(report) => report.to_table(),
             Outcome::Figures(figures) => figures.to_table(),
             Outcome::Simulated(simulated) => simulated.to_table(),
+            Outcome::Faults(table) => table.to_table(),
         }
     }
 }
@@ -226,6 +234,15 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
             Outcome::Figures(r26::run(&subject, &plan, &Progress::shown()).await?)
         }
         Name::A01 => Outcome::Trials(a01::run(&subject, trials, seed, transitions()).await?),
+        Name::F01 => {
+            let healthy = seconds(f01::Plan::default().healthy.as_secs());
+            let plan = f01::Plan { healthy, ..f01::Plan::default() };
+            Outcome::Faults(f01::run(&subject, &plan, &Progress::shown()).await?)
+        }
+        Name::S01 => {
+            let plan = s01::Plan { away: seconds(120), ..s01::Plan::default() };
+            Outcome::Figures(s01::run(&subject, &plan, &Progress::shown()).await?)
+        }
         Name::R03 | Name::R04 | Name::R05 | Name::R06 | Name::R15 | Name::R24 => {
             anyhow::bail!("{:?} needs no binary", arguments.campaign)
         }

@@ -17,8 +17,13 @@ use super::file::Board;
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 
 /// The shipped boards: name and text.
-pub const SHIPPED: [(&str, &str); 3] = [
+pub const SHIPPED: [(&str, &str); 8] = [
     ("services", include_str!("../../../dashboards/services.yaml")),
+    ("balancer", include_str!("../../../dashboards/balancer.yaml")),
+    ("database", include_str!("../../../dashboards/database.yaml")),
+    ("cache", include_str!("../../../dashboards/cache.yaml")),
+    ("queue", include_str!("../../../dashboards/queue.yaml")),
+    ("hosts", include_str!("../../../dashboards/hosts.yaml")),
     ("sextant", include_str!("../../../dashboards/sextant.yaml")),
     ("demo", include_str!("../../../dashboards/demo.yaml")),
 ];

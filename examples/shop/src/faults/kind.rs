@@ -10,7 +10,7 @@ use crate::config::ServiceName;
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
-    /// The bank refuses a share of the connections of payments.
+    /// The bank fails a share of the charges.
     PaymentsError,
     /// Each question to a database takes longer.
     SlowDatabase,
@@ -73,7 +73,7 @@ impl FaultKind {
     /// What it does, for people.
     pub const fn effect(self) -> &'static str {
         match self {
-            Self::PaymentsError => "the bank refuses connections",
+            Self::PaymentsError => "the bank answers a share of the charges with 503",
             Self::SlowDatabase => "questions to the databases take longer",
             Self::CacheFlush => "the catalog's caches are emptied every quarter of a second",
             Self::ReplicaLag => "the catalog's replica does not follow",

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout};
 use super::backend::Backend;
 use super::breaker::Permit;
 use super::http::HttpError;
-use super::peer::{Answer, CallError, Outgoing, Upstream};
+use super::peer::{Answer, CallError, Outgoing};
+use super::upstream::Upstream;
 
 /// Tries it.
 pub(super) async fn attempt(

@@ -1,6 +1,6 @@
 //! The instances of one service, as a caller knows them: taken over from the registry each second, and kept as they are while it is away.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -29,7 +29,7 @@ pub(crate) enum Source {
     /// This process keeps the registry.
     Here(Arc<Registry>),
     /// The registry is at this URL.
-    At(Http, String),
+    At(Arc<Http>, String),
     /// There is none.
     Nowhere,
 }
@@ -43,6 +43,8 @@ pub(crate) struct Directory {
     service: ServiceName,
     source: Source,
     signals: Arc<Signals>,
+    /// Says whether there is news, where that is told.
+    news: Option<Mutex<watch::Receiver<()>>>,
     /// `None` until the registry was asked for the first time.
     known: watch::Sender<Option<Backends>>,
 }
@@ -50,38 +52,39 @@ pub(crate) struct Directory {
 impl Directory {
     /// Follows the source until the service stops.
     pub(crate) fn follow(service: ServiceName, source: Source, signals: Arc<Signals>, tasks: &Tasks) -> Arc<Self> {
-        let this = Arc::new(Self { service, source, signals, known: watch::Sender::new(None) });
-        // At once, where it takes no time.
-        if let Source::Here(registry) = &this.source {
-            this.take(registry.list(service), false);
-        }
-        let (following, pausing) = (Arc::clone(&this), tasks.clone());
-        let mut news = match &this.source {
-            Source::Here(registry) => Some(registry.changes()),
+        let news = match &source {
+            Source::Here(registry) => Some(Mutex::new(registry.changes())),
             Source::At(..) | Source::Nowhere => None,
         };
-        tasks.spawn(async move {
-            while !pausing.is_stopping() {
-                following.look().await;
-                tokio::select! {
-                    () = told(&mut news) => {}
-                    () = pausing.pause(PAUSE) => {}
-                }
-            }
+        let this = Arc::new(Self { service, source, signals, news, known: watch::Sender::new(None) });
+        let following = Arc::clone(&this);
+        tasks.repeat(PAUSE, move || {
+            let following = Arc::clone(&following);
+            async move { following.look().await }
         });
         this
     }
 
     /// The instances; waits for the first list a little, if there is none yet.
     pub(crate) async fn backends(&self) -> Backends {
+        self.catch_up();
         let mut known = self.known.subscribe();
         let first = timeout(HEARTBEAT_MAX, known.wait_for(Option::is_some)).await;
         first.ok().and_then(|known| known.ok()?.clone()).unwrap_or_default()
     }
 
-    /// The instances as they are known now.
-    pub(crate) fn backends_now(&self) -> Backends {
-        self.known.borrow().clone().unwrap_or_default()
+    /// Takes over at once what the registry of this process has heard: it costs nothing to ask it, and who said farewell gets nothing more.
+    fn catch_up(&self) {
+        let (Source::Here(registry), Some(news)) = (&self.source, &self.news) else { return };
+        let is_new = {
+            let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = news.has_changed().unwrap_or(false);
+            news.mark_unchanged();
+            is_new
+        };
+        if is_new || self.known.borrow().is_none() {
+            self.take(registry.list(self.service), false);
+        }
     }
 
     async fn look(&self) {
@@ -100,40 +103,31 @@ impl Directory {
     }
 
     /// Those who stay keep their measurements and breakers. A `partial` list adds to what is known, and takes nothing away.
-    fn take(&self, mut listed: Vec<Listed>, partial: bool) {
+    fn take(&self, listed: Vec<Listed>, partial: bool) {
+        self.known
+            .send_modify(|known| *known = Some(self.merged(known.as_deref().unwrap_or_default(), listed, partial)));
+    }
+
+    fn merged(&self, known: &[Arc<Backend>], mut listed: Vec<Listed>, partial: bool) -> Backends {
         listed.sort_by(|a, b| a.instance.cmp(&b.instance));
-        let known = self.backends_now();
-        let mut backends: Vec<Arc<Backend>> = Vec::with_capacity(listed.len());
-        for listed in &listed {
-            match known.iter().find(|backend| backend.is(listed)) {
-                Some(backend) => {
-                    backend.tell(listed);
-                    backends.push(Arc::clone(backend));
-                }
-                None => {
-                    let backend = Arc::new(Backend::new(self.service, listed, self.signals.instruments.clone()));
-                    self.signals.watch_backend(&backend);
-                    backends.push(backend);
-                }
+        let known_or_new = |listed: &Listed| match known.iter().find(|backend| backend.is(listed)) {
+            Some(backend) => {
+                backend.tell(listed);
+                Arc::clone(backend)
             }
-        }
+            None => {
+                let backend = Arc::new(Backend::new(self.service, listed, self.signals.instruments.clone()));
+                self.signals.watch_backend(&backend);
+                backend
+            }
+        };
+        let mut backends: Vec<Arc<Backend>> = listed.iter().map(known_or_new).collect();
         if partial {
             let missing = |backend: &&Arc<Backend>| listed.iter().all(|listed| listed.instance != backend.instance());
             backends.extend(known.iter().filter(missing).cloned());
             backends.sort_by(|a, b| a.instance().cmp(b.instance()));
         }
-        self.known.send_replace(Some(backends.into()));
-    }
-}
-
-/// Resolves when there is news, where that is told.
-async fn told(news: &mut Option<watch::Receiver<()>>) {
-    let gone = match news {
-        Some(news) => news.changed().await.is_err(),
-        None => true,
-    };
-    if gone {
-        std::future::pending().await
+        backends.into()
     }
 }
 
@@ -173,12 +167,14 @@ mod tests {
             service: ServiceName::Orders,
             source: Source::Nowhere,
             signals,
+            news: None,
             known: watch::Sender::new(None),
         };
-        let names = || directory.backends_now().iter().map(|b| b.instance().to_owned()).collect::<Vec<_>>().join(" ");
+        let now = || directory.known.borrow().clone().unwrap_or_default();
+        let names = || now().iter().map(|backend| backend.instance().to_owned()).collect::<Vec<_>>().join(" ");
         directory.take(vec![listed("b", 2), listed("a", 1)], false);
         assert_eq!(names(), "a b");
-        let before = directory.backends_now();
+        let before = now();
         directory.take(vec![listed("b", 3), listed("a", 1), listed("c", 4)], false);
         let after = directory.backends().await;
         assert!(Arc::ptr_eq(&before[0], &after[0]), "its breaker is the same");

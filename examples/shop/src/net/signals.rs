@@ -98,7 +98,7 @@ impl Signals {
                 "Requests of this caller under way at an instance",
                 (|backend| Some(backend.active() as f64)) as fn(&Backend) -> Option<f64>,
             ),
-            ("shop.backend.healthy", "1", "Whether an instance is healthy", |backend| {
+            ("shop.backend.healthy", "", "Whether an instance is healthy", |backend| {
                 Some(f64::from(u8::from(backend.told().health == Health::Up)))
             }),
             (
@@ -122,7 +122,8 @@ impl Signals {
                 .build();
         }
         let this = Arc::downgrade(self);
-        let gauge = meter.u64_observable_gauge("shop.breaker.state").with_unit("1");
+        // Without a unit: a gauge with the unit 1 would be a ratio to Prometheus, by name too.
+        let gauge = meter.u64_observable_gauge("shop.breaker.state");
         gauge
             .with_description("1 for the state in which a breaker is, 0 for the others")
             .with_callback(move |gauge| {

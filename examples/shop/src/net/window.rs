@@ -1,7 +1,5 @@
 //! Counts of the last seconds: a ring of one-second buckets, so that what is old goes by itself and a window costs the same whatever happens in it.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 /// The seconds that are looked at.
@@ -24,7 +22,8 @@ pub(crate) struct Counts {
 }
 
 impl Window {
-    pub(crate) const LENGTH: Duration = Duration::from_secs(SECONDS as u64);
+    #[cfg(test)]
+    pub(crate) const LENGTH: std::time::Duration = std::time::Duration::from_secs(SECONDS as u64);
 
     pub(crate) fn new(now: Instant) -> Self {
         Self { origin: now, latest: 0, buckets: [Counts::default(); SECONDS] }
@@ -63,6 +62,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

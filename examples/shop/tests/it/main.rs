@@ -1,9 +1,19 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
+mod away;
+mod balance;
+mod command;
+mod fakes;
+mod faults;
+mod gateway;
+mod load;
 mod notifications;
 mod office;
+mod order;
 mod queue;
 #[cfg(any(feature = "real", feature = "nats"))]
 mod real;
 #[path = "../../../../sdk/tests/it/receiver.rs"]
 mod receiver;
+mod registry;
+mod shop;
