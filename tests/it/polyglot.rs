@@ -56,7 +56,8 @@ async fn place_order(calls: &str) {
         }
     };
     let id = CorrelationId::new(ORDER).expect("a usable id");
-    id.scope(work.instrument(tracing::info_span!("place order"))).await;
+    // The span is made where the id is known.
+    id.scope(async { work.instrument(tracing::info_span!("place order")).await }).await;
     guard.shutdown().await;
 }
 
