@@ -1,8 +1,12 @@
 //! The shop from outside: real processes, a small OTLP receiver, and what arrives there.
 
+mod alone;
 mod away;
 mod balance;
+mod cache;
+mod catalog;
 mod command;
+mod database;
 mod fakes;
 mod faults;
 mod gateway;
