@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sextant_sdk::messaging::Channel;
+use sextant_sdk::opentelemetry::Context as Trace;
+use sextant_sdk::opentelemetry::trace::FutureExt;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -22,7 +24,7 @@ use self::signals::Signals;
 use super::{Delivery, Message, Queue, QueueError, full};
 use crate::context::{Context, Tasks};
 use crate::faults::{FaultKind, Faults};
-use crate::limits::{MESSAGE_BATCH, MESSAGE_TIMEOUT, QUEUE_LOOK, QUEUE_PATIENCE, WORKER_IDLE_MAX};
+use crate::limits::{ATTEMPTS_MAX, MESSAGE_BATCH, MESSAGE_TIMEOUT, QUEUE_LOOK, QUEUE_PATIENCE, WORKER_IDLE_MAX};
 
 /// What is done with a message. It happens at least once, so twice is to be as good as once.
 #[async_trait]
@@ -145,10 +147,13 @@ async fn consume(work: Arc<Work>, mut dismissed: oneshot::Receiver<()>, tasks: T
 
 /// Works on a message, and settles it inside its trace.
 async fn process(work: &Work, delivery: &Delivery) {
-    let limit = work.consumers.timeout;
     let worked = async {
-        let handled = timeout(limit, work.handler.handle(&delivery.message)).await;
-        let result = handled.unwrap_or_else(|_| Err(Failure::Passing(format!("not done within {limit:?}"))));
+        let result = if delivery.attempt > ATTEMPTS_MAX {
+            // Attempts that were settled would not have led here: the processes that made them have ended.
+            Err(Failure::Poison("whoever worked on it has ended with it or lost its lease".to_owned()))
+        } else {
+            attempt(work, &delivery.message).await
+        };
         if let Err(error) = settle(work, delivery, &result).await {
             // The message comes again when its lease is over.
             tracing::warn!(
@@ -161,6 +166,20 @@ async fn process(work: &Work, delivery: &Delivery) {
     };
     // What went wrong is said on the span and by `settle`.
     let _ = work.channel.process(&delivery.message.headers, worked).await;
+}
+
+async fn attempt(work: &Work, message: &Message) -> Result<(), Failure> {
+    let (handler, message) = (Arc::clone(&work.handler), message.clone());
+    // A task of its own: a panic in it is an attempt that has failed, and not the end of the worker and of what it has leased beside.
+    let mut task = JoinSet::new();
+    task.spawn(async move { handler.handle(&message).await }.with_context(Trace::current()));
+    let limit = work.consumers.timeout;
+    match timeout(limit, task.join_next()).await {
+        Ok(Some(Ok(result))) => result,
+        Ok(_) => Err(Failure::Passing("the work on it panicked".to_owned())),
+        // It is cut off with the set.
+        Err(_) => Err(Failure::Passing(format!("not done within {limit:?}"))),
+    }
 }
 
 async fn settle(work: &Work, delivery: &Delivery, result: &Result<(), Failure>) -> Result<(), QueueError> {

@@ -62,7 +62,11 @@ impl Place {
     }
 
     pub(crate) async fn queue(&self) -> Arc<dyn Queue> {
-        open_with(&self.context, "test", Settings { lease: LEASE, ..Settings::default() }).await.expect("a queue")
+        self.queue_with_lease(LEASE).await
+    }
+
+    pub(crate) async fn queue_with_lease(&self, lease: Duration) -> Arc<dyn Queue> {
+        open_with(&self.context, "test", Settings { lease, ..Settings::default() }).await.expect("a queue")
     }
 }
 

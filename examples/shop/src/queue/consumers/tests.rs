@@ -56,6 +56,7 @@ impl Handle for Worked {
         let _leave = Leave(&self.at_once);
         self.allowed.acquire().await.expect("open").forget();
         match message.id.as_str() {
+            "deadly" => panic!("on purpose"),
             "poison" => Err(Failure::Poison("no JSON".to_owned())),
             "hopeless" => Err(Failure::Passing("busy".to_owned())),
             "unlucky" if attempt < 3 => Err(Failure::Passing("busy".to_owned())),
@@ -109,6 +110,39 @@ async fn what_fails_is_tried_again_and_what_cannot_be_is_a_dead_letter() {
         assert_eq!(letters.iter().map(said).collect::<Vec<_>>(), expected, "{kind}");
         place.context.tasks.stop(PATIENCE).await;
     }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_attempt_and_harms_nothing_else() {
+    let place = Place::embedded();
+    let queue = place.queue().await;
+    let worked = Worked::new(1_000);
+    publish(&*queue, ["deadly", "fine"]).await;
+    consumers(&queue).begin(&place.context, worked.clone());
+    until("one is done and one is dead", async || {
+        let stats = queue.stats().await.expect("stats");
+        (stats.ready, stats.in_flight, stats.dead) == (0, 0, 1)
+    })
+    .await;
+    assert_eq!((worked.attempts("deadly"), worked.attempts("fine")), (5, 1));
+    assert_eq!(queue.dead_letters(10).await.expect("letters")[0].reason, "the work on it panicked");
+    place.context.tasks.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn what_no_process_survives_is_not_tried_for_ever() {
+    let place = Place::embedded();
+    let queue = place.queue_with_lease(Duration::from_millis(20)).await;
+    publish(&*queue, ["fatal"]).await;
+    for attempt in 1..=5 {
+        let delivery = &queue.receive(1, PATIENCE).await.expect("received")[0];
+        assert_eq!(delivery.attempt, attempt, "nothing is said of it: its process has ended");
+    }
+    let worked = Worked::new(1_000);
+    consumers(&queue).begin(&place.context, worked.clone());
+    until("it is dead", async || queue.stats().await.expect("stats").dead == 1).await;
+    assert_eq!(worked.attempts("fatal"), 0);
+    place.context.tasks.stop(PATIENCE).await;
 }
 
 #[tokio::test]
