@@ -16,6 +16,7 @@ mod harness;
 mod kept;
 mod metrics;
 mod node_sdk;
+mod polyglot;
 mod prometheus;
 mod python;
 mod python_sdk;

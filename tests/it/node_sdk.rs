@@ -56,7 +56,7 @@ async fn what_the_node_sdk_sends_comes_back_equal() {
 }
 
 // What the machine sets for SDKs or node is none of the test's business.
-fn is_setting(name: &str) -> bool {
+pub fn is_setting(name: &str) -> bool {
     name.starts_with("OTEL_") || name == "NODE_OPTIONS" || name.to_ascii_lowercase().ends_with("_proxy")
 }
 
@@ -65,23 +65,27 @@ async fn blocking(work: impl FnOnce() -> String + Send + 'static) -> String {
     tokio::task::spawn_blocking(work).await.expect("it works")
 }
 
-fn there_is_node() -> bool {
+pub fn there_is_node() -> bool {
     ["node", "npm"].iter().all(|name| Command::new(name).arg("--version").output().is_ok_and(|it| it.status.success()))
 }
 
 // The program in the test's place, beside the packages as the lock file wants them: node looks for them there.
 fn program(place: &Path) -> PathBuf {
+    symlink(packages().join("node_modules"), place.join("node_modules")).expect("a link to the packages");
+    let program = place.join("send.mjs");
+    fs::copy(Path::new(SOURCES).join("send.mjs"), &program).expect("the program can be copied");
+    program
+}
+
+/// The folder with the packages of `tests/clients/node`, which has them installed as its lock file says.
+pub fn packages() -> PathBuf {
     let recipe: String = PINNED.map(|name| fs::read_to_string(Path::new(SOURCES).join(name)).expect(name)).concat();
-    let packages = kept::folder("node", &recipe, |folder| {
+    kept::folder("node", &recipe, |folder| {
         for name in PINNED {
             fs::copy(Path::new(SOURCES).join(name), folder.join(name)).expect(name);
         }
         let mut npm = Command::new("npm");
         npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-timeout=60000"]);
         succeed(npm.current_dir(folder));
-    });
-    symlink(packages.join("node_modules"), place.join("node_modules")).expect("a link to the packages");
-    let program = place.join("send.mjs");
-    fs::copy(Path::new(SOURCES).join("send.mjs"), &program).expect("the program can be copied");
-    program
+    })
 }

@@ -20,8 +20,8 @@ use stock::Stock;
 
 /// Its routes, once what it stands on is there.
 pub(crate) async fn open(context: &Context) -> anyhow::Result<Router> {
-    let catalog = Replicated::open(context, &schema::FOLLOWED).await.context("cannot open the catalog")?;
-    catalog.primary().create(&schema::PRIMARY).await.context("cannot fill the catalog")?;
+    let catalog = Replicated::open(context, &schema::FOLLOWED, &schema::PRIMARY).await;
+    let catalog = catalog.context("cannot open the catalog")?;
     let caches = Caches::open(context).context("cannot open the catalog's caches")?;
     flush_while_told(context, &caches);
     let stock = Arc::new(Stock::new(catalog.primary(), &context.meter));

@@ -8,7 +8,7 @@ pub(crate) mod places;
 mod replica;
 mod shards;
 
-pub(crate) use database::{Database, Name, Question, Transaction, now_ms};
+pub(crate) use database::{Database, Name, Transaction, now_ms};
 pub(crate) use error::DatabaseError;
 pub(crate) use replica::{Followed, Freshness, Replicated, triggers};
 pub(crate) use shards::Shard;

@@ -26,3 +26,6 @@ pub(crate) use peers::Peers;
 pub(crate) use registration::Registration;
 pub(crate) use registry::Registry;
 pub(crate) use retry::Retries;
+
+#[cfg(test)]
+mod tests;

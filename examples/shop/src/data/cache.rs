@@ -22,9 +22,9 @@ use bytes::Bytes;
 
 pub(crate) use around::WriteAround;
 pub(crate) use aside::CacheAside;
-pub(crate) use behind::{Merge, SaveAll, WriteBehind};
+pub(crate) use behind::{SaveAll, WriteBehind};
 pub(crate) use flush::flush_while_told;
-pub(crate) use named::{CacheError, Caches, NamedCache};
+pub(crate) use named::{Caches, NamedCache};
 pub(crate) use through::{ReadThrough, WriteThrough};
 
 use super::{DatabaseError, Freshness};

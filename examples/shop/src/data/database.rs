@@ -28,9 +28,7 @@ use super::{DatabaseError, Shard};
 use crate::config::Components;
 use crate::context::Context;
 use crate::faults::{FaultKind, Faults};
-use crate::limits::{
-    CONNECTION_WAIT_MAX, CONNECTIONS_MAX, IDLE_CONNECTION_MAX, LOCK_WAIT_MAX, QUESTION_MAX, SLOW_QUESTION,
-};
+use crate::limits::{CONNECTION_WAIT_MAX, CONNECTIONS_MAX, IDLE_CONNECTION_MAX, LOCK_WAIT_MAX, QUESTION_MAX};
 use question::About;
 pub(crate) use question::{Question, Transaction};
 
@@ -146,7 +144,7 @@ impl Database {
 
     /// Runs the statements that make its tables and first rows, each of which does nothing where it has been done. Processes that start at once do it one after the other.
     pub(crate) async fn create(&self, statements: &[&'static str]) -> Result<(), DatabaseError> {
-        let mut transaction = self.begin("schema").await?;
+        let mut transaction = self.quietly().begin("schema").await?;
         if !self.is_embedded() {
             // IF NOT EXISTS alone does not keep two from making the same at once. The number is the shop's.
             transaction.ask("SELECT", "schema", "SELECT pg_advisory_xact_lock(7071)").execute().await?;
@@ -193,7 +191,8 @@ impl Database {
         acquire.await
     }
 
-    /// Closes the connections, once they are given back.
+    /// Closes the connections, as if the server had gone away.
+    #[cfg(test)]
     pub(crate) async fn close(&self) {
         self.inner.pool.close().await;
     }

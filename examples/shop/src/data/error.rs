@@ -40,12 +40,4 @@ impl DatabaseError {
             Self::NoPostgres | Self::Directory { .. } => false,
         }
     }
-
-    /// Whether a row with the same key is there already.
-    pub(crate) fn is_duplicate(&self) -> bool {
-        match self {
-            Self::Ask { source: sqlx::Error::Database(said), .. } => said.is_unique_violation(),
-            _ => false,
-        }
-    }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Replicated {
 /// What the last look has found.
 #[derive(Debug)]
 struct Health {
-    /// Milliseconds; [`UNREACHABLE`] if it could not be asked.
+    /// Milliseconds; [`UNREACHABLE`] if it could not be asked or has not been yet.
     lag_ms: AtomicU64,
 }
 
@@ -90,10 +90,16 @@ impl Health {
 }
 
 impl Replicated {
-    /// The catalog and its replica, with these tables. Follows from here on, until the service stops.
-    pub(crate) async fn open(context: &Context, tables: &'static [Followed]) -> Result<Self, DatabaseError> {
+    /// The catalog and its replica, with these tables, and what else `fill` makes in the primary. Follows from here on, until the service stops.
+    pub(crate) async fn open(
+        context: &Context,
+        tables: &'static [Followed],
+        fill: &[&'static str],
+    ) -> Result<Self, DatabaseError> {
         let (replicated, link) =
             Self::connect(&context.config.components, &context.faults, &context.meter, tables).await?;
+        // Before the first heartbeat: a replica that shows that one has all of this.
+        replicated.primary.create(fill).await?;
         if let Some(link) = link {
             link.run(context);
         }

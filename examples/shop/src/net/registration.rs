@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use axum::http::{Method, Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::Full;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::http::Http;
@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Registration {
     membership: Arc<Membership>,
     left: watch::Sender<bool>,
+    /// Closed when the last heartbeat has been answered.
+    beaten: oneshot::Receiver<()>,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,7 @@ impl Registration {
         let url = format!("{base}/registry/{}/{}", config.name, config.instance());
         let membership = Arc::new(Membership { http: Http::new(), url });
         let (left, leaving) = watch::channel(false);
+        let (last, beaten) = oneshot::channel();
         let mut told = Heartbeat {
             address: reachable(address),
             version: config.version.clone(),
@@ -51,6 +54,7 @@ impl Registration {
         };
         let (beating, faults, tasks) = (Arc::clone(&membership), Arc::clone(&context.faults), context.tasks.clone());
         context.tasks.spawn(async move {
+            let _last: oneshot::Sender<()> = last;
             let mut meter = Meter::new(under_way);
             let mut lost = false;
             let mut leaving = leaving;
@@ -77,13 +81,14 @@ impl Registration {
                 }
             }
         });
-        Self { membership, left }
+        Self { membership, left, beaten }
     }
 
     /// Says that it goes, and waits until the callers have heard that, so that nobody chooses it any more when it closes.
     pub(crate) async fn leave(self) {
-        // First: a heartbeat after the farewell would be a return.
+        // A heartbeat after the farewell would be a return.
         self.left.send_replace(true);
+        let _ = timeout(HEARTBEAT_MAX, self.beaten).await;
         match self.membership.farewell().await {
             Ok(()) => tokio::time::sleep(FAREWELL_PAUSE).await,
             Err(error) => tracing::debug!(error = format!("{error:#}"), "no farewell: the registry is away itself"),

@@ -49,8 +49,9 @@ impl Embedded {
         let failed =
             |source: DatabaseError| QueueError::Failed { operation: "open", queue: name, source: source.into() };
         let database = Database::open(context, Name::Queue).await.map_err(failed)?;
-        database.create(&SCHEMA).await.map_err(failed)?;
-        Ok(Self { quietly: database.quietly(), database, name, settings })
+        let quietly = database.quietly();
+        quietly.create(&SCHEMA).await.map_err(failed)?;
+        Ok(Self { database, quietly, name, settings })
     }
 
     fn failed(&self, operation: &'static str) -> impl FnOnce(DatabaseError) -> QueueError {

@@ -30,28 +30,27 @@ use crate::receiver::{Received, Receiver, attribute};
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A gateway; killed when dropped.
-pub struct Gateway {
-    pub url: String,
-    /// Its internal door.
-    pub internal: String,
+/// A service; killed when dropped.
+pub struct Process {
     child: Child,
-    _lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Gateway {
-    pub async fn start(receiver: &Receiver, args: &[&str]) -> Self {
+impl Process {
+    pub fn start(receiver: &Receiver, service: &str, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
         command.env_clear().kill_on_drop(true).stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.args(["service", "gateway", "--stop-with-stdin", "--otlp", &receiver.endpoint]).args(args);
+        command.args(["service", service, "--stop-with-stdin", "--otlp", &receiver.endpoint]).args(args);
         let mut child = command.spawn().expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut address = async |beginning: &str| {
-            let line = timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable").expect("a line");
-            format!("http://{}", line.strip_prefix(beginning).unwrap_or_else(|| panic!("unexpected line: {line}")))
-        };
-        let (internal, url) = (address("internal on ").await, address("listening on ").await);
-        Self { url, internal, child, _lines: lines }
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Self { child, lines }
+    }
+
+    /// The URL that it says next after these words.
+    pub async fn url(&mut self, beginning: &str) -> String {
+        let line =
+            timeout(PATIENCE, self.lines.next_line()).await.expect("in time").expect("readable").expect("a line");
+        format!("http://{}", line.strip_prefix(beginning).unwrap_or_else(|| panic!("unexpected line: {line}")))
     }
 
     /// Asks it to stop, and waits until it has said all that it has to say.
@@ -59,6 +58,27 @@ impl Gateway {
         drop(self.child.stdin.take());
         let status = timeout(PATIENCE, self.child.wait()).await.expect("drains in time").expect("ends");
         assert!(status.success(), "{status}");
+    }
+}
+
+/// A gateway; killed when dropped.
+pub struct Gateway {
+    pub url: String,
+    /// Its internal door.
+    pub internal: String,
+    process: Process,
+}
+
+impl Gateway {
+    pub async fn start(receiver: &Receiver, args: &[&str]) -> Self {
+        let mut process = Process::start(receiver, "gateway", args);
+        let (internal, url) = (process.url("internal on ").await, process.url("listening on ").await);
+        Self { url, internal, process }
+    }
+
+    /// Asks it to stop, and waits until it has said all that it has to say.
+    pub async fn stop(self) {
+        self.process.stop().await;
     }
 
     /// What its registry answers.
@@ -276,11 +296,16 @@ pub fn value(received: &Received, name: &str, attributes: &[(&str, &str)]) -> Op
 }
 
 /// How many records the gateway has told of this event, with this attribute.
-pub fn told(received: &Received, event: &str, (key, value): (&str, &str)) -> usize {
+pub fn told(received: &Received, event: &str, attribute: (&str, &str)) -> usize {
+    told_by(received, "gateway", event, attribute)
+}
+
+/// How many a service has told.
+pub fn told_by(received: &Received, service: &str, event: &str, (key, value): (&str, &str)) -> usize {
     let is_it = |log: &opentelemetry_proto::tonic::logs::v1::LogRecord| {
         log.event_name == event && attribute(&log.attributes, key) == Some(value)
     };
-    received.logs.iter().filter(|(service, log)| service == "gateway" && is_it(log)).count()
+    received.logs.iter().filter(|(of, log)| of == service && is_it(log)).count()
 }
 
 /// Asks again and again until the answer is as it shall be.

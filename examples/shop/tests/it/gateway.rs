@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, Request};
 use bytes::Bytes;
@@ -200,6 +200,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     let _catalog = Fake::start(&gateway, "catalog", "catalog-1").await;
     let url = format!("{}/products", gateway.url);
     let customer = Customer::new();
+    let begun = Instant::now();
     let mut limited = 0;
     for _ in 0..50 {
         let reply = customer.get(&url).await;
@@ -210,14 +211,17 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
             assert!(reply.body["error"].is_string());
         }
     }
-    assert!((30..=46).contains(&limited), "{limited}");
+    let seconds = begun.elapsed().as_secs_f64();
+    let through = f64::from(50 - limited);
+    assert!((4.0..=5.0 + 2.0 * seconds).contains(&through), "{through} in {seconds} s");
     assert_eq!(Customer::at(Ipv4Addr::new(127, 0, 0, 7)).get(&url).await.status, 200, "another address");
     let named = customer.ask(Method::GET, &url, Value::Null, &[("x-shop-customer", "ada")]).await;
     assert_eq!(named.status, 200, "another customer");
     gateway.stop().await;
     let received = receiver.received();
     assert_eq!(value(&received, "shop.rate_limit.rejections", &[]), Some(f64::from(limited)));
-    assert_eq!(told(&received, "request.limited", ("shop.client", "127.0.0.1")), 1, "not a line for each");
+    let lines = told(&received, "request.limited", ("shop.client", "127.0.0.1"));
+    assert!((1..=1 + seconds as usize / 10).contains(&lines), "{lines}, and not a line for each of {limited}");
 }
 
 fn breaker(received: &Received, instance: &str, state: &str) -> Option<f64> {
@@ -234,11 +238,10 @@ async fn a_breaker_opens_for_an_instance_that_fails_and_closes_when_it_works() {
     let url = format!("{}/products", gateway.url);
     let customer = Customer::new();
     let mut failed = 0;
-    for _ in 0..60 {
+    for _ in 0..30 {
         failed += u32::from(customer.get(&url).await.status == 500);
     }
-    assert_eq!((failed, bad.asked()), (10, 10), "enough to judge");
-    assert_eq!(good.asked(), 50);
+    assert_eq!((failed, bad.asked(), good.asked()), (10, 10, 20), "ten are enough to judge");
     receiver.wait_for("it shows", |received| breaker(received, "catalog-2", "open") == Some(1.0)).await;
 
     // The other one fails as well: nobody is left.
@@ -387,7 +390,7 @@ async fn tls_ends_at_the_gateway() {
     assert_eq!(body["instance"], catalog.name());
     assert_eq!(catalog.behaviour.headers.lock().expect("nobody panics")["x-forwarded-for"], "127.0.0.1");
     drop(sender);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     gateway.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     receiver.received().span("gateway", "GET /products", SpanKind::Server);

@@ -83,6 +83,34 @@ async fn an_order_is_one_trace_over_five_services_and_the_queue() {
     check_one_order(&after_one_order(open, &receiver).await);
 }
 
+#[cfg(feature = "real")]
+#[tokio::test]
+async fn an_order_is_one_trace_on_real_components_too() {
+    use crate::real::{Nats, Postgres, Redis};
+
+    let (postgres, redis, nats) = (Postgres::start().await, Redis::start().await, Nats::start().await);
+    postgres.create("shop");
+    let replica = postgres.replica().await;
+    let components = shop::Components {
+        postgres: Some(postgres.url("shop")),
+        postgres_replica: Some(replica.url("shop")),
+        redis: Some(redis.url()),
+        nats: Some(nats.url()),
+        ..shop::Components::default()
+    };
+    let receiver = Receiver::start().await;
+    let open = Open::on(components, &receiver.endpoint, 0.0).await;
+    let received = after_one_order(open, &receiver).await;
+    check_one_order(&received);
+    let systems: BTreeSet<&str> = of_order(&received, ID.1)
+        .filter_map(|(_, span)| {
+            let of = |key| attribute(&span.attributes, key);
+            of("db.system.name").or_else(|| of("messaging.system"))
+        })
+        .collect();
+    assert_eq!(systems, BTreeSet::from(["nats", "postgresql"]));
+}
+
 #[tokio::test]
 async fn a_declined_card_shows_as_an_error_where_it_happened_and_gives_the_stock_back() {
     let receiver = Receiver::start().await;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::fakes::{Customer, Fake, Gateway, told, until, value};
+use crate::fakes::{Customer, Fake, Gateway, Process, told, told_by, until, value};
 use crate::receiver::{Received, Receiver};
 
 fn known(received: &Received, state: &str) -> Option<f64> {
@@ -147,4 +147,49 @@ async fn what_is_no_heartbeat_is_refused_in_words() {
     let (_, all) = gateway.registry(Method::GET, "/registry", Value::Null).await;
     assert_eq!(all, json!({}));
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_survives_a_gateway_that_is_away_and_says_so_once() {
+    let receiver = Receiver::start().await;
+    let gateway = Gateway::start(&receiver, &[]).await;
+    let internal = gateway.internal.trim_start_matches("http://").to_owned();
+    let files = tempfile::tempdir().expect("a directory");
+    let data = files.path().display().to_string();
+    let args = ["--registry", &gateway.internal, "--instance", "payments-7", "--weight", "3", "--data-dir", &data];
+    let mut payments = Process::start(&receiver, "payments", &args);
+    let url = payments.url("listening on ").await;
+    let listed = async |gateway: &Gateway| gateway.registry(Method::GET, "/registry/payments", Value::Null).await.1;
+    until("it registers", async || listed(&gateway).await[0]["instance"] == "payments-7").await;
+    let first = listed(&gateway).await;
+    assert_eq!(json!(url.trim_start_matches("http://")), first[0]["address"]);
+    assert_eq!((&first[0]["weight"], &first[0]["version"]), (&json!(3), &json!(env!("CARGO_PKG_VERSION"))));
+    let (status, _) = gateway.registry(Method::POST, "/faults", json!({"fault": "payments-error:10%"})).await;
+    assert_eq!(status, 201);
+    let fault = ("shop.fault", "payments-error:10%");
+    receiver.wait_for("the fault", |received| told_by(received, "payments", "fault.started", fault) == 1).await;
+
+    gateway.stop().await;
+    let registry = ("url.full", format!("http://{internal}/registry/payments/payments-7"));
+    let registry = (registry.0, registry.1.as_str());
+    receiver
+        .wait_for("that it is lost", |received| told_by(received, "payments", "registry.lost", registry) == 1)
+        .await;
+    assert_eq!(Customer::new().get(&format!("{url}/healthz")).await.status, 200);
+    // Some heartbeats more that nobody hears.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let gateway = Gateway::start(&receiver, &["--internal", &internal]).await;
+    until("it is known again", async || listed(&gateway).await[0]["instance"] == "payments-7").await;
+    receiver
+        .wait_for("that it is back", |received| told_by(received, "payments", "registry.back", registry) == 1)
+        .await;
+    // The new registry knows of no fault.
+    receiver.wait_for("its end", |received| told_by(received, "payments", "fault.stopped", fault) == 1).await;
+
+    payments.stop().await;
+    assert_eq!(listed(&gateway).await, json!([]), "it said farewell");
+    gateway.stop().await;
+    let received = receiver.received();
+    assert_eq!(told_by(&received, "payments", "registry.lost", registry), 1, "one line, and not one a second");
+    assert_eq!(told(&received, "instance.left", ("shop.backend.instance", "payments-7")), 1);
 }

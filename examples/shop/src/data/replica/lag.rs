@@ -3,28 +3,34 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::limits::HEARTBEATS_MAX;
+use crate::limits::{HEARTBEATS_MAX, REPLICA_LAG_MAX};
 
-/// The heartbeats that the replica has not shown yet, with milliseconds since 1970 for numbers.
+/// Knows how far it is behind once it has shown a first heartbeat of this process, or should have long ago.
 #[derive(Debug, Default)]
-pub(super) struct Lag(VecDeque<i64>);
+pub(super) struct Lag {
+    /// The heartbeats that the replica has not shown yet, with milliseconds since 1970 for numbers.
+    missing: VecDeque<i64>,
+    has_shown: bool,
+}
 
 impl Lag {
     /// The primary has this one now.
     pub(super) fn beaten(&mut self, beat: i64) {
         // The oldest that is missing says the lag. Those after it are for when it arrives, and come again.
-        if self.0.len() < HEARTBEATS_MAX {
-            self.0.push_back(beat);
+        if self.missing.len() < HEARTBEATS_MAX {
+            self.missing.push_back(beat);
         }
     }
 
     /// The replica shows this one: how long the oldest that it does not show has been missing.
-    pub(super) fn seen(&mut self, beat: i64, now: i64) -> Duration {
-        while self.0.front().is_some_and(|oldest| *oldest <= beat) {
-            self.0.pop_front();
+    pub(super) fn seen(&mut self, beat: i64, now: i64) -> Option<Duration> {
+        while self.missing.front().is_some_and(|oldest| *oldest <= beat) {
+            self.missing.pop_front();
+            self.has_shown = true;
         }
-        let missing = self.0.front().map_or(0, |oldest| now.saturating_sub(*oldest).max(0));
-        Duration::from_millis(missing.unsigned_abs())
+        let missing = self.missing.front().map_or(0, |oldest| now.saturating_sub(*oldest).max(0));
+        let lag = Duration::from_millis(missing.unsigned_abs());
+        (self.has_shown || lag > REPLICA_LAG_MAX).then_some(lag)
     }
 }
 
@@ -35,12 +41,13 @@ mod tests {
     #[test]
     fn the_lag_is_the_age_of_the_oldest_heartbeat_that_is_missing() {
         let mut lag = Lag::default();
-        assert_eq!(lag.seen(0, 500), Duration::ZERO, "nothing is missing");
+        assert_eq!(lag.seen(900, 950), None, "nothing is known of what was before");
+        lag.beaten(1_000);
+        assert_eq!(lag.seen(900, 1_200), None, "nor before it has shown something");
         let mut seen = |beaten: &[i64], shown, now, expected: u64| {
             beaten.iter().for_each(|beat| lag.beaten(*beat));
-            assert_eq!(lag.seen(shown, now), Duration::from_millis(expected), "at {now}");
+            assert_eq!(lag.seen(shown, now), Some(Duration::from_millis(expected)), "at {now}");
         };
-        seen(&[1_000], 0, 1_200, 200);
         seen(&[], 1_000, 1_400, 0);
         seen(&[2_000, 3_000, 4_000], 1_000, 4_500, 2_500);
         seen(&[], 2_000, 4_600, 1_600);
@@ -54,7 +61,7 @@ mod tests {
     fn a_long_lag_takes_no_memory() {
         let mut lag = Lag::default();
         (1..100_000).for_each(|second| lag.beaten(second * 1_000));
-        assert_eq!(lag.0.len(), HEARTBEATS_MAX);
-        assert_eq!(lag.seen(0, 100_000_000), Duration::from_secs(99_999));
+        assert_eq!(lag.missing.len(), HEARTBEATS_MAX);
+        assert_eq!(lag.seen(0, 100_000_000), Some(Duration::from_secs(99_999)), "it should have shown something");
     }
 }

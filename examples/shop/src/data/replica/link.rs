@@ -112,7 +112,7 @@ impl Link {
     pub(super) async fn look(&self) {
         let shown = self.replica.ask("SELECT", "heartbeats", SHOWN).optional::<(i64,)>().await;
         let lag = match shown {
-            Ok(shown) => Some(self.lag.lock().await.seen(shown.map_or(0, |(beat,)| beat), now_ms())),
+            Ok(shown) => self.lag.lock().await.seen(shown.map_or(0, |(beat,)| beat), now_ms()),
             Err(error) => {
                 tracing::debug!(error = %error, "no look at the replica");
                 None
