@@ -94,9 +94,11 @@ pub(crate) const LETTERS_CLEAN_ABOVE_PERCENT: u64 = 80;
 pub(crate) const LETTERS_LOOK: Duration = Duration::from_millis(250);
 
 /// How long a broker may take to be reached.
+#[cfg(feature = "nats")]
 pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// Messages that a broker hands out before it wants to hear of some: those of many workers, and those that wait for their next attempt.
+#[cfg(feature = "nats")]
 pub(crate) const BROKER_UNACKNOWLEDGED_MAX: i64 = 10_000;
 
 /// A fault that nobody stops ends after a day: who forgot it shall not wonder for a week.
@@ -180,9 +182,11 @@ pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
 
 /// What a cache asks of a server takes less, or is a miss: the database would have answered by then.
+#[cfg(feature = "redis")]
 pub(crate) const CACHE_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// A cache's server that did not answer is not asked again for so long.
+#[cfg(feature = "redis")]
 pub(crate) const CACHE_AWAY: Duration = Duration::from_secs(1);
 
 /// One process loads what others that share a cache wait for, and looks whether it is there; then they load it too.

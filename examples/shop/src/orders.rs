@@ -20,7 +20,7 @@ use crate::config::ServiceName;
 use crate::context::Context;
 use crate::data::{Database, Name, Shard};
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
-use crate::order::{Order, Outcome, PLACED_ORDERS};
+use crate::order::{Order, PLACED_ORDERS};
 use crate::queue::{self, outbox};
 use book::Book;
 use place::Placing;
