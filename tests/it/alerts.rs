@@ -113,7 +113,7 @@ fn check_payload(payload: &Value, alert: &Alert, url: &str) -> Value {
     assert!((1..=3).contains(&samples.len()), "{told:#}");
     assert_eq!(samples[0]["service"], json!("payments"));
     assert_eq!(samples[0]["severity"], json!("error"));
-    assert_eq!(samples[0]["text"], json!("cannot reach the bank: connection refused"));
+    assert!(samples[0]["text"].as_str().is_some_and(|text| text.starts_with("payment failed: the bank")), "{told:#}");
     samples[0].clone()
 }
 
@@ -124,5 +124,5 @@ async fn an_unknown_fault_is_refused_with_the_known_ones() {
     let output = command.args(["demo", "--fault", "fire"]).output().await.expect("it runs");
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("the shop has no fault `fire`; write payments-error"), "{said}");
+    assert!(said.contains("there is no fault `fire`; there are payments-error, slow-database"), "{said}");
 }
