@@ -284,6 +284,9 @@ pub(crate) const CLIENTS_MAX: usize = 4_096;
 /// At most one line in so long says that a client was limited: it is limited because it asks often.
 pub(crate) const LIMITED_SAID: Duration = Duration::from_secs(10);
 
+/// How long a customer may take to send a body, which is at most [`BODY_BYTES_MAX`]: who sends a byte a minute holds nothing for long.
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Longest path and query the gateway hands on. Products and orders have short ids.
 pub(crate) const PATH_BYTES_MAX: usize = 1_024;
 

@@ -8,9 +8,11 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use tokio::time::timeout;
+
 use super::{Gateway, answer};
 use crate::config::ServiceName;
-use crate::limits::{CUSTOMER_TEXT_BYTES_MAX, PATH_BYTES_MAX};
+use crate::limits::{BODY_TIME_MAX, CUSTOMER_TEXT_BYTES_MAX, PATH_BYTES_MAX};
 use crate::net::{Answer, CallError, Outgoing};
 
 /// What a customer may tell an instance. The trace and the correlation id are told by the client's span.
@@ -52,7 +54,10 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
                 return Err(answer::refused(StatusCode::BAD_REQUEST, &why));
             }
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+        let body = timeout(BODY_TIME_MAX, Bytes::from_request(request, state)).await;
+        let body =
+            body.map_err(|_| answer::refused(StatusCode::REQUEST_TIMEOUT, "the body takes too long to arrive"))?;
+        let body = body.map_err(|rejection| {
             answer::refused(rejection.into_response().status(), "the body is too large, or did not arrive whole")
         })?;
         Ok(Self { method, path, headers, body, client })

@@ -1,6 +1,5 @@
 //! One try of a call at one instance: a client span of its own, a bound on time, and what the caller learns from how it ended.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
@@ -11,20 +10,18 @@ use sextant_sdk::opentelemetry::{Context, KeyValue};
 use tokio::time::{Instant, timeout};
 
 use super::backend::Backend;
-use super::breaker::Permit;
 use super::http::HttpError;
 use super::peer::{Answer, CallError, Outgoing};
-use super::upstream::Upstream;
+use super::upstream::{Chosen, Upstream};
 
 /// Tries it.
 pub(super) async fn attempt(
     upstream: &Upstream,
-    backend: &Arc<Backend>,
-    permit: Permit,
-    algorithm: &'static str,
+    chosen: Chosen,
     outgoing: &Outgoing,
     patience: Duration,
 ) -> Result<Answer, CallError> {
+    let Chosen { backend, permit, under_way, algorithm } = chosen;
     let url = format!("http://{}{}", backend.address(), outgoing.path);
     let call = Call::to(outgoing.template, &outgoing.method, &url);
     let request = Request::builder().method(outgoing.method.clone()).uri(url).body(Full::from(outgoing.body.clone()));
@@ -33,11 +30,10 @@ pub(super) async fn attempt(
     *request.headers_mut() = outgoing.headers.clone();
     call.inject(request.headers_mut());
 
-    let under_way = backend.begin();
     let begun = Instant::now();
     let instance = || backend.instance().to_owned();
     let exchange = async {
-        describe(backend, algorithm);
+        describe(&backend, algorithm);
         match timeout(patience, upstream.http.send(request)).await {
             Ok(Ok(reply)) => {
                 Ok(Answer { status: reply.status, headers: reply.headers, body: reply.body, instance: instance() })
@@ -54,7 +50,7 @@ pub(super) async fn attempt(
         // How fast a connection is refused says nothing of how fast it works.
         backend.took(begun.elapsed());
     }
-    upstream.signals.count_request(backend, outcome(&answer));
+    upstream.signals.count_request(&backend, outcome(&answer));
     answer
 }
 

@@ -151,14 +151,15 @@ impl Peer {
         let mut tried: Vec<Arc<Backend>> = Vec::new();
         let mut failed = None;
         loop {
-            let (backend, permit, algorithm) = match upstream.choose(&outgoing, &tried).await {
+            let chosen = match upstream.choose(&outgoing, &tried).await {
                 Ok(chosen) => chosen,
                 // Nobody is left to be tried: what the one before said is worth more.
                 Err(error) => return Err(failed.unwrap_or(error)),
             };
+            let backend = Arc::clone(&chosen.backend);
             let left = ends.saturating_duration_since(Instant::now());
             let patience = upstream.patience.each.min(left);
-            let error = match attempt(upstream, &backend, permit, algorithm, &outgoing, patience).await {
+            let error = match attempt(upstream, chosen, &outgoing, patience).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Algorithm;
-use super::backend::Backend;
+use super::backend::{Backend, UnderWay};
 use super::balance::Balancer;
 use super::breaker::Permit;
 use super::directory::{Directory, Source};
@@ -34,6 +34,15 @@ pub(super) struct Upstream {
 pub(super) struct Patience {
     pub(super) each: Duration,
     pub(super) all: Duration,
+}
+
+/// Who takes the next try, and by what it was chosen.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) backend: Arc<Backend>,
+    pub(super) permit: Permit,
+    pub(super) under_way: UnderWay,
+    pub(super) algorithm: &'static str,
 }
 
 /// Those that take requests: the healthy ones, or all if none is healthy, unless their breakers are open.
@@ -66,12 +75,8 @@ impl Upstream {
         }
     }
 
-    /// An instance for the next try, preferably one that was not tried before, and by what it was chosen.
-    pub(super) async fn choose(
-        &self,
-        outgoing: &Outgoing,
-        tried: &[Arc<Backend>],
-    ) -> Result<(Arc<Backend>, Permit, &'static str), CallError> {
+    /// An instance for the next try, preferably one that was not tried before.
+    pub(super) async fn choose(&self, outgoing: &Outgoing, tried: &[Arc<Backend>]) -> Result<Chosen, CallError> {
         let backends = self.directory.backends().await;
         if backends.is_empty() {
             return Err(CallError::NoInstance(self.service));
@@ -82,8 +87,7 @@ impl Upstream {
             if candidates.iter().any(|backend| fresh(backend)) {
                 candidates.retain(|backend| fresh(backend));
             }
-            let (chosen, algorithm) = self.pick(&candidates, outgoing);
-            let Some(backend) = chosen else {
+            let Some((backend, under_way, algorithm)) = self.pick(&candidates, outgoing) else {
                 if let Some(backend) = backends.first() {
                     backend.breaker().reject();
                 }
@@ -92,23 +96,25 @@ impl Upstream {
             // Somebody else may have taken its last place in between; then there is one candidate less.
             if let Some(permit) = backend.breaker().enter() {
                 self.signals.count_choice(backend, algorithm);
-                return Ok((Arc::clone(backend), permit, algorithm));
+                return Ok(Chosen { backend: Arc::clone(backend), permit, under_way, algorithm });
             }
         }
     }
 
+    /// Chooses and counts the request as under way in one step: of two who choose at the same time the second sees what the first has taken.
     fn pick<'a>(
         &self,
         candidates: &[&'a Arc<Backend>],
         outgoing: &Outgoing,
-    ) -> (Option<&'a Arc<Backend>>, &'static str) {
+    ) -> Option<(&'a Arc<Backend>, UnderWay, &'static str)> {
+        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
         let sticky = outgoing.sticky.as_deref();
         if let Some(sticky) = candidates.iter().find(|backend| Some(backend.instance()) == sticky) {
-            return (Some(sticky), "sticky");
+            return Some((sticky, sticky.begin(), "sticky"));
         }
         let seen: Vec<_> = candidates.iter().map(|backend| backend.candidate()).collect();
-        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
-        let chosen = balancer.choose(&seen, outgoing.client.as_deref());
-        (chosen.and_then(|place| candidates.get(place).copied()), self.algorithm.as_str())
+        let place = balancer.choose(&seen, outgoing.client.as_deref())?;
+        let backend = candidates.get(place)?;
+        Some((backend, backend.begin(), self.algorithm.as_str()))
     }
 }

@@ -266,6 +266,11 @@ pub fn order() -> Value {
     json!({"customer": "ada", "item": "kettle", "quantity": 2, "card": "424242424242"})
 }
 
+/// What orders answers when all is well.
+pub fn placed() -> Value {
+    json!({"outcome": "placed"})
+}
+
 /// The points of the newest metric of this name that the gateway sent, by their attributes.
 pub fn points(received: &Received, name: &str) -> Vec<(BTreeMap<String, String>, f64)> {
     let points = match received.metric("gateway", name).and_then(|metric| metric.data.as_ref()) {

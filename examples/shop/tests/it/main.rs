@@ -3,6 +3,7 @@
 mod alone;
 mod away;
 mod balance;
+mod breaker;
 mod cache;
 mod catalog;
 mod command;
@@ -21,3 +22,4 @@ mod real;
 mod receiver;
 mod registry;
 mod shop;
+mod tls;
