@@ -180,9 +180,11 @@ pub(crate) const COPY_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const COPIED_CHANGES_MAX: i64 = 500;
 
 /// What a cache asks of a server takes less, or is a miss: the database would have answered by then.
+#[cfg(feature = "redis")]
 pub(crate) const CACHE_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// A cache's server that did not answer is not asked again for so long.
+#[cfg(feature = "redis")]
 pub(crate) const CACHE_AWAY: Duration = Duration::from_secs(1);
 
 /// One process loads what others that share a cache wait for, and looks whether it is there; then they load it too.
