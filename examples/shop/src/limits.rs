@@ -94,9 +94,11 @@ pub(crate) const LETTERS_CLEAN_ABOVE_PERCENT: u64 = 80;
 pub(crate) const LETTERS_LOOK: Duration = Duration::from_millis(250);
 
 /// How long a broker may take to be reached.
+#[cfg(feature = "nats")]
 pub(crate) const BROKER_CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// Messages that a broker hands out before it wants to hear of some: those of many workers, and those that wait for their next attempt.
+#[cfg(feature = "nats")]
 pub(crate) const BROKER_UNACKNOWLEDGED_MAX: i64 = 10_000;
 
 /// A fault that nobody stops ends after a day: who forgot it shall not wonder for a week.
