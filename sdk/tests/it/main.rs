@@ -10,3 +10,4 @@ mod misuse;
 mod one_line;
 mod receiver;
 mod services;
+mod tls;

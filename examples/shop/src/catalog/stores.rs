@@ -89,13 +89,17 @@ impl Load<i64> for Views {
 
 #[async_trait]
 impl SaveAll<i64> for Views {
-    async fn save_all(&self, batch: &[(String, i64)]) -> Result<(), DatabaseError> {
+    async fn save_all(&self, batch: &[(String, i64)]) -> Result<Vec<i64>, DatabaseError> {
         let mut transaction = self.0.primary().begin("views").await?;
+        let mut all = Vec::new();
         for (key, seen) in batch {
-            let add = "INSERT INTO views (id, seen) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen = views.seen + excluded.seen";
-            transaction.ask("INSERT", "views", add).bind(key).bind(*seen).execute().await?;
+            let add = "INSERT INTO views (id, seen) VALUES ($1, $2) \
+                       ON CONFLICT (id) DO UPDATE SET seen = views.seen + excluded.seen RETURNING seen";
+            let (seen,) = transaction.ask("INSERT", "views", add).bind(key).bind(*seen).one::<(i64,)>().await?;
+            all.push(seen);
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(all)
     }
 }
 

@@ -4,7 +4,7 @@
 //! to be cast (`CAST(SUM(x) AS BIGINT)`), because PostgreSQL makes wider numbers of them. A transaction begins with the writer's lock in SQLite: one that reads first and writes then never
 //! fails half-way; whoever waits for the lock longer than [`LOCK_WAIT_MAX`] is told so.
 //!
-//! ```ignore
+//! ```text
 //! let price: Option<(i64,)> = database.ask("SELECT", "products", "SELECT price FROM products WHERE id = $1").bind(id).optional().await?;
 //! let mut transaction = database.begin("stock").await?;
 //! transaction.ask("UPDATE", "stock", "UPDATE stock SET level = level - $1 WHERE product = $2").bind(1_i64).bind(id).execute().await?;

@@ -108,7 +108,7 @@ async fn an_order_is_one_trace_on_real_components_too() {
             of("db.system.name").or_else(|| of("messaging.system"))
         })
         .collect();
-    assert_eq!(systems, BTreeSet::from(["nats", "postgresql"]));
+    assert!(systems.contains("nats") && systems.contains("postgresql") && !systems.contains("sqlite"), "{systems:?}");
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ impl Merge for i64 {
 /// Writes many at once, all or none.
 #[async_trait]
 pub(crate) trait SaveAll<V>: Send + Sync {
-    async fn save_all(&self, batch: &[(String, V)]) -> Result<(), DatabaseError>;
+    /// The values that the store has then, in the batch's order.
+    async fn save_all(&self, batch: &[(String, V)]) -> Result<Vec<V>, DatabaseError>;
 }
 
 #[derive(Debug)]
@@ -124,9 +125,11 @@ where
             }
             batch.iter().for_each(|(key, _)| self.cache.writes(key));
             let saved = self.store.save_all(&batch).await;
-            if saved.is_ok() {
-                for (key, _) in &batch {
-                    self.cache.invalidate(key, "write").await;
+            if let Ok(values) = &saved {
+                // What others have written is in there too.
+                for ((key, _), value) in batch.iter().zip(values) {
+                    self.cache.writes(key);
+                    self.cache.put(key, value).await;
                 }
             }
             self.landed(batch, saved.as_ref().err());

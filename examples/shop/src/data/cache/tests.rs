@@ -65,12 +65,16 @@ impl Save<i64> for Shelf {
 
 #[async_trait]
 impl SaveAll<i64> for Shelf {
-    async fn save_all(&self, batch: &[(String, i64)]) -> Result<(), DatabaseError> {
+    async fn save_all(&self, batch: &[(String, i64)]) -> Result<Vec<i64>, DatabaseError> {
         self.works()?;
         self.batches.lock().expect("no panic").push(batch.len());
         let mut values = self.values.lock().expect("no panic");
-        batch.iter().for_each(|(key, value)| *values.entry(key.clone()).or_default() += value);
-        Ok(())
+        let add = |(key, value): &(String, i64)| {
+            let kept = values.entry(key.clone()).or_default();
+            *kept += value;
+            *kept
+        };
+        Ok(batch.iter().map(add).collect())
     }
 }
 
@@ -251,7 +255,9 @@ async fn what_is_written_behind_is_read_at_once_and_written_together() {
         assert_eq!(views.get("unicorn").await.expect("read"), None);
         views.flush().await.expect("written");
         assert_eq!((shelf.value("kettle"), shelf.value("lantern"), views.unwritten()), (Some(13), Some(1), 0));
+        let loads = shelf.loads();
         assert_eq!(views.get("kettle").await.expect("read"), Some(13));
+        assert_eq!(shelf.loads(), loads, "what was written is kept");
         assert_eq!(*shelf.batches.lock().expect("no panic"), [2]);
     }
 }
