@@ -12,6 +12,7 @@ mod own_records;
 #[cfg(test)]
 mod reference;
 mod report;
+mod runtimes;
 mod scraping;
 mod server;
 #[cfg(feature = "demo")]

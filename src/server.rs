@@ -20,6 +20,7 @@ use query::rules::{self, Rules};
 use store::Store;
 use store::disk::Disk;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -31,6 +32,7 @@ use crate::memory;
 use crate::own_metrics::OwnMetrics;
 use crate::own_records::{Own, Recorded};
 use crate::report::Failure;
+use crate::runtimes::Receiving;
 use crate::scraping::Shown;
 use crate::shutdown::Stop;
 
@@ -58,6 +60,8 @@ pub struct Server {
     drain_timeout: Duration,
     api: Arc<query::api::Server>,
     behind: Option<Behind>,
+    // What comes in at the doors of OTLP does not keep those waiting who ask.
+    receiving: Receiving,
 }
 
 // What is there once the data directory is open.
@@ -87,7 +91,7 @@ impl Server {
         memory::watch(&memory)?;
         let connections_max = doors::connections_that_files_allow(config.connections_max);
         let config = &Config { connections_max, ..config.clone() };
-        let mut server = Self::new(config, &listeners, token, &stats, clock.as_ref());
+        let mut server = Self::new(config, &listeners, token, &stats, clock.as_ref(), Receiving::start()?);
         announce(&server.doors)?;
 
         let gate = Gate::new(stats.clone());
@@ -103,7 +107,8 @@ impl Server {
         let intake = Intake::within(config.collector.clone(), memory.clone(), Arc::clone(&clock), stats.clone());
         let otlp = server.receiving(&intake).await?;
         for (name, listener, _) in receiving {
-            server.take_connections(name, listener, otlp.clone());
+            let threads = server.receiving.handle().clone();
+            server.take_connections(name, listener, otlp.clone(), &threads);
         }
         let store = open_store(config, disk, &clock, &stats).await?;
         let (rules, notifier) = server.start_rules(config, &store, &clock, &stats).await?;
@@ -221,6 +226,7 @@ impl Server {
         token: Option<Arc<TokenFile>>,
         stats: &Stats,
         clock: &dyn Clock,
+        receiving: Receiving,
     ) -> Self {
         let api = query::api::Server::new(env!("CARGO_PKG_VERSION"), clock.now());
         for (name, _, address) in listeners {
@@ -242,6 +248,7 @@ impl Server {
             drain_timeout: Duration::from_millis(config.drain_timeout_ms),
             api: Arc::new(api),
             behind: None,
+            receiving,
         }
     }
 
@@ -271,7 +278,7 @@ impl Server {
 
     fn serve(&mut self, name: &'static str, listener: TcpListener, router: Router) {
         let router = self.in_flight.around(router);
-        self.take_connections(name, listener, router);
+        self.take_connections(name, listener, router, &Handle::current());
     }
 
     // What is behind both doors of OTLP.
@@ -292,12 +299,15 @@ impl Server {
         Ok(collector::either(grpc, self.protect(http, collector::Door::Http, intake)))
     }
 
-    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router) {
+    fn take_connections(&mut self, name: &'static str, listener: TcpListener, router: Router, threads: &Handle) {
         let (connections, stop) = (self.connections.clone(), self.stop.clone());
-        self.serving.spawn(async move {
+        let serving = async move {
+            // It was bound in another runtime, which would have to wake for each connection.
+            let listener = TcpListener::from_std(listener.into_std()?)?;
             connections.serve(name, listener, router, stop).await;
             Ok(())
-        });
+        };
+        self.serving.spawn_on(serving, threads);
     }
 
     fn protect(&self, router: Router, door: collector::Door, intake: &Intake) -> Router {

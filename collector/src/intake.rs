@@ -13,8 +13,8 @@ use model::wire::status::MetricSeries;
 use model::{Clock, Signal};
 use store::schema::{LogColumns, PointColumns, SpanColumns};
 use store::{Batch, Cutoffs, Writer};
-use tokio::sync::Semaphore;
 
+use crate::conversions::Conversions;
 use crate::convert::{self, Context, Encoding, Form, Limits, SeriesGate};
 use crate::pipeline::{Passage, Pipeline, Reservation};
 use crate::receipts::Fingerprint;
@@ -38,7 +38,7 @@ struct Inner {
     counters: Counters,
     pipeline: Arc<Pipeline>,
     // Large conversions at a time: more than there are cores would only hold more memory.
-    conversions: Arc<Semaphore>,
+    conversions: Conversions,
     drain: Drain,
     limits: Limits,
     series: SeriesGate,
@@ -76,7 +76,7 @@ impl Intake {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         // All of them at their greatest take half of the memory.
         let at_a_time = memory.limit() / 2 / limits.decoded_bytes_max.max(1);
-        let conversions = Arc::new(Semaphore::new(cores.min(usize::try_from(at_a_time).unwrap_or(cores)).max(1)));
+        let conversions = Conversions::new(cores.min(usize::try_from(at_a_time).unwrap_or(cores)).max(1));
         let series = SeriesGate::new(&config, Arc::clone(&clock), counters.stats());
         let writer = OnceLock::new();
         let drain = Drain::default();
@@ -189,19 +189,16 @@ impl Inner {
         Ok(outcome)
     }
 
-    // The same on a thread that may block: conversion, and the store's encoding of the batch, take a core for a while.
+    // The same on other threads: conversion takes a core for a while, and then the store's encoding of the batch takes one for less. That
+    // one is not made to stand back: what is converted holds memory until it is stored.
     async fn carry_aside(self: &Arc<Self>, arrival: Arrival) -> Result<(Outcome, Fingerprint), Refusal> {
-        let permit = Arc::clone(&self.conversions).acquire_owned().await.map_err(|_| Refusal::Closed)?;
+        let inner = Arc::clone(self);
+        let (batch, outcome, print, _reservation) = self.conversions.run(move || inner.convert(arrival)).await??;
         let inner = Arc::clone(self);
         let runtime = tokio::runtime::Handle::current();
-        let work = tokio::task::spawn_blocking(move || {
-            let (batch, outcome, print, _reservation) = inner.convert(arrival)?;
-            // What follows mostly waits for the disk.
-            drop(permit);
-            runtime.block_on(inner.store(batch))?;
-            Ok((outcome, print))
-        });
-        work.await.unwrap_or(Err(Refusal::Defect))
+        let work = tokio::task::spawn_blocking(move || runtime.block_on(inner.store(batch)));
+        work.await.unwrap_or(Err(Refusal::Defect))?;
+        Ok((outcome, print))
     }
 
     async fn store(&self, batch: Batch) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@
 //! the store's columns. The root package makes the [`Intake`], binds the listeners and serves the doors on them.
 
 mod config;
+mod conversions;
 pub mod convert;
 mod error;
 mod intake;

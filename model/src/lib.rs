@@ -12,6 +12,7 @@ pub mod names;
 pub mod signal;
 pub mod small_file;
 pub mod stats;
+pub mod threads;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;

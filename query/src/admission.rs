@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::memory::Memory;
 use model::stats::{Counter, Gauge, Stats};
+use model::threads;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::Config;
@@ -30,7 +31,8 @@ pub struct Admission {
 pub enum Extent {
     /// A page, a table, a tree: it has a bound, and somebody looks at the screen for it.
     Page,
-    /// Everything there is. Such answers take at most half of the threads, all cores but one, and half of the places in the queue.
+    /// Everything there is. Such answers take at most half of the threads, all cores but one, and half of the places in the queue, and their threads
+    /// stand back.
     Stream,
 }
 
@@ -153,7 +155,7 @@ impl Admission {
         receiver.await.map_err(|_| Refused::Died)
     }
 
-    /// Starts `work` on a blocking thread once a permit is free. `work` holds the permit even if the caller has gone: it learns
+    /// Starts `work` on a thread that may block once a permit is free. `work` holds the permit even if the caller has gone: it learns
     /// from `Cancel` that the guard was dropped.
     pub async fn start<F>(&self, extent: Extent, work: F) -> Result<CancelOnDrop, Refused>
     where
@@ -165,7 +167,11 @@ impl Admission {
         let permit = self.enter(extent).await.inspect_err(|_| self.refused.add(1))?;
         let cancel = Cancel::default();
         let guard = cancel.on_drop();
-        tokio::task::spawn_blocking(move || work(&cancel, permit));
+        let work = move || work(&cancel, permit);
+        match extent {
+            Extent::Page => _ = tokio::task::spawn_blocking(work),
+            Extent::Stream => aside(work).inspect_err(|_| self.refused.add(1))?,
+        }
         Ok(guard)
     }
 
@@ -177,6 +183,20 @@ impl Admission {
         let permit = self.all.enter().await?;
         Ok(Permit { _permit: permit, _stream: stream, slow: Arc::clone(&self.slow) })
     }
+}
+
+// A thread that stands back, and so one for each answer: of the runtime's own somebody would wait for the next page.
+fn aside(work: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("stream".to_owned()).spawn(move || {
+        threads::stand_back();
+        let _runtime = runtime.enter();
+        work();
+    });
+    thread.map(|_| ()).map_err(|error| {
+        tracing::warn!("cannot start a thread for an answer without a limit: {error}");
+        Refused::Busy
+    })
 }
 
 // Who works, and a bounded number of others who wait for it.

@@ -24,6 +24,7 @@ use super::serve::{DoorArgs, announce};
 use crate::config::{self, Config};
 use crate::own_records::Recorded;
 use crate::report::{Exit, Failure, Outcome};
+use crate::runtimes;
 use crate::server::Server;
 use crate::shutdown::Signals;
 use crate::telemetry;
@@ -79,8 +80,7 @@ pub fn run(args: DemoArgs) -> Outcome {
         }
     };
     let recorded = telemetry::start(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
+    let runtime = runtimes::answering().context("cannot start the runtime")?;
     let demo = Demo { fault: args.fault, rate: args.rate, internal: args.shop.unwrap_or_else(usual_or_free) };
     let outcome = runtime.block_on(demo.run(config, recorded, args.webhooks.as_deref()));
     runtime.shutdown_background();

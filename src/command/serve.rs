@@ -11,6 +11,7 @@ use store::disk::{Disk, FaultyDisk, PlannedFault, RealDisk};
 use crate::config::{self, Config, Door};
 use crate::own_records::Recorded;
 use crate::report::{Exit, Failure, Outcome};
+use crate::runtimes;
 use crate::server::{Doors, Server};
 use crate::shutdown::Signals;
 use crate::telemetry;
@@ -72,8 +73,7 @@ pub fn run(args: ServeArgs) -> Outcome {
     config.data_dir = args.data_dir.unwrap_or(config.data_dir);
     let disk = disk(&config.data_dir, args.disk_fault);
     let recorded = telemetry::start(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
+    let runtime = runtimes::answering().context("cannot start the runtime")?;
     let outcome = runtime.block_on(serve(&config, disk, recorded));
     // A start that was interrupted may still be replaying; nobody waits for that.
     runtime.shutdown_background();

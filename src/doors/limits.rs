@@ -48,9 +48,9 @@ pub const HTTP2_BYTES_OF_WINDOW_MIN: u64 = 1 << 10;
 /// An answer is handed over in pieces of this size, the largest frame that every peer takes, so that it can be seen how slowly.
 pub const HTTP2_PIECE_BYTES: usize = 16 << 10;
 
-/// Bytes that a connection reads before it is others' turn: a tenth of a millisecond or two. A peer that sends as fast as it is read
-/// would keep a core for the runtime's 128 reads, tens of MiB.
-pub const READ_TURN_BYTES: usize = 256 << 10;
+/// Bytes that a connection reads before it is others' turn: a tenth of a millisecond, where they go into memory that is new. A peer that
+/// sends as fast as it is read would keep a core for the runtime's 128 reads, tens of MiB.
+pub const READ_TURN_BYTES: usize = 64 << 10;
 
 /// Bytes of an HTTP/2 stream and connection that may be on their way unread: large requests need not wait for the client
 /// to hear of every 64 KiB.
