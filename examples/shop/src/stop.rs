@@ -4,13 +4,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Resolves when the process is asked to stop: on SIGINT or SIGTERM, and if told so when stdin ends.
-pub fn stop_requested(stdin: bool) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        tokio::select! {
-            () = signalled(SignalKind::interrupt()) => {}
-            () = signalled(SignalKind::terminate()) => {}
-            () = stdin_ended(), if stdin => {}
-        }
+pub async fn stop_requested(stdin: bool) {
+    tokio::select! {
+        () = signalled(SignalKind::interrupt()) => {}
+        () = signalled(SignalKind::terminate()) => {}
+        () = stdin_ended(), if stdin => {}
     }
 }
 
