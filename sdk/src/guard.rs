@@ -83,6 +83,7 @@ impl Parts {
         let half = within / 2;
         *stop_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokio::time::Instant::now() + half);
         let measured = metrics.is_none_or(|metrics| bounded(half, move || metrics.shutdown().is_ok()).unwrap_or(false));
+        tally.report_at_the_end();
         let sent = thread.as_ref().is_none_or(|thread| thread.stop(within.saturating_sub(begun.elapsed())));
         tally.say_what_stayed();
         measured && sent

@@ -57,6 +57,9 @@ pub(crate) const SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 /// Shortest time between two lines on stderr about the same trouble with the collector; it may come and go, or refuse everything, all day.
 pub(crate) const TELL_AGAIN: Duration = Duration::from_secs(600);
 
+/// Shortest time between two log records about losses while the collector is there: the queues may stay full for seconds after it has come back.
+pub(crate) const REPORT_AGAIN: Duration = Duration::from_secs(5);
+
 /// Longest that a caller can have a flush or the end wait: more is a mistake, and moments beyond what the clock can hold would be a panic.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(3_600);
 

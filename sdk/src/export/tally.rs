@@ -13,7 +13,7 @@ use opentelemetry_sdk::logs::SdkLogger;
 
 use super::Signal;
 use super::queue::Queue;
-use crate::limits::TELL_AGAIN;
+use crate::limits::{REPORT_AGAIN, TELL_AGAIN};
 
 /// Why something was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,9 @@ struct Collector {
     /// Whether the line about its being away was printed, so that one says that it is back.
     told_away: bool,
     told_refusal: Option<Instant>,
-    /// What of the losses was reported, by signal.
+    /// What of the losses was reported, by signal, and when.
     reported: [u64; 3],
+    last_report: Option<Instant>,
 }
 
 impl Tally {
@@ -110,11 +111,13 @@ impl Tally {
         let lost = Signal::ALL.map(|signal| self.lost_of(signal));
         // One that comes and goes all day is told of on stderr now and then, and in a record whenever it has cost something.
         let tell = told_away || collector.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN);
+        let report = back || tell || collector.last_report.is_none_or(|last| last.elapsed() >= REPORT_AGAIN);
         let new = lost != collector.reported;
-        if !(told_away || new && (back || tell)) {
+        if !(told_away || new && report) {
             return;
         }
         let before = std::mem::replace(&mut collector.reported, lost);
+        collector.last_report = Some(Instant::now());
         if tell {
             collector.told = Some(Instant::now());
         }
@@ -131,6 +134,18 @@ impl Tally {
         if let Some(told) = told {
             self.record(&since, &told);
         }
+    }
+
+    /// A record about what was lost since the last one, for the last request.
+    pub(crate) fn report_at_the_end(&self) {
+        let mut collector = self.collector.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = Signal::ALL.map(|signal| self.lost_of(signal));
+        let since: [u64; 3] = std::array::from_fn(|signal| lost[signal] - collector.reported[signal]);
+        // Where the collector is away nobody would get it; stderr has it then.
+        let Some(told) = losses(&since).filter(|_| !collector.away) else { return };
+        collector.reported = lost;
+        drop(collector);
+        self.record(&since, &told);
     }
 
     /// The last word, at the end of the service.

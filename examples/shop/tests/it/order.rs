@@ -52,7 +52,8 @@ fn check_one_order(received: &Received) {
         of_order(received, ID.1).filter(|(of, span)| of == service && span.kind() == kind).count()
     };
     assert_eq!(kind("orders", SpanKind::Producer), 1, "one message");
-    assert_eq!(kind("notifications", SpanKind::Consumer), 1, "which is received once");
+    // More than once if the mail server was busy.
+    assert!(kind("notifications", SpanKind::Consumer) >= 1, "which is received");
     assert!(kind("orders", SpanKind::Client) >= 5, "calls and questions to the database");
 
     let mut told = BTreeSet::new();
@@ -158,8 +159,9 @@ async fn the_same_request_twice_is_one_order_and_another_with_its_key_is_none() 
     open.close().await;
     let received = receiver.received();
     let placed = received.logs.iter().filter(|(_, log)| log.event_name == "order.placed").count();
-    let letters = received.spans.iter().filter(|(_, span)| span.kind() == SpanKind::Consumer).count();
-    assert_eq!((placed, letters <= 1), (1, true), "{letters}");
+    // The mail server may have been busy, but a letter is sent once.
+    let letters = received.logs.iter().filter(|(_, log)| log.event_name == "letter.sent").count();
+    assert!(placed == 1 && letters <= 1, "{placed} placed, {letters} letters");
     let known = received.metrics.iter().filter(|(_, metric)| metric.name == "shop.idempotency");
     let known: BTreeSet<String> = known.flat_map(|(_, metric)| words(metric, "shop.idempotency")).collect();
     assert!(known.contains("first") && known.contains("replayed") && known.contains("reused"), "{known:?}");
