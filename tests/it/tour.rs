@@ -20,7 +20,7 @@ use crate::harness::{BINARY, Place};
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A screen of output is enough to see what a command does.
-const LINES_MAX: usize = 22;
+const LINES_MAX: usize = 34;
 
 #[derive(Debug, PartialEq)]
 enum Piece {
