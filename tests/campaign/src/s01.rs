@@ -96,7 +96,7 @@ pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow:
 
     let grown = watch.most().saturating_sub(before);
     figures.note("requests", format!("{made} at {} a second, {failed} failed", plan.rate));
-    figures.note("latency p50, p99", format!("{} and {} ms", ms(times.quantile(0.5)), ms(times.quantile(0.99))));
+    figures.note("latency p50, p99", format!("{} and {}", ms(times.quantile(0.5)), ms(times.quantile(0.99))));
     figures.note(
         "memory of the service",
         format!("{} MiB, at most {} MiB more without collector", before >> 20, grown >> 20),
