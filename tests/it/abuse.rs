@@ -133,7 +133,7 @@ async fn of_answers_that_nobody_reads_some_wait_and_the_others_are_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_files_to_open_comes_back_when_there_are_some() {
     // Some more than it needs by itself, so that it is the accept loop that finds none.
-    const FILES: u64 = 24;
+    const FILES: u64 = 32;
     let place = Place::with_files_max(FILES);
     let mut server = place.serve().await;
     let keeps = Client::new(&server.url("http"), Settings::default()).expect("a client");
