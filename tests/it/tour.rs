@@ -107,10 +107,10 @@ impl Walk {
         self.ids.iter().fold(text.to_owned(), |text, (written, now)| text.replace(written, now))
     }
 
-    /// Learns which of this demo's ids stand where the tour has its own.
+    /// Learns which of this demo's ids stand where the tour has its own. What comes later is about what was shown last.
     fn learn(&mut self, written: &str, now: &str) {
         for (written, now) in ids(written).into_iter().zip(ids(now)) {
-            self.ids.entry(written.to_owned()).or_insert_with(|| now.to_owned());
+            self.ids.insert(written.to_owned(), now.to_owned());
         }
     }
 
