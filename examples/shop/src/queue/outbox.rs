@@ -1,7 +1,7 @@
 //! The outbox pattern: what is to be published is written in the transaction that it tells of, with the trace that it happened in, and a relay publishes it later, as part of that trace.
 //! So an order that was committed is told to the queue, and one that was not is not. A relay that ends between publishing and marking publishes again; the queue knows the id.
 //!
-//! ```ignore
+//! ```text
 //! orders.create(&outbox::TABLES).await?;
 //! outbox::relay(context, &orders, &queue);
 //! let mut transaction = orders.begin("orders").await?;
