@@ -1,9 +1,12 @@
 //! Programs of Debian that are scraped: exporters, unpacked from their packages into the cache of the tests and never installed, and a private
 //! PostgreSQL. Where a machine has none of it the tests say so and pass.
 
+#[path = "../../../examples/shop/tests/it/postgres_programs.rs"]
+mod postgres_programs;
+
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -112,7 +115,7 @@ pub struct Postgres {
 impl Postgres {
     /// Begins an empty one, if this machine has PostgreSQL.
     pub async fn start() -> Option<Self> {
-        let Some(programs) = programs() else {
+        let Some(programs) = postgres_programs::folder() else {
             eprintln!("postgresql is not installed: it is not scraped");
             return None;
         };
@@ -120,11 +123,11 @@ impl Postgres {
         let data = folder.path().join("data");
         // It does not run as root: then as nobody, whose folder it has to be.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("the folder is ours");
-        let mut made = unprivileged(&programs.join("initdb"), folder.path());
+        let mut made = postgres_programs::unprivileged(&programs.join("initdb"), folder.path());
         made.arg("-D").arg(&data).args(["-U", "sextant", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
         let made = made.output().expect("initdb starts");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut command = unprivileged(&programs.join("postgres"), folder.path());
+        let mut command = postgres_programs::unprivileged(&programs.join("postgres"), folder.path());
         command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-h", "", "-c", "max_connections=17"]);
         command.args(["-c", "fsync=off", "-c", "shared_buffers=8MB"]);
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres starts");
@@ -148,24 +151,4 @@ impl Drop for Postgres {
         let _ = Command::new("kill").args(["-INT", &id]).status();
         let _ = self.process.wait();
     }
-}
-
-// Where `initdb` and `postgres` are: Debian keeps them out of the path.
-fn programs() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let folders = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
-    folders.filter(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file()).max()
-}
-
-fn unprivileged(program: &Path, folder: &Path) -> Command {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    let mut command = if is_root {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-    command
 }

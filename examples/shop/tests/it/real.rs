@@ -3,10 +3,13 @@
 
 #![allow(dead_code, reason = "each of the programs that use it uses a part of it")]
 
+#[path = "postgres_programs.rs"]
+mod postgres_programs;
+
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -174,24 +177,8 @@ fn folder() -> TempDir {
     folder
 }
 
-/// A program of PostgreSQL, which does not run as root: then as nobody.
+/// A program of PostgreSQL, for whoever may run it.
 fn unprivileged(program: &str, folder: &Path) -> Command {
-    let program = postgres_programs().join(program);
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    let mut command = if is_root {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-    command
-}
-
-/// Debian keeps them out of the path.
-fn postgres_programs() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed").flatten();
-    let folders = versions.map(|version| version.path().join("bin"));
-    folders.filter(|folder| folder.join("initdb").is_file()).max().expect("PostgreSQL's programs are installed")
+    let programs = postgres_programs::folder().expect("PostgreSQL's programs are installed");
+    postgres_programs::unprivileged(&programs.join(program), folder)
 }
