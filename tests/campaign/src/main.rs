@@ -9,6 +9,7 @@ use campaign::figures::Figures;
 use campaign::progress::Progress;
 use campaign::report::{Report, Trial};
 use campaign::simulated::{self, Simulated};
+use campaign::slow::Kind;
 use campaign::{a01, binary, f01, r01, r02, r07, r10, r11, r12, r13, r14, r16, r17, r18, r19, r22, r26, s01};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -44,6 +45,9 @@ struct Arguments {
     /// R11: slow connections at a time.
     #[arg(long, default_value_t = 1_000)]
     connections: usize,
+    /// R11: only these, to find out what each of them costs.
+    #[arg(long, value_delimiter = ',')]
+    kinds: Vec<Kind>,
     /// R11: the server's memory limit in mebibytes.
     #[arg(long, default_value_t = 400)]
     memory_mib: u64,
@@ -205,7 +209,10 @@ async fn run(arguments: &Arguments, seed: u64) -> anyhow::Result<Outcome> {
         Name::R11 => {
             let (connections, rounds, attack) = (arguments.connections, arguments.rounds, seconds(90));
             let memory_bytes_max = arguments.memory_mib << 20;
-            let plan = r11::Plan { connections, rounds, attack, memory_bytes_max, ..r11::Plan::default() };
+            let mut plan = r11::Plan { connections, rounds, attack, memory_bytes_max, ..r11::Plan::default() };
+            if !arguments.kinds.is_empty() {
+                plan.kinds.clone_from(&arguments.kinds);
+            }
             Outcome::Figures(r11::run(&subject, &plan, &Progress::shown()).await?)
         }
         Name::R12 => {
