@@ -64,7 +64,9 @@ pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow:
     let directory = tempfile::tempdir()?;
     let setup = Setup::new(subject, directory.path());
     let limit = plan.memory_bytes_max;
-    setup.configure(&format!("log = \"error\"\nmemory_bytes_max = {limit}\n"))?;
+    // What readers ask for lies in parts soon: it is dearer to read there.
+    let settings = format!("log = \"error\"\nmemory_bytes_max = {limit}\n[store]\nflush_interval_s = 30\n");
+    setup.configure(&settings)?;
     let mut server = setup.start().await?;
     let rounds = usize::try_from(plan.rounds)?;
     progress.steps(1 + 2 * rounds);
