@@ -118,6 +118,14 @@ pub fn short_count(number: f64) -> Safe {
     Safe::of(format_args!("{text}{unit}"))
 }
 
+/// A value in full, as Prometheus's API writes it but for powers of ten where people write none: `2.5e-01` is `0.25`.
+pub fn exact(text: &str) -> Safe {
+    match text.parse::<f64>() {
+        Ok(number) if number == 0.0 || (1e-4..1e15).contains(&number.abs()) => Safe::of(number),
+        _ => Safe::line(text),
+    }
+}
+
 /// Something a second: `41.2/s`.
 pub fn rate(a_second: f64) -> Safe {
     Safe::of(format_args!("{}/s", short_count(a_second)))
@@ -200,6 +208,18 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(short_count(number).as_str(), text);
+        }
+        for (written, text) in [
+            ("9.666666666666667e-01", "0.9666666666666667"),
+            ("3.1e+01", "31"),
+            ("-2.06e+02", "-206"),
+            ("0e+00", "0"),
+            ("1.5e-07", "1.5e-07"),
+            ("1e+20", "1e+20"),
+            ("+Inf", "+Inf"),
+            ("", ""),
+        ] {
+            assert_eq!(exact(written).as_str(), text);
         }
         for (number, text) in [(0, "0"), (999, "999"), (12_431, "12,431"), (1_000_000, "1,000,000")] {
             assert_eq!(count(number).as_str(), text);

@@ -288,7 +288,7 @@ fn alert_details(alert: &Alert) -> Vec<Detail> {
             fields.push(Detail::field(name, format::row_date(time)));
         }
     }
-    fields.push(Detail::field("value", Safe::line(&alert.value)));
+    fields.push(Detail::field("value", format::exact(&alert.value)));
     for (title, labels) in [("Labels", &alert.labels), ("Annotations", &alert.annotations)] {
         if !labels.is_empty() {
             fields.push(Detail::Text(Safe::default(), Role::Text));

@@ -17,8 +17,10 @@ use crate::widget::list::{self, Column};
 /// Everything that is known of an alert but its samples.
 pub(super) fn of_alert(alert: &Alert, now: Timestamp) -> Vec<Detail> {
     let (word, role) = Theme::alert(&alert.state);
-    let mut text =
-        vec![Detail::marked("state", Safe::from_static(word), role), Detail::field("value", Safe::line(&alert.value))];
+    let mut text = vec![
+        Detail::marked("state", Safe::from_static(word), role),
+        Detail::field("value", format::exact(&alert.value)),
+    ];
     let times = [
         ("active since", &alert.active_at),
         ("firing since", &alert.fired_at),
