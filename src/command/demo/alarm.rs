@@ -1,6 +1,7 @@
 //! The demo's end of the alerts: the shipped rules, an `alertmanager.yml`, and the receiver that is called. It prints what
 //! it is told; in real life it would be a pager's or a chat's webhook.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -51,7 +52,7 @@ impl Alarm {
         config.rules.files = shipped::RULES.iter().map(|(name, _)| text_of(&files.path().join(name))).collect();
         config.rules.alertmanager = text_of(&routes);
         config.rules.allowed_receivers = vec![address.to_string()];
-        let receiver = Receiver { file: webhooks.map(open).transpose()?.map(Mutex::new) };
+        let receiver = Receiver { file: webhooks.map(open).transpose()?.map(Mutex::new), shown: Mutex::default() };
         let router = Router::new().route("/alerts", post(receive)).with_state(Arc::new(receiver));
         let receiver = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -95,11 +96,12 @@ receivers:
 
 struct Receiver {
     file: Option<Mutex<fs::File>>,
+    shown: Mutex<Shown>,
 }
 
 async fn receive(State(receiver): State<Arc<Receiver>>, body: Bytes) -> StatusCode {
     let Ok(payload) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST };
-    let lines = lines_of(&payload);
+    let lines = receiver.shown.lock().unwrap_or_else(PoisonError::into_inner).lines_of(&payload);
     let printed = {
         let mut out = std::io::stdout().lock();
         writeln!(out, "\n{}", lines.join("\n")).and_then(|()| out.flush())
@@ -112,20 +114,39 @@ async fn receive(State(receiver): State<Arc<Receiver>>, body: Bytes) -> StatusCo
     if printed.is_ok() && kept.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-/// What people are shown of a webhook.
-fn lines_of(payload: &Value) -> Vec<String> {
-    let text = |value: &Value| sanitize::line(value.as_str().unwrap_or_default()).into_owned();
-    let mut lines = Vec::new();
-    for alert in payload["alerts"].as_array().into_iter().flatten() {
-        let status = text(&alert["status"]).to_uppercase();
-        lines.push(format!(
-            "webhook: {status} {}: {}",
-            text(&alert["labels"]["alertname"]),
-            text(&alert["annotations"]["summary"])
-        ));
-        for sample in alert["samples"].as_array().into_iter().flatten() {
-            lines.push(format!("  {}  trace {}", text(&sample["text"]), text(&sample["trace_id"])));
+/// The alerts that were shown and fire still: the fingerprint of each and when it began.
+#[derive(Default)]
+struct Shown(HashSet<(String, String)>);
+
+impl Shown {
+    /// What people are shown of a webhook: it holds all alerts of its group, and they see those in which something changed. If
+    /// nothing did, it is a reminder and shown whole.
+    fn lines_of(&mut self, payload: &Value) -> Vec<String> {
+        let alerts = payload["alerts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let changed: Vec<&Value> = alerts.iter().filter(|alert| self.has_changed(alert)).collect();
+        if changed.is_empty() {
+            return alerts.iter().flat_map(lines_of).collect();
         }
+        changed.into_iter().flat_map(lines_of).collect()
+    }
+
+    fn has_changed(&mut self, alert: &Value) -> bool {
+        let text = |key: &str| alert[key].as_str().unwrap_or_default().to_owned();
+        let episode = (text("fingerprint"), text("startsAt"));
+        if alert["status"] == "firing" {
+            return self.0.insert(episode);
+        }
+        self.0.remove(&episode);
+        true
+    }
+}
+
+fn lines_of(alert: &Value) -> Vec<String> {
+    let text = |value: &Value| sanitize::line(value.as_str().unwrap_or_default()).into_owned();
+    let (name, summary) = (text(&alert["labels"]["alertname"]), text(&alert["annotations"]["summary"]));
+    let mut lines = vec![format!("webhook: {} {name}: {summary}", text(&alert["status"]).to_uppercase())];
+    for sample in alert["samples"].as_array().into_iter().flatten() {
+        lines.push(format!("  {}  trace {}", text(&sample["text"]), text(&sample["trace_id"])));
     }
     lines
 }
@@ -145,12 +166,29 @@ mod tests {
             "samples": [{"text": "cannot reach the bank", "trace_id": "0af7"}],
         }]});
         assert_eq!(
-            lines_of(&payload),
+            Shown::default().lines_of(&payload),
             [
                 "webhook: FIRING ErrorLogBurst: payments: 31 error records\\x1b[2J",
                 "  cannot reach the bank  trace 0af7"
             ]
         );
-        assert!(lines_of(&json!({"alerts": 3})).is_empty());
+        assert!(Shown::default().lines_of(&json!({"alerts": 3})).is_empty());
+    }
+
+    #[test]
+    fn of_a_group_people_are_shown_what_changed_and_all_of_a_reminder() {
+        let alert = |name: &str, status: &str, start: &str| {
+            json!({"status": status, "labels": {"alertname": name}, "annotations": {"summary": "s"},
+                "fingerprint": name, "startsAt": start})
+        };
+        let mut shown = Shown::default();
+        let mut lines_of = |alerts: Value| shown.lines_of(&json!({ "alerts": alerts }));
+        let first = alert("A", "firing", "12:00");
+        let second = alert("B", "firing", "12:01");
+        assert_eq!(lines_of(json!([first])), ["webhook: FIRING A: s"]);
+        assert_eq!(lines_of(json!([first, second])), ["webhook: FIRING B: s"]);
+        assert_eq!(lines_of(json!([first, second])), ["webhook: FIRING A: s", "webhook: FIRING B: s"]);
+        assert_eq!(lines_of(json!([alert("A", "resolved", "12:00"), second])), ["webhook: RESOLVED A: s"]);
+        assert_eq!(lines_of(json!([alert("A", "firing", "12:05"), second])), ["webhook: FIRING A: s"]);
     }
 }
