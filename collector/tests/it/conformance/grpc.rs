@@ -85,7 +85,7 @@ pub fn rows() -> Vec<super::Row> {
         row!(g21, "G21", "SHOULD", GRPC, "100 calls on one connection beside one that stalls", "all are answered"),
         row!(g22, "G22", "MUST", GRPC, "unknown fields at all levels", "ignored, the known data stored"),
         row!(g23, "G23", "-", GRPC, "client cancels", "nothing stored, its bytes given back"),
-        row!(g24, "G24", "-", GRPC, "the same request again", "OK, stored again; duplicates are not looked for"),
+        row!(g24, "G24", "-", GRPC, "the same request again", "OK, stored again; its items are counted as duplicates"),
         row!(
             g25,
             "G25",
@@ -460,8 +460,10 @@ async fn g23(transport: Transport) {
 async fn g24(transport: Transport) {
     let wire = Wire::start(transport).await;
     let request = spans_request(vec![span()]);
-    wire.export(&request).await.assert_full_success();
-    wire.export(&request).await.assert_full_success();
+    for duplicates in [0, 1] {
+        wire.export(&request).await.assert_full_success();
+        assert_eq!(wire.server.count("sextant_receipts_duplicate_items_total", &[("signal", "spans")]), duplicates);
+    }
     assert_eq!(wire.rows(Signal::Spans), 2);
 }
 

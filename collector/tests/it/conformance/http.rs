@@ -97,8 +97,8 @@ pub fn rows() -> Vec<super::Row> {
             "H28",
             "own",
             BOTH,
-            "a body that drips",
-            "503 after `collector.body_timeout_s`; there is no limit of its own for a head that drips"
+            "a body or a head that drips",
+            "503 after `collector.body_timeout_s`; a head has ten seconds, then its connection is closed (`tests/it/abuse.rs`)"
         ),
         row!(
             h29,
