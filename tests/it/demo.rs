@@ -130,7 +130,7 @@ fn check_what_people_see(place: &Place, url: &str, id: &str, trace_id: &str) {
             assert!(seen.contains(service), "no {service} in\n{seen}");
         }
     }
-    assert!(trace.contains('█') && time_line.contains("exemplar"), "{trace}\n{time_line}");
+    assert!(trace.contains(['█', '▌', '▐']) && time_line.contains("exemplar"), "{trace}\n{time_line}");
     // Piped, so without colour or any other escape.
     assert!(![time_line, trace, logs].iter().any(|seen| seen.contains('\x1b')));
     let services = place.run(&["services", "--since", "5m", "--url", url]).succeeded();
