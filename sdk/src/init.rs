@@ -17,13 +17,14 @@ use crate::export::Signal;
 use crate::export::points::MetricExporter;
 use crate::export::pump::Pump;
 use crate::export::queue::{Bounds, Queue};
-use crate::export::tally::{Tally, say};
+use crate::export::tally::Tally;
 use crate::export::thread::ExportThread;
 use crate::export::transport::Transport;
 use crate::guard::Guard;
 use crate::processors::{Intake, Logs, Spans};
 use crate::propagate::Propagator;
 use crate::redact::Redaction;
+use crate::say::{self, say};
 use crate::{layer, metrics, panic, resource};
 
 /// Why telemetry was not set up. What is wrong with endpoints and variables is none of these.
@@ -71,8 +72,9 @@ pub(crate) fn start(program: Builder) -> Result<Guard, InitError> {
     }
     let (settings, said) =
         settings(&program, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
+    say::as_service(settings.service_name.clone().unwrap_or_else(|| program.service.clone()));
     said.iter().for_each(|line| say(line));
-    let started = if settings.disabled { Started::default() } else { started(&program, settings.endpoints.clone()) };
+    let started = if settings.disabled { Started::default() } else { started(settings.endpoints.clone()) };
     Ok(wire(program, &settings, started))
 }
 
@@ -84,7 +86,7 @@ struct Started {
     transports: [Option<Transport>; 3],
 }
 
-fn started(program: &Builder, endpoints: [Option<crate::export::transport::Endpoint>; 3]) -> Started {
+fn started(endpoints: [Option<crate::export::transport::Endpoint>; 3]) -> Started {
     let mut refused = Vec::new();
     let transports = endpoints.map(|endpoint| {
         let endpoint = endpoint?;
@@ -96,7 +98,7 @@ fn started(program: &Builder, endpoints: [Option<crate::export::transport::Endpo
     match ExportThread::start() {
         Ok(thread) => Started { thread: Some(thread), transports },
         Err(error) => {
-            say(&format!("{} runs without telemetry: its thread cannot start: {error}", program.service));
+            say(&format!("there is no telemetry: its thread cannot start: {error}"));
             Started::default()
         }
     }
@@ -177,13 +179,12 @@ fn wire(program: Builder, settings: &Settings, started: Started) -> Guard {
         targets: program.targets,
     };
     // `start` has looked, and holds its lock.
-    let global = GLOBAL.get_or_init(|| global);
+    GLOBAL.get_or_init(|| global);
     if program.subscriber
         && let Err(error) = layer::subscribe()
     {
         say(&format!(
-            "what {} tells `tracing` is not sent: {error}; add sextant_sdk::layer() to the subscriber that it has",
-            global.service
+            "what the service tells `tracing` is not sent: {error}; add sextant_sdk::layer() to the subscriber that it has"
         ));
     }
     if program.panic_hook

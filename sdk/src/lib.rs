@@ -32,6 +32,7 @@ mod processors;
 pub mod propagate;
 mod redact;
 mod resource;
+mod say;
 
 pub use config::Builder;
 pub use correlation::CorrelationId;

@@ -1,7 +1,6 @@
 //! What was sent and what was lost, by signal and reason; and whether the collector is there. Says both on stderr, once for each time that the collector is away, and in a log
 //! record when it is back. The counts are metrics too, by the conventions for SDKs: see `register`.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -14,6 +13,7 @@ use opentelemetry_sdk::logs::SdkLogger;
 use super::Signal;
 use super::queue::Queue;
 use crate::limits::{REPORT_AGAIN, TELL_AGAIN};
+use crate::say::say;
 
 /// Why something was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,11 +222,6 @@ fn losses(of: &[u64; 3]) -> Option<String> {
         .map(|signal| format!("{} {}", of[*signal as usize], signal.items()))
         .collect();
     (!told.is_empty()).then(|| told.join(", "))
-}
-
-/// One line on stderr. `eprintln` panics when nobody reads it any more; a service does not die of that.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "sextant-sdk: {line}");
 }
 
 #[cfg(test)]

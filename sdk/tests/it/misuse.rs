@@ -43,7 +43,7 @@ async fn what_cannot_be_used_is_one_line_and_the_service_runs_on() {
             assert_eq!(said, Vec::<String>::new(), "nobody is told of what is not used");
         } else {
             assert_eq!(said.len(), 1, "{said:?}");
-            assert!(said[0].contains(line), "{said:?}");
+            assert!(said[0].starts_with("sextant-sdk: orders: ") && said[0].contains(line), "{said:?}");
         }
     }
 }
@@ -52,10 +52,11 @@ async fn what_cannot_be_used_is_one_line_and_the_service_runs_on() {
 async fn tls_that_is_refused_is_told_and_the_service_runs_on() {
     let receiver = Receiver::start().await;
     let https = receiver.endpoint.replace("http:", "https:");
-    let service = Service::start("busy", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &https)]).await;
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", https.as_str()), ("OTEL_SERVICE_NAME", "blue")];
+    let service = Service::start("busy", &environment).await;
     assert!(service.request("GET", "/work", &[]).await.0.is_success());
     let said = service.stop().await;
-    assert!(said[0].contains("no telemetry gets to https://127.0.0.1:"), "{said:?}");
+    assert!(said[0].starts_with("sextant-sdk: blue: no telemetry gets to https://127.0.0.1:"), "{said:?}");
 }
 
 #[tokio::test]
