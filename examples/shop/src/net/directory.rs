@@ -75,21 +75,16 @@ impl Directory {
 
     /// Takes over at once what the registry of this process has heard: it costs nothing to ask it, and who said farewell gets nothing more.
     fn catch_up(&self) {
-        let (Source::Here(registry), Some(news)) = (&self.source, &self.news) else { return };
-        let is_new = {
-            let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_new = news.has_changed().unwrap_or(false);
-            news.mark_unchanged();
-            is_new
-        };
-        if is_new || self.known.borrow().is_none() {
-            self.take(registry.list(self.service), false);
+        if let Source::Here(registry) = &self.source {
+            let is_first = self.known.borrow().is_none();
+            self.take_from(registry, is_first);
         }
     }
 
     async fn look(&self) {
         let listed = match &self.source {
-            Source::Here(registry) => Ok((registry.list(self.service), false)),
+            // Heartbeats tell the instances' loads, which are no news.
+            Source::Here(registry) => return self.take_from(registry, true),
             Source::At(http, url) => ask(http, &format!("{url}/registry/{}", self.service)).await,
             Source::Nowhere => Ok((Vec::new(), false)),
         };
@@ -99,6 +94,17 @@ impl Directory {
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "the instances of {} stay as they were", self.service)
             }
+        }
+    }
+
+    /// Takes over the list of the registry of this process, if there is news or `anyway`.
+    fn take_from(&self, registry: &Registry, anyway: bool) {
+        let Some(news) = &self.news else { return };
+        // Held until the list is taken over: who comes second finds what the first has heard of, and no list replaces a newer one.
+        let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
+        if anyway || news.has_changed().unwrap_or(false) {
+            news.mark_unchanged();
+            self.take(registry.list(self.service), false);
         }
     }
 
@@ -144,8 +150,11 @@ async fn ask(http: &Http, url: &str) -> anyhow::Result<(Vec<Listed>, bool)> {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::sync::Barrier;
+    use std::thread;
 
     use super::super::health::Health;
+    use super::super::instance::Heartbeat;
     use super::*;
 
     fn listed(instance: &str, port: u16) -> Listed {
@@ -157,6 +166,33 @@ mod tests {
             load: Default::default(),
             health: Health::Up,
             age_s: 0.0,
+        }
+    }
+
+    #[test]
+    fn of_many_who_ask_at_once_each_finds_who_has_just_come() {
+        let registry = Arc::new(Registry::new(Arc::default()));
+        let directory = Directory {
+            service: ServiceName::Orders,
+            source: Source::Here(Arc::clone(&registry)),
+            signals: Signals::new(&sextant_sdk::metrics::meter("test")),
+            news: Some(Mutex::new(registry.changes())),
+            known: watch::Sender::new(Some(Arc::default())),
+        };
+        for come in 1..=50 {
+            let address = SocketAddr::from(([127, 0, 0, 1], come));
+            let told = Heartbeat { address, version: "1".to_owned(), weight: 1, load: Default::default() };
+            registry.beat(ServiceName::Orders, &format!("orders-{come}"), told).expect("room");
+            let together = Barrier::new(4);
+            let ask = || {
+                together.wait();
+                directory.catch_up();
+                directory.known.borrow().as_ref().map_or(0, |known| known.len())
+            };
+            let seen = thread::scope(|scope| {
+                [(); 4].map(|()| scope.spawn(ask)).map(|asking| asking.join().expect("no panic"))
+            });
+            assert_eq!(seen, [usize::from(come); 4]);
         }
     }
 

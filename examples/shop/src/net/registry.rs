@@ -49,7 +49,7 @@ impl Registry {
     }
 
     /// An instance lives: what is to break in it.
-    fn beat(&self, service: ServiceName, instance: &str, told: Heartbeat) -> Result<Vec<Fault>, Full> {
+    pub(super) fn beat(&self, service: ServiceName, instance: &str, told: Heartbeat) -> Result<Vec<Fault>, Full> {
         let (address, version) = (told.address, told.version.clone());
         let (joined, faults) = {
             let mut instances = self.lock();

@@ -51,9 +51,11 @@ impl Shop {
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..requests {
             let (customer, url) = (customer.clone(), self.products());
-            asking.spawn(async move { customer.get(&url).await.status });
+            asking.spawn(async move { customer.get(&url).await });
         }
-        assert!(asking.join_all().await.into_iter().all(|status| status == 200));
+        for reply in asking.join_all().await {
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
     }
 
     /// The metrics say of each instance what it has seen.
