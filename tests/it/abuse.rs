@@ -37,7 +37,7 @@ async fn bombs_of_every_shape_are_refused_and_memory_holds() {
         at_a_time: 3,
         request_mib_max: 8,
         large_mib: 64,
-        body_timeout_s: 3,
+        body_timeout_s: 10,
         quiet: Duration::ZERO,
         factor: None,
         ..r12::Plan::default()

@@ -23,6 +23,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Replay of everything a test leaves behind.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long an answer may take: one without a limit gives its cores to whoever else wants them, and that may be many.
+const SILENCE_MAX: Duration = Duration::from_secs(300);
+
 /// The doors that `serve` announces on stdout.
 const DOORS: [&str; 3] = ["otlp_grpc", "otlp_http", "http"];
 
@@ -240,7 +243,7 @@ impl Server {
 
     /// A client of the answering door.
     pub fn client(&self) -> Client {
-        let settings = Settings { silence_max: Duration::from_secs(120), ..Settings::default() };
+        let settings = Settings { silence_max: SILENCE_MAX, ..Settings::default() };
         Client::new(&self.url("http"), settings).expect("an announced address is a good address")
     }
 

@@ -17,6 +17,9 @@ use crate::resident::Watch;
 /// keeps of them for a while.
 const GROWTH_MAX: u64 = 64 << 20;
 
+/// What a flood may take beside its attack; an attacker that starves on a busy machine sends slowly.
+const STEP_PATIENCE: Duration = Duration::from_secs(180);
+
 /// How hard.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -68,7 +71,7 @@ pub async fn run(subject: &Subject, plan: &Plan, progress: &Progress) -> anyhow:
             }
             ended
         };
-        match progress.step(flood.name, plan.attack * 2 + Duration::from_secs(60), work).await {
+        match progress.step(flood.name, plan.attack * 2 + STEP_PATIENCE, work).await {
             Ok(all) => note(flood.name, &all, plan, &watch, &mut figures),
             Err(error) => figures.expect(false, || format!("{error:#}")),
         }
