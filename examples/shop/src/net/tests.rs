@@ -160,12 +160,12 @@ async fn who_does_not_answer_in_time_is_given_up_and_a_call_has_an_end() {
         http::Http::new().send(request).await.is_ok_and(|reply| reply.body.len() > 2)
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
     let begun = tokio::time::Instant::now();
     let (once, again) = tokio::join!(peer.call(Method::POST, "/thing", "/thing", &1), get(&peer));
     assert!(
-        begun.elapsed() >= TRY_MAX && begun.elapsed() < CALL_MAX + Duration::from_millis(500),
-        "{:?}",
+        begun.elapsed() >= TRY_MAX && begun.elapsed() < TRY_MAX * 2,
+        "the second try has what is left of {CALL_MAX:?}: {:?}",
         begun.elapsed()
     );
     assert!(matches!(once, Err(CallError::Timeout { after: TRY_MAX, .. })), "{once:?}");
