@@ -13,5 +13,6 @@ pub(crate) fn as_service(name: String) {
 /// One line on stderr. `eprintln` panics when nobody reads it any more; a service does not die of that.
 pub(crate) fn say(line: &str) {
     let service = SERVICE.get().map_or("", String::as_str);
-    let _ = writeln!(std::io::stderr().lock(), "sextant-sdk: {service}: {line}");
+    // One write, so that the lines of several processes do not run into each other.
+    let _ = std::io::stderr().write_all(format!("sextant-sdk: {service}: {line}\n").as_bytes());
 }
