@@ -52,17 +52,21 @@ pub(crate) struct Directory {
 impl Directory {
     /// Follows the source until the service stops.
     pub(crate) fn follow(service: ServiceName, source: Source, signals: Arc<Signals>, tasks: &Tasks) -> Arc<Self> {
-        let news = match &source {
-            Source::Here(registry) => Some(Mutex::new(registry.changes())),
-            Source::At(..) | Source::Nowhere => None,
-        };
-        let this = Arc::new(Self { service, source, signals, news, known: watch::Sender::new(None) });
+        let this = Arc::new(Self::new(service, source, signals));
         let following = Arc::clone(&this);
         tasks.repeat(PAUSE, move || {
             let following = Arc::clone(&following);
             async move { following.look().await }
         });
         this
+    }
+
+    fn new(service: ServiceName, source: Source, signals: Arc<Signals>) -> Self {
+        let news = match &source {
+            Source::Here(registry) => Some(Mutex::new(registry.changes())),
+            Source::At(..) | Source::Nowhere => None,
+        };
+        Self { service, source, signals, news, known: watch::Sender::new(None) }
     }
 
     /// The instances; waits for the first list a little, if there is none yet.
@@ -157,6 +161,10 @@ mod tests {
     use super::super::instance::Heartbeat;
     use super::*;
 
+    fn directory(source: Source) -> Directory {
+        Directory::new(ServiceName::Orders, source, Signals::new(&sextant_sdk::metrics::meter("test")))
+    }
+
     fn listed(instance: &str, port: u16) -> Listed {
         Listed {
             instance: instance.to_owned(),
@@ -172,13 +180,8 @@ mod tests {
     #[test]
     fn of_many_who_ask_at_once_each_finds_who_has_just_come() {
         let registry = Arc::new(Registry::new(Arc::default()));
-        let directory = Directory {
-            service: ServiceName::Orders,
-            source: Source::Here(Arc::clone(&registry)),
-            signals: Signals::new(&sextant_sdk::metrics::meter("test")),
-            news: Some(Mutex::new(registry.changes())),
-            known: watch::Sender::new(Some(Arc::default())),
-        };
+        let directory = directory(Source::Here(Arc::clone(&registry)));
+        directory.catch_up();
         for come in 1..=50 {
             let address = SocketAddr::from(([127, 0, 0, 1], come));
             let told = Heartbeat { address, version: "1".to_owned(), weight: 1, load: Default::default() };
@@ -198,14 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_stays_is_the_same_and_a_partial_list_takes_nobody_away() {
-        let signals = Signals::new(&sextant_sdk::metrics::meter("test"));
-        let directory = Directory {
-            service: ServiceName::Orders,
-            source: Source::Nowhere,
-            signals,
-            news: None,
-            known: watch::Sender::new(None),
-        };
+        let directory = directory(Source::Nowhere);
         let now = || directory.known.borrow().clone().unwrap_or_default();
         let names = || now().iter().map(|backend| backend.instance().to_owned()).collect::<Vec<_>>().join(" ");
         directory.take(vec![listed("b", 2), listed("a", 1)], false);
